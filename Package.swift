@@ -1,0 +1,118 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings for every target: the language mode and the upcoming
+// features that keep imports honest. Warnings are errors in CI only.
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// A room of the design: a library target with the shared settings.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func daemon(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+func cLibrary(_ name: String, pkgConfig: String, brew: String, apt: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.brew([brew]), .apt([apt])])
+}
+
+let package = Package(
+    name: "vz-cri",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "cri-shim", targets: ["cri-shim"]),
+        .executable(name: "vk-adapter", targets: ["vk-adapter"]),
+        .library(name: "Proto", targets: ["Proto"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // C libraries
+        cLibrary("CProtobufC", pkgConfig: "libprotobuf-c", brew: "protobuf-c", apt: "libprotobuf-c-dev"),
+        cLibrary("CNGHTTP2", pkgConfig: "libnghttp2", brew: "libnghttp2", apt: "libnghttp2-dev"),
+        cLibrary("COpenSSL", pkgConfig: "openssl", brew: "openssl@3", apt: "libssl-dev"),
+        cLibrary("CZlib", pkgConfig: "zlib", brew: "zlib", apt: "zlib1g-dev"),
+
+        // The wire
+        room("Sockets", nio),
+        room("TLS", nio + ["COpenSSL"]),
+        room("RPC", nio + ["CNGHTTP2", "Sockets", "TLS", logging, lifecycle]),
+        .target(name: "CProto", dependencies: ["CProtobufC"]),
+        room("Proto", ["CProto", "CProtobufC", "RPC", nio[0]]),
+        room("HTTP", nio + [nioHTTP1, "Sockets", "TLS", logging, lifecycle]),
+        room("Streaming", nio + [nioHTTP1, "HTTP", "CZlib", logging]),
+
+        // Leaves
+        room("HostFiles", nio),
+        room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", logging]),
+        room("KubeAPI", [yams]),
+        room("Settings", [yams]),
+
+        // The two halves
+        room("CRIShim", nio + [
+            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", logging, lifecycle,
+        ]),
+        room("CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
+        room("VKAdapter", nio + [
+            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", logging, lifecycle,
+        ]),
+
+        // Executables: arguments, configuration, signals
+        daemon("cri-shim", ["CRIShim", "CRIControl", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        daemon("vk-adapter", ["VKAdapter", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+
+        // Tests
+        .target(
+            name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),
+        tests("Architecture", []),
+        tests("SocketsTests", nio + ["Sockets", "Support"]),
+        tests("TLSTests", nio + ["TLS", "Support", nioEmbedded]),
+        tests("RPCTests", nio + ["RPC", "Sockets", "TLS", "CNGHTTP2", "Support", nioEmbedded, logging]),
+        tests("ProtoTests", nio + ["Proto", "CProto", "CProtobufC", "RPC", "Support"]),
+        tests("HTTPTests", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", "Support", nioEmbedded, logging]),
+        tests("StreamingTests", nio + [nioHTTP1, "Streaming", "HTTP", "Sockets", "CZlib", "Support", nioEmbedded, logging]),
+        tests("HostFilesTests", nio + ["HostFiles", "Support"]),
+        tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
+        tests("KubeAPITests", ["KubeAPI", "Support"]),
+        tests("SettingsTests", ["Settings", "Support"]),
+        tests("CRIShimTests", nio + [
+            nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "Support", logging,
+        ]),
+        tests("CRIControlTests", nio + ["CRIControl", "RPC", "Proto", "Streaming", "HTTP", "Sockets", "Support", logging]),
+        tests("VKAdapterTests", nio + [
+            nioHTTP1, "VKAdapter", "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Support",
+            logging,
+        ]),
+        // Drives the built executables as a user would.
+        tests("E2E", nio + [
+            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Support", "cri-shim", "vk-adapter", logging,
+        ]),
+    ]
+)

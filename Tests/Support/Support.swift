@@ -1,0 +1,2 @@
+/// Helpers that tests of several rooms share.
+public enum Support {}
