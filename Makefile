@@ -1,0 +1,41 @@
+# `make` shows the targets. The work is done by scripts/; each can be run by hand.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Extra flags for every `swift build` and `swift test` here; .ci/run makes warnings errors with it.
+export SWIFTFLAGS ?=
+
+.PHONY: help deps build demo test soak bench format lint proto clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+deps: ## install what building and testing need (apt or Homebrew)
+	@scripts/deps install build test
+
+build: ## build the daemons (debug)
+	@scripts/deps check build
+	swift build $(SWIFTFLAGS)
+
+demo: ## a pod manifest becomes running containers, shown step by step
+	@scripts/demo.sh
+
+test: ## everything that can be tested on this machine
+	@scripts/test
+
+soak: ## the fault tests at length: make soak N=200 SEED=1
+	@VZCRI_FAULT_ROUNDS=$(or $(N),200) VZCRI_FAULT_SEED=$(SEED) scripts/test --filter E2E
+
+bench: ## ratios against a small grpc-go server in the same run
+	@Benchmarks/run
+
+format: ## rewrite our Swift files in the project's style
+	@scripts/format
+
+lint: ## say where our Swift files leave the project's style
+	@scripts/format --lint
+
+proto: ## regenerate Sources/CProto and Sources/Proto/Generated from proto/
+	@proto/generate
+
+clean: ## remove build products
+	rm -rf .build

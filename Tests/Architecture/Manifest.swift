@@ -1,0 +1,58 @@
+import Foundation
+
+/// `Package.swift` as SwiftPM reads it.
+struct Manifest: Decodable {
+    struct Target: Decodable {
+        var name: String
+        var type: String
+        var path: String?
+        var dependencies: [Dependency]
+
+        /// Where its sources are, by SwiftPM's rule.
+        var folder: String { path ?? (type == "test" ? "Tests/\(name)" : "Sources/\(name)") }
+    }
+
+    /// `{"byName": ["Sockets", null]}` or `{"product": ["NIOCore", "swift-nio", null, null]}`.
+    struct Dependency: Decodable {
+        var name: String
+        var package: String?
+
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.singleValueContainer().decode([String: [Ignored]].self)
+            guard let (kind, values) = fields.first, let name = values.first?.text else {
+                throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "no name"))
+            }
+            self.name = name
+            package = kind == "product" && values.count > 1 ? values[1].text : nil
+        }
+    }
+
+    struct Ignored: Decodable {
+        var text: String?
+        init(from decoder: any Decoder) throws {
+            text = try? decoder.singleValueContainer().decode(String.self)
+        }
+    }
+
+    var targets: [Target]
+
+    /// Asks SwiftPM in a scratch directory of its own: the one in use is locked by the `swift test` that runs us.
+    static func load(_ repository: Repository) throws -> Manifest {
+        let scratch = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "vzcri-manifest-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: scratch) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [
+            "swift", "package", "--package-path", repository.root.path, "--scratch-path", scratch.path,
+            "--disable-sandbox", "dump-package",
+        ]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return try JSONDecoder().decode(Manifest.self, from: data)
+    }
+}

@@ -1,0 +1,53 @@
+/// What a room may import: the design's table. `Package.swift` says what each target is given; this says what it may be
+/// given, so that a wall is not moved by editing one line.
+enum Walls {
+    private static let nio: Set = ["NIOCore", "NIOPosix"]
+    private static let nioHTTP1: Set = ["NIOCore", "NIOPosix", "NIOHTTP1"]
+    private static let daemon: Set = ["ArgumentParser", "Logging", "ServiceLifecycle"]
+
+    /// Modules of this package and of other packages, by importing target.
+    static let mayImport: [String: Set<String>] = [
+        "Sockets": nio,
+        "TLS": nio.union(["COpenSSL"]),
+        "RPC": nio.union(["CNGHTTP2", "Sockets", "TLS", "Logging", "ServiceLifecycle"]),
+        "CProto": ["CProtobufC"],
+        "Proto": ["CProto", "CProtobufC", "RPC", "NIOCore"],
+        "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
+        "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),
+        "HostFiles": nio,
+        "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
+        "KubeAPI": ["Yams"],
+        "Settings": ["Yams"],
+        "CRIShim": nioHTTP1.union([
+            "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", "Logging", "ServiceLifecycle",
+        ]),
+        "CRIControl": nioHTTP1.union([
+            "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Logging",
+        ]),
+        "VKAdapter": nioHTTP1.union([
+            "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Logging",
+            "ServiceLifecycle",
+        ]),
+        "cri-shim": daemon.union(nio).union(["CRIShim", "CRIControl", "Settings", "Sockets", "TLS"]),
+        "vk-adapter": daemon.union(nio).union(["VKAdapter", "Settings", "Sockets", "TLS"]),
+        "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [],
+    ]
+
+    /// Part of every toolchain; no declaration needed.
+    static let toolchain: Set = [
+        "Swift", "Glibc", "Musl", "Darwin", "Synchronization", "Dispatch", "Foundation", "FoundationEssentials", "os",
+    ]
+
+    /// Rooms every idle daemon holds in memory. All of Foundation (with its Unicode tables) stays out of them.
+    static let withoutFoundation: Set = [
+        "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "CRIShim",
+    ]
+
+    /// The rooms that stay leaves: nothing of this package but what stands here may be under them.
+    static let neverTogether: [(room: String, module: String, why: String)] = [
+        ("CRIShim", "KubeAPI", "the shim never speaks to Kubernetes"),
+        ("VKAdapter", "Docker", "the adapter never imports an engine"),
+        ("VKAdapter", "CRIShim", "the adapter drives any CRI endpoint"),
+        ("RPC", "Proto", "RPC knows no CRI"),
+    ]
+}
