@@ -65,6 +65,8 @@ let package = Package(
         room("TLS", nio + ["COpenSSL"]),
         room("RPC", nio + ["CNGHTTP2", "Sockets", "TLS", logging, lifecycle]),
         .target(name: "CProto", dependencies: ["CProtobufC"]),
+        // Walks the protobuf-c descriptors and writes Sources/Proto/Generated; `make proto` runs it.
+        daemon("proto-gen", ["CProto", "CProtobufC"]),
         room("Proto", ["CProto", "CProtobufC", "RPC", nio[0]]),
         room("HTTP", nio + [nioHTTP1, "Sockets", "TLS", logging, lifecycle]),
         room("Streaming", nio + [nioHTTP1, "HTTP", "CZlib", logging]),
