@@ -12,6 +12,7 @@ enum Walls {
         "RPC": nio.union(["CNGHTTP2", "Sockets", "TLS", "Logging", "ServiceLifecycle"]),
         "CProto": ["CProtobufC"],
         "Proto": ["CProto", "CProtobufC", "RPC", "NIOCore"],
+        "proto-gen": ["CProto", "CProtobufC"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
         "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),
         "HostFiles": nio,
