@@ -14,6 +14,11 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
         entries.append((name.lowercased(), value))
     }
 
+    /// Adds a value under a name that is lower case already, as all names on the wire are.
+    mutating func add(lowercase name: String, _ value: String) {
+        entries.append((name, value))
+    }
+
     /// The first value of `name`.
     public subscript(name: String) -> String? {
         entries.first { $0.name == name }?.value
