@@ -1,4 +1,3 @@
-import CNGHTTP2
 import NIOCore
 
 /// From a handler to the wire.
@@ -43,7 +42,7 @@ extension ServerConnection {
                 let extra = error.code == .unimplemented ? HeaderFields.responseHead + [HeaderFields.acceptIdentity] : HeaderFields.responseHead
                 HeaderFields.with(extra, HeaderFields.status(error)) { session.respond(stream.id, $0, hasBody: false) }
                 // What the caller still sends is not wanted (RFC 9113, 8.1).
-                if !stream.requestEnded { session.reset(stream.id, NGHTTP2_NO_ERROR) }
+                if !stream.requestEnded { unwanted.append(stream.id) }
                 return
             }
             stream.trailers = HeaderFields.status(error)

@@ -19,7 +19,7 @@ extension ServerConnection: HTTP2SessionDelegate {
         guard stream.contentTypeIsGRPC, stream.methodIsPOST else {
             stream.state = .finished
             session.respond(id, HeaderFields.unsupportedMediaType, hasBody: false)
-            if !endsStream { session.reset(id, NGHTTP2_NO_ERROR) }
+            if !endsStream { unwanted.append(id) }
             return
         }
         stream.requestEnded = endsStream

@@ -20,6 +20,8 @@ final class ServerConnection: ChannelInboundHandler {
     private enum Drain { case none, announced, refusing }
     private var drain = Drain.none
     private var isClosing = false
+    /// Streams that were answered before the caller had sent all; they are reset after the answer has left.
+    var unwanted: [Int32] = []
     var resets: (since: NIODeadline, count: Int) = (.now(), 0)
     private var keepalive: RepeatedTask?
     private var lastRead = NIODeadline.now()
@@ -103,13 +105,24 @@ final class ServerConnection: ChannelInboundHandler {
     /// Sends what the session has to say, unless a batch of reads is under way: its end sends once for all.
     func flush() {
         guard !isReading, let context else { return }
+        var wrote = writeOutput(context)
+        if !unwanted.isEmpty, context.channel.isWritable {
+            // Only now: nghttp2 would drop an answer whose stream is being reset.
+            for stream in unwanted { session.reset(stream, NGHTTP2_NO_ERROR) }
+            unwanted = []
+            wrote = writeOutput(context) || wrote
+        }
+        if wrote { context.flush() }
+        if session.isFinished || (drain == .refusing && streams.isEmpty && context.channel.isWritable) { closeAfterWrites() }
+    }
+
+    private func writeOutput(_ context: ChannelHandlerContext) -> Bool {
         var wrote = false
         while context.channel.isWritable, let bytes = session.send(limit: 128 << 10, allocator: context.channel.allocator) {
             context.write(wrapOutboundOut(bytes), promise: nil)
             wrote = true
         }
-        if wrote { context.flush() }
-        if session.isFinished || (drain == .refusing && streams.isEmpty && context.channel.isWritable) { closeAfterWrites() }
+        return wrote
     }
 
     /// Closes once what is queued has left, so that a last GOAWAY is not lost.

@@ -23,6 +23,15 @@ enum HeaderFields {
         constant("content-type", "application/grpc"), constant("user-agent", "vz-cri"),
     ]
 
+    /// The header block of a request with `pairs` after the fields every call has.
+    static func request<R>(_ pairs: [(name: String, value: String)], _ body: ([nghttp2_nv]) -> R) -> R {
+        // Pseudo-header fields come first (RFC 9113, 8.3).
+        let pseudo = pairs.prefix { $0.name.hasPrefix(":") }
+        return with([], Array(pseudo)) { pseudoFields in
+            with(requestHead, Array(pairs.dropFirst(pseudo.count))) { body(Array($0.prefix(2)) + pseudoFields + $0.dropFirst(2)) }
+        }
+    }
+
     /// Calls `body` with `fixed` and the fields of `pairs`, whose memory is valid during the call only.
     static func with<R>(_ fixed: [nghttp2_nv], _ pairs: [(name: String, value: String)], _ body: ([nghttp2_nv]) -> R) -> R {
         if pairs.isEmpty { return body(fixed) }
