@@ -13,7 +13,7 @@ public struct Fields<Model: KubeModel>: Sendable {
         let name: String
         let always: Bool
         let decode: @Sendable (inout Model, Value, FieldPath) throws(DecodingIssue) -> Void
-        let encode: @Sendable (borrowing Model) -> Value?
+        let encode: @Sendable (Model) -> Value?
     }
     private(set) var list: [Field] = []
 
@@ -22,7 +22,7 @@ public struct Fields<Model: KubeModel>: Sendable {
     /// Adds a field.
     /// - Parameter always: write it even when it is empty, zero or false.
     public mutating func callAsFunction<Content: KubeValue>(
-        _ name: String, _ path: WritableKeyPath<Model, Content> & Sendable, always: Bool = false
+        _ name: String, _ path: any WritableKeyPath<Model, Content> & Sendable, always: Bool = false
     ) {
         list.append(
             Field(
@@ -30,7 +30,7 @@ public struct Fields<Model: KubeModel>: Sendable {
                 decode: { (model: inout Model, value: Value, at: FieldPath) throws(DecodingIssue) in
                     model[keyPath: path] = try Content(value, at: at)
                 },
-                encode: { (model: borrowing Model) -> Value? in
+                encode: { (model: Model) -> Value? in
                     always ? model[keyPath: path].encodedAlways() : model[keyPath: path].encoded()
                 }))
     }
