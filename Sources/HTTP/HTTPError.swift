@@ -1,7 +1,7 @@
 /// What went wrong in the HTTP room: a request, response or connection that failed.
 public struct HTTPError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed }
+        private enum Kind: String { case invalidArgument, unavailable, failed, tooLarge, connectionLost, timedOut }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -9,6 +9,12 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
         public static let unavailable = Code(kind: .unavailable)
         /// The operation was tried and did not succeed.
         public static let failed = Code(kind: .failed)
+        /// More bytes than the reader takes.
+        public static let tooLarge = Code(kind: .tooLarge)
+        /// The connection ended before its time.
+        public static let connectionLost = Code(kind: .connectionLost)
+        /// The other side did not answer in time.
+        public static let timedOut = Code(kind: .timedOut)
         public var description: String { kind.rawValue }
     }
 

@@ -109,7 +109,7 @@ final class ClientConnector {
                 let overdue = channel.eventLoop.scheduleTask(in: timeout) {
                     ready.fail(RPCError(.unavailable, "the TLS handshake was not finished in time"))
                 }
-                let selector = ProtocolSelector { channel, negotiated, _ in
+                let waiter = TLSHandshakeWaiter { channel, negotiated, _ in
                     overdue.cancel()
                     return channel.eventLoop.makeCompletedFuture {
                         guard negotiated == "h2" else {
@@ -121,7 +121,7 @@ final class ClientConnector {
                         ready.succeed(())
                     }
                 }
-                try channel.pipeline.syncOperations.addHandlers(TLSHandler(context: tls, serverName: nil), selector, HandshakeFailure(ready))
+                try channel.pipeline.syncOperations.addHandlers(TLSHandler(context: tls), waiter, HandshakeFailure(ready))
             }
         }
         let channel: EventLoopFuture<any Channel> =

@@ -41,7 +41,7 @@ public final class RPCServer: Service {
     private let observer: Observer?
     private let httpFallback: HTTPFallback?
     private let drainTime: Duration
-    private let connections: ServerConnections
+    private let connections: ConnectionRegistry<ServerConnection>
     private let bound = NIOLockedValueBox<[BoundServer]>([])
 
     /// - Parameters:
@@ -62,7 +62,7 @@ public final class RPCServer: Service {
         self.group = group
         self.observer = observer
         self.httpFallback = httpFallback
-        connections = ServerConnections(limit: limits.connections)
+        connections = ConnectionRegistry(limit: limits.connections)
     }
 
     /// Binds every listener and accepts connections.
@@ -93,7 +93,7 @@ public final class RPCServer: Service {
     public func drain(within time: Duration) async {
         health.shutDown()
         await closeListeners()
-        await connections.drain(within: time)
+        await connections.drain(within: time.timeAmount) { $0.beginDrain() }
     }
 
     private func closeListeners() async {
@@ -123,7 +123,8 @@ public final class RPCServer: Service {
                 guard let tls = listener.tls else { return addConnection(to: channel, identity: nil) }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(
-                        TLSHandler(context: tls, serverName: nil), ProtocolSelector { [self] channel, negotiated, peer in
+                        TLSHandler(context: tls),
+                        TLSHandshakeWaiter { [self] channel, negotiated, peer in
                             if negotiated == "h2" { return addConnection(to: channel, identity: peer?.commonName) }
                             return httpFallback?(channel) ?? channel.close()
                         })

@@ -1,0 +1,118 @@
+public import NIOCore
+
+/// The raw bytes of a connection after an upgrade.
+public struct RawConnection: Sendable {
+    /// What the peer sends, until it closes its half. Reading slowly slows it down.
+    public let inbound: HTTPBody
+    private let channel: any Channel
+
+    init(channel: any Channel, inbound: HTTPBody) {
+        self.channel = channel
+        self.inbound = inbound
+    }
+
+    /// Suspends until the system has taken the bytes.
+    /// - Throws: when the connection is gone.
+    public func write(_ bytes: ByteBuffer) async throws {
+        guard bytes.readableBytes > 0 else { return }
+        try await channel.writeAndFlush(bytes).get()
+    }
+
+    /// Says that no more bytes will come; the peer may go on sending.
+    public func closeOutput() async throws { try await channel.close(mode: .output) }
+
+    public func close() async { try? await channel.close() }
+
+    /// Ends when the connection does.
+    public func waitForClose() async { try? await channel.closeFuture.get() }
+
+    /// Carries the bytes of each to the other, half-closes included, until both have ended or one breaks; closes both.
+    public static func relay(_ first: RawConnection, _ second: RawConnection) async {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await pump(first, second) }
+            group.addTask { await pump(second, first) }
+            // A direction that ended well leaves the other to finish; one that broke ends both.
+            while let endedWell = await group.next() {
+                if !endedWell { break }
+            }
+            await first.close()
+            await second.close()
+            group.cancelAll()
+        }
+    }
+
+    private static func pump(_ from: RawConnection, _ to: RawConnection) async -> Bool {
+        do {
+            for try await bytes in from.inbound { try await to.write(bytes) }
+            try await to.closeOutput()
+            return true
+        } catch {
+            return false
+        }
+    }
+}
+
+/// The last handler of an upgraded channel: hands its bytes to the reader at the reader's pace.
+final class RawHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+
+    private let source: HTTPBody.Producer.Source
+    private var isReaderBehind = false
+    private var wantsRead = false
+    private var context: ChannelHandlerContext?
+
+    private init(source: HTTPBody.Producer.Source) { self.source = source }
+
+    /// Adds the handler to a channel whose other handlers leave.
+    static func take(over channel: any Channel) throws -> RawConnection {
+        let slot = NIOLoopBoundBox<RawHandler?>.makeEmptyBox(valueType: RawHandler.self, eventLoop: channel.eventLoop)
+        let made = HTTPBody.makeProducer(
+            InboundDelegate(
+                eventLoop: channel.eventLoop, onDemand: { slot.value?.resume() },
+                // The reader left: what still comes is nobody's. Writing may go on.
+                onEnd: { slot.value?.discard() }))
+        let handler = RawHandler(source: made.source)
+        slot.value = handler
+        try channel.pipeline.syncOperations.addHandler(handler)
+        channel.closeFuture.assumeIsolated().whenComplete { _ in slot.value = nil }
+        return RawConnection(channel: channel, inbound: HTTPBody(made.sequence))
+    }
+
+    private var isDiscarding = false
+
+    private func discard() {
+        isDiscarding = true
+        resume()
+    }
+
+    private func resume() {
+        isReaderBehind = false
+        guard wantsRead else { return }
+        wantsRead = false
+        context?.read()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDiscarding else { return }
+        if case .stopProducing = source.yield(unwrapInboundIn(data)) { isReaderBehind = true }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isReaderBehind { wantsRead = true } else { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { source.finish() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { source.finish() }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        source.finish(error)
+        context.close(promise: nil)
+    }
+}
