@@ -91,11 +91,11 @@ struct Harness: Sendable {
         return (response.status, String(buffer: try await response.body.collect(upTo: 64 << 20)))
     }
 
-    /// Sends raw bytes and returns all that comes until the server closes.
-    func raw(_ text: String) async throws -> String {
+    /// Sends raw bytes, their end when the answer holds `halfCloseAfter`, and returns all that comes until the server closes.
+    func raw(_ text: String, halfCloseAfter: String? = nil) async throws -> String {
         let collected = Self.group.next().makePromise(of: String.self)
         let bootstrap = ClientBootstrap(group: Self.group).channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Collector(done: collected)) }
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Collector(done: collected, mark: halfCloseAfter)) }
         }
         let channel: any Channel
         switch endpoint {
@@ -111,10 +111,17 @@ private final class Collector: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     private var all = ByteBuffer()
     private let done: EventLoopPromise<String>
-    init(done: EventLoopPromise<String>) { self.done = done }
+    private var mark: String?
+    init(done: EventLoopPromise<String>, mark: String?) {
+        self.done = done
+        self.mark = mark
+    }
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         all.writeBuffer(&bytes)
+        guard let mark, String(buffer: all).contains(mark) else { return }
+        self.mark = nil
+        context.close(mode: .output, promise: nil)
     }
     func channelInactive(context: ChannelHandlerContext) { done.succeed(String(buffer: all)) }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

@@ -34,6 +34,7 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReaderBehind = false
     private var wantsRead = false
     private var isDraining = false
+    private var inputClosed = false
     private var idle: Scheduled<Void>?
     private var context: ChannelHandlerContext?
 
@@ -128,6 +129,7 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func inputEnded(_ context: ChannelHandlerContext) {
+        inputClosed = true
         keepAlive = false
         if case .handling(nil) = state { return }
         breakOff(HTTPError(.connectionLost, "the client ended the connection"))
@@ -235,7 +237,7 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func finish(_ context: ChannelHandlerContext) {
         let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
         task = nil
-        guard keepAlive else {
+        guard keepAlive, !isDraining else {
             state = .handedOver
             let channel = context.channel
             return end.whenComplete { _ in channel.close(promise: nil) }
@@ -264,7 +266,11 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
             for bytes in early { channel.pipeline.syncOperations.fireChannelRead(NIOAny(bytes)) }
             pipeline.removeHandler(encoder, promise: nil)
             pipeline.removeHandler(decoder, promise: nil)
-            channel.read()
+            if inputClosed {
+                channel.eventLoop.execute { channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+            } else {
+                channel.read()
+            }
             let logger = logger
             Task { @Sendable in
                 do {
