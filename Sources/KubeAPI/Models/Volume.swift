@@ -55,7 +55,8 @@ public struct EmptyDirVolume: KubeModel {
 /// A file or directory of the host.
 public struct HostPathVolume: KubeModel {
     public var path = ""
-    /// `DirectoryOrCreate`, `Directory`, `FileOrCreate`, `File`, `Socket`, `CharDevice`, `BlockDevice`; empty checks nothing.
+    /// `DirectoryOrCreate`, `Directory`, `FileOrCreate`, `File`, `Socket`, `CharDevice` or `BlockDevice`; empty checks
+    /// nothing.
     public var type: String?
     public var unknownFields: [Member] = []
     public init() {}

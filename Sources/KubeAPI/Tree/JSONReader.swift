@@ -16,6 +16,18 @@ struct JSONReader {
         return value
     }
 
+    /// Every value of a stream of JSON texts, one after the other.
+    static func readAll(_ bytes: [UInt8]) throws(DecodingIssue) -> [Value] {
+        var reader = JSONReader(bytes)
+        var values: [Value] = []
+        reader.skipSpace()
+        while reader.position < bytes.count {
+            values.append(try reader.value(depth: 0))
+            reader.skipSpace()
+        }
+        return values
+    }
+
     private func failure(_ reason: String) -> DecodingIssue { DecodingIssue(path: "", line: line, reason: reason) }
 
     private mutating func skipSpace() {

@@ -95,7 +95,9 @@ enum YAMLReader {
                         if case .object(let more) = source.kind { merged += more }
                     }
                 }
-                for member in merged where !members.contains(where: { $0.name == member.name }) { members.append(member) }
+                for member in merged where !members.contains(where: { $0.name == member.name }) {
+                    members.append(member)
+                }
                 return Value(.object(members), line: line)
             case .alias: throw DecodingIssue(path: "", line: line, reason: "an alias names no anchor")
             }
@@ -129,7 +131,9 @@ enum YAMLReader {
             if digits.hasPrefix("0x") { return signed(digits.dropFirst(2), radix: 16) }
             if digits.hasPrefix("0b") { return signed(digits.dropFirst(2), radix: 2) }
             if digits.hasPrefix("0o") { return signed(digits.dropFirst(2), radix: 8) }
-            if digits.count > 1, digits.hasPrefix("0"), let octal = signed(digits.dropFirst(), radix: 8) { return octal }
+            if digits.count > 1, digits.hasPrefix("0"), let octal = signed(digits.dropFirst(), radix: 8) {
+                return octal
+            }
             if let int = signed(digits, radix: 10) { return int }
             let float: (Character) -> Bool = { "0123456789.eE+-".contains($0) }
             guard digits.allSatisfy(float), digits.contains(where: \.isNumber) else { return nil }

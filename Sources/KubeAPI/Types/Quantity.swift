@@ -73,7 +73,9 @@ public struct Quantity: KubeValue, CustomStringConvertible, ExpressibleByStringL
             shift = bits
         } else if let ten = decimal[String(rest)] {
             power = ten
-        } else if rest.hasPrefix("e") || rest.hasPrefix("E"), let exponent = Int(rest.dropFirst()), abs(exponent) < 1000 {
+        } else if rest.hasPrefix("e") || rest.hasPrefix("E"), let exponent = Int(rest.dropFirst()),
+            abs(exponent) < 1000
+        {
             power = exponent
         } else {
             return nil

@@ -33,7 +33,8 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
         }
         guard bytes.count >= 20, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
             bytes[10] == UInt8(ascii: "T") || bytes[10] == UInt8(ascii: "t"), bytes[13] == UInt8(ascii: ":"),
-            bytes[16] == UInt8(ascii: ":"), let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
+            bytes[16] == UInt8(ascii: ":"), let year = number(0..<4), let month = number(5..<7),
+            let day = number(8..<10),
             let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
             (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61,
             (1700...2250).contains(year)
@@ -57,8 +58,8 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
         case UInt8(ascii: "Z"), UInt8(ascii: "z"):
             guard index + 1 == bytes.count else { return nil }
         case UInt8(ascii: "+"), UInt8(ascii: "-"):
-            guard index + 6 == bytes.count, bytes[index + 3] == UInt8(ascii: ":"), let hours = number(index + 1..<index + 3),
-                let minutes = number(index + 4..<index + 6)
+            guard index + 6 == bytes.count, bytes[index + 3] == UInt8(ascii: ":"),
+                let hours = number(index + 1..<index + 3), let minutes = number(index + 4..<index + 6)
             else { return nil }
             offset = (hours * 3600 + minutes * 60) * (bytes[index] == UInt8(ascii: "-") ? -1 : 1)
         default: return nil
@@ -89,7 +90,8 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
 
     public func advanced(by duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components
-        return Timestamp(nanosecondsSince1970: nanosecondsSince1970 &+ seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000)
+        let nanoseconds = seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
+        return Timestamp(nanosecondsSince1970: nanosecondsSince1970 &+ nanoseconds)
     }
 
     /// From `earlier` to here.
@@ -98,7 +100,8 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
     }
 
     private var seconds: Int64 {
-        nanosecondsSince1970 >= 0 ? nanosecondsSince1970 / 1_000_000_000 : (nanosecondsSince1970 - 999_999_999) / 1_000_000_000
+        let (seconds, rest) = nanosecondsSince1970.quotientAndRemainder(dividingBy: 1_000_000_000)
+        return rest < 0 ? seconds - 1 : seconds
     }
 
     private var date: String {
@@ -116,7 +119,8 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
         func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
         let padding = String(repeating: "0", count: max(0, 4 - String(year).count))
-        return "\(padding)\(year)-\(two(month))-\(two(day))T\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))"
+        let clock = "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))"
+        return "\(padding)\(year)-\(two(month))-\(two(day))T\(clock)"
     }
 
     private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
