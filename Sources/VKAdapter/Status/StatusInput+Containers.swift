@@ -83,7 +83,9 @@ extension StatusInput {
         }
     }
 
-    private func id(_ run: CRI.ContainerStatus) -> String { runtimeName.isEmpty ? run.id : "\(runtimeName)://\(run.id)" }
+    private func id(_ run: CRI.ContainerStatus) -> String {
+        runtimeName.isEmpty ? run.id : "\(runtimeName)://\(run.id)"
+    }
 
     private func time(_ nanoseconds: Int64) -> Timestamp? {
         nanoseconds > 0 ? Timestamp(nanosecondsSince1970: nanoseconds) : nil
