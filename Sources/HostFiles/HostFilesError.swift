@@ -1,7 +1,7 @@
 /// What went wrong in the HostFiles room: a log file, volume or directory that cannot be handled.
 public struct HostFilesError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed }
+        private enum Kind: String { case invalidArgument, unavailable, failed, noSpace, escapes }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -9,6 +9,10 @@ public struct HostFilesError: Error, Sendable, CustomStringConvertible {
         public static let unavailable = Code(kind: .unavailable)
         /// The operation was tried and did not succeed.
         public static let failed = Code(kind: .failed)
+        /// The file system is full, or its quota is used up.
+        public static let noSpace = Code(kind: .noSpace)
+        /// A path that leads out of the directory it was given for.
+        public static let escapes = Code(kind: .escapes)
         public var description: String { kind.rawValue }
     }
 

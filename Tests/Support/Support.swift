@@ -1,2 +1,0 @@
-/// Helpers that tests of several rooms share.
-public enum Support {}
