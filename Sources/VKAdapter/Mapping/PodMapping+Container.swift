@@ -107,8 +107,8 @@ extension PodMapping {
             guard let path = expansion, !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
                 throw AdapterError(
                     .invalidArgument,
-                    "container \(container.name): subPathExpr \"\(mount.subPathExpr)\" must name variables that are set "
-                        + "and stay inside the volume")
+                    "container \(container.name): subPathExpr \"\(mount.subPathExpr)\" must name variables that are "
+                        + "set and stay inside the volume")
             }
             result.append(path)
         }
