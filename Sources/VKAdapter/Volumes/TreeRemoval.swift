@@ -26,9 +26,20 @@ struct TreeRemoval: ~Copyable {
             close(top)
             throw SystemCall.failure("look at", path, code)
         }
+        do throws(AdapterError) {
+            try refuseMounts(below: SystemCall.realPath(path))
+        } catch {
+            close(top)
+            throw error
+        }
         var removal = TreeRemoval(path: path, top: top, device: info.st_dev)
         try removal.empty()
         guard rmdir(path) == 0 || errno == ENOENT else { throw SystemCall.failure("remove", path) }
+    }
+
+    private static func refuseMounts(below path: String) throws(AdapterError) {
+        guard let mount = try MountTable.points(below: path).first else { return }
+        throw AdapterError(.failed, "cannot remove \(path): something is still mounted at \(mount); unmount it first")
     }
 
     private init(path: String, top: Int32, device: dev_t) {

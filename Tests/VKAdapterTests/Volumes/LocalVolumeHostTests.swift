@@ -234,3 +234,24 @@ final class TemporaryDirectory: Sendable {
         #expect(try directory.exists("kept/inner"))
     }
 }
+
+#if os(Linux)
+@Suite struct MountTableTests {
+    @Test("mounts below a directory are found, with escapes undone, and those beside it are not")
+    func points() {
+        let table = """
+            22 1 8:1 / / rw - ext4 /dev/sda1 rw
+            30 22 8:1 /x /pods/a/v\\040one rw - ext4 /dev/sda1 rw
+            31 22 0:5 / /pods/ab rw - tmpfs tmpfs rw
+            broken line
+            32 22 0:6 / /pods/a rw - tmpfs tmpfs rw
+            """
+        #expect(MountTable.points(below: "/pods/a", in: Array(table.utf8)) == ["/pods/a/v one"])
+    }
+
+    @Test("the table of this host is readable")
+    func readable() throws {
+        #expect(try MountTable.points(below: "").contains("/proc"))
+    }
+}
+#endif
