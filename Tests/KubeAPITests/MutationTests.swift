@@ -35,7 +35,8 @@ import Testing
         """
     static let json =
         #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p\u00e9\ud83d\ude00"},"spec":{"containers":[{"name":"c","#
-        + #""image":"i","env":[{"name":"A","value":"\n\\"}],"ports":[{"containerPort":80}],"x":[1.5e-3,-2,true,null]}]}}"#
+        + #""image":"i","env":[{"name":"A","value":"\n\\"}],"ports":[{"containerPort":80}],"#
+        + #""x":[1.5e-3,-2,true,null]}]}}"#
 
     @Test("no damage crashes the readers", arguments: [yaml, json])
     func mutations(text: String) throws {
