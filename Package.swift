@@ -70,11 +70,11 @@ let package = Package(
         daemon("proto-gen", ["CProto", "CProtobufC"]),
         room("Proto", ["CProto", "CProtobufC", "RPC", nio[0]]),
         room("HTTP", nio + [nioHTTP1, "Sockets", "TLS", logging, lifecycle]),
-        room("Streaming", nio + [nioHTTP1, "HTTP", "CZlib", logging]),
+        room("Streaming", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", "CZlib", logging]),
 
         // Leaves
         room("HostFiles", nio),
-        room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", logging]),
+        room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", logging]),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
 

@@ -18,6 +18,9 @@ public struct RawConnection: Sendable {
         try await channel.writeAndFlush(bytes).get()
     }
 
+    /// Queues the bytes in the order of the calls. The future completes when the system has taken them.
+    public func send(_ bytes: ByteBuffer) -> EventLoopFuture<Void> { channel.writeAndFlush(bytes) }
+
     /// Says that no more bytes will come; the peer may go on sending.
     public func closeOutput() async throws { try await channel.close(mode: .output) }
 
