@@ -19,6 +19,7 @@ let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -81,6 +82,7 @@ let package = Package(
         // The two halves
         room("CRIShim", nio + [
             nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", logging, lifecycle,
+            signals,
         ]),
         room("CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
         room("VKAdapter", nio + [

@@ -21,13 +21,14 @@ enum Walls {
         "Settings": ["Yams"],
         "CRIShim": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", "Logging", "ServiceLifecycle",
+            "UnixSignals",
         ]),
         "CRIControl": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Logging",
         ]),
         "VKAdapter": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Logging",
-            "ServiceLifecycle",
+            "ServiceLifecycle", "UnixSignals",
         ]),
         "cri-shim": daemon.union(nio).union(["CRIShim", "CRIControl", "Settings", "Sockets", "TLS"]),
         "vk-adapter": daemon.union(nio).union(["VKAdapter", "Settings", "Sockets", "TLS"]),

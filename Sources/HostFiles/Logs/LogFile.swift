@@ -59,11 +59,14 @@ public final class LogFile: Sendable {
         }
     }
 
+    /// Also when the caller's task is cancelled.
     public func close() async throws {
-        try await locked { state in
-            state?.close()
-            state = nil
-        }
+        try await Task { [self] in
+            try await locked { state in
+                state?.close()
+                state = nil
+            }
+        }.value
     }
 
     private func locked<R: Sendable>(_ body: @escaping @Sendable (inout LogFileState?) throws -> R) async throws -> R {

@@ -1,0 +1,80 @@
+public import Sockets
+
+/// Everything `cri-shim serve` can be told.
+public struct ShimConfiguration: Sendable {
+    /// What serving over TCP needs: both sides prove who they are.
+    public struct ServerTLS: Sendable {
+        public var certificateFile: String
+        public var keyFile: String
+        /// Signs the clients that may connect.
+        public var clientCAFile: String
+        /// Names of which a client's certificate must bear one; empty lets in every client the CA signed.
+        public var allowedNames: [String]
+
+        public init(certificateFile: String, keyFile: String, clientCAFile: String, allowedNames: [String] = []) {
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+            self.clientCAFile = clientCAFile
+            self.allowedNames = allowedNames
+        }
+    }
+
+    /// How the Docker Engine is reached over TLS.
+    public struct DockerTLS: Sendable {
+        public var caFile: String?
+        public var certificateFile: String?
+        public var keyFile: String?
+        public var verify: Bool
+
+        public init(caFile: String?, certificateFile: String?, keyFile: String?, verify: Bool = true) {
+            self.caFile = caFile
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+            self.verify = verify
+        }
+    }
+
+    /// Where to serve; one at least.
+    public var listen: [Endpoint]
+    /// Mode and group of unix sockets.
+    public var socket = UnixSocketOptions()
+    /// Needed when one of ``listen`` is TCP.
+    public var tls: ServerTLS?
+    /// The name or address that clients on other machines reach this host by; nil takes the one they connected to.
+    public var advertiseAddress: String?
+    /// What must survive a restart. One shim per root.
+    public var rootDirectory: String
+    /// nil when no engine is to be used.
+    public var dockerEndpoint: Endpoint
+    public var dockerTLS: DockerTLS?
+    /// The image pause containers are made of where it can be had; nil is our own.
+    public var pauseImage: String?
+    /// What Version reports.
+    public var version: String
+
+    public init(
+        listen: [Endpoint], rootDirectory: String, dockerEndpoint: Endpoint = .unix(path: "/var/run/docker.sock"),
+        version: String = "0.1.0"
+    ) {
+        self.listen = listen
+        self.rootDirectory = rootDirectory
+        self.dockerEndpoint = dockerEndpoint
+        self.version = version
+    }
+
+    /// - Throws: `invalidArgument` for what can never work.
+    func validate() throws {
+        guard !listen.isEmpty else {
+            throw ShimError(.invalidArgument, "nowhere to listen: give --listen unix:///PATH or tcp://HOST:PORT")
+        }
+        guard rootDirectory.hasPrefix("/") else {
+            throw ShimError(.invalidArgument, "the root directory \"\(rootDirectory)\" must be an absolute path")
+        }
+        for case .tcp(let host, let port) in listen where tls == nil {
+            throw ShimError(
+                .invalidArgument,
+                "--listen tcp://\(host):\(port) needs --tls-cert, --tls-key and --client-ca: whoever may call a container "
+                    + "runtime is root on this machine")
+        }
+    }
+}

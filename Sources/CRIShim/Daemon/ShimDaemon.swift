@@ -1,0 +1,156 @@
+import Docker
+import HTTP
+public import Logging
+import NIOCore
+import NIOPosix
+import Proto
+import RPC
+public import ServiceLifecycle
+public import Sockets
+import Streaming
+import Synchronization
+import TLS
+import UnixSignals
+
+/// The daemon behind `cri-shim serve`.
+public enum ShimDaemon {
+    /// Serves until SIGTERM or SIGINT, then lets calls in progress end. What runs goes on running.
+    ///
+    /// - Throws: `ShimError`, `SocketError` or `TLSError` when it cannot start: a wrong configuration, a root or socket in
+    ///   use, unreadable files. An absent Docker Engine is no reason: Status says so until it answers.
+    public static func run(_ configuration: ShimConfiguration, logger: Logger) async throws {
+        let shim = try Shim(configuration, logger: logger)
+        try await shim.start()
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: shim)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+}
+
+/// A shim with all its parts, ready to be started. Tests run it in their own process.
+public final class Shim: Service {
+    /// Two loops serve any number of callers; more would only cost memory.
+    static let loops = 2
+
+    private let configuration: ShimConfiguration
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let root: RootDirectory
+    private let client: DockerClient
+    private let docker: DockerRuntime
+    private let rpc: RPCServer
+    private let streamingListener: HTTPServer
+    private let addresses: StreamingAddresses
+    private let store: StateStore
+    private let tls: TLSContext?
+    private let supervision = Mutex<Task<Void, Never>?>(nil)
+    /// How long the first answer of the engine is waited for before serving without.
+    static let engineGrace = Duration.seconds(10)
+
+    /// Takes the root directory and reads what is in it.
+    public init(_ configuration: ShimConfiguration, logger: Logger) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        self.logger = logger
+        group = MultiThreadedEventLoopGroup(numberOfThreads: Self.loops)
+        root = try RootDirectory(path: configuration.rootDirectory)
+        store = StateStore()
+        let info = RuntimeInfo(version: configuration.version)
+        client = DockerClient(
+            endpoint: configuration.dockerEndpoint, tls: try Self.dockerTLS(configuration.dockerTLS), group: group,
+            logger: logger)
+        var isLocal = false
+        if case .unix = configuration.dockerEndpoint { isLocal = true }
+        docker = DockerRuntime(
+            client: client, store: store, root: root, info: info, pauseImage: configuration.pauseImage, isLocal: isLocal,
+            logger: logger)
+        let runtimes = Runtimes(standard: docker)
+        let sandboxes = Sandboxes(store: store, root: root, runtimes: runtimes, logger: logger)
+        addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
+        let streaming = StreamingServer(logger: logger)
+        let service = CRIService(
+            store: store, sandboxes: sandboxes,
+            containers: Containers(store: store, sandboxes: sandboxes, runtimes: runtimes, logger: logger),
+            images: DockerImages(client: client, runtime: docker, logger: logger), runtimes: runtimes,
+            streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
+        var router = Router()
+        service.register(in: &router)
+
+        let tls = try configuration.tls.map { files in
+            try TLSContext.server(
+                TLSServerConfiguration(
+                    certificateFile: files.certificateFile, keyFile: files.keyFile, clientCAFile: files.clientCAFile,
+                    clientCertificate: .required, allowedNames: files.allowedNames,
+                    applicationProtocols: ["h2", "http/1.1"]))
+        }
+        self.tls = tls
+        let streamingListener = HTTPServer(
+            listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: logger, group: group
+        ) { await streaming.handle($0) }
+        self.streamingListener = streamingListener
+        rpc = RPCServer(
+            listeners: configuration.listen.map { endpoint in
+                switch endpoint {
+                case .unix(let path): .unix(path, configuration.socket)
+                case .tcp(let host, let port): .tcp(host: host, port: port, tls: tls)
+                }
+            },
+            router: router, logger: logger, group: group, httpFallback: { streamingListener.configure($0) })
+
+        let records = try root.load()
+        for record in records { try store.put(SandboxEntry(record: record)) }
+        if records.contains(where: { $0.runtime != nil }) {
+            store.beIncomplete(
+                because: ShimError(
+                    .unavailable,
+                    "what became of this node's pods is not known before the Docker Engine at "
+                        + "\(configuration.dockerEndpoint) answers: start it"))
+        }
+    }
+
+    /// Binds everything.
+    /// - Returns: where it listens, with the ports the system chose.
+    @discardableResult
+    public func start() async throws -> [Endpoint] {
+        for case .tcp(_, let port) in try await streamingListener.start() { addresses.listening(onLoopbackPort: port) }
+        supervision.withLock { [docker] in $0 = Task { await docker.run() } }
+        _ = await docker.settled.wait(atMost: Self.engineGrace)
+        let bound = try await rpc.start()
+        for endpoint in bound { logger.info("serving", metadata: ["endpoint": "\(endpoint)"]) }
+        return bound
+    }
+
+    /// Reads certificate, key and client CA again; connections that are open keep what they have.
+    public func reloadTLS() throws {
+        try tls?.reload()
+    }
+
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [streamingListener] in try await streamingListener.run() }
+            tasks.addTask { [store] in
+                // Streams that have no end of their own would hold up the drain.
+                try await gracefulShutdown()
+                store.endSubscriptions()
+            }
+            try await rpc.run()
+            tasks.cancelAll()
+        }
+        let supervising = supervision.withLock { $0 }
+        supervising?.cancel()
+        await supervising?.value
+        await client.close()
+        try await group.shutdownGracefully()
+        logger.info("stopped; containers go on running")
+    }
+
+    private static func dockerTLS(_ files: ShimConfiguration.DockerTLS?) throws -> TLSContext? {
+        try files.map { files in
+            try TLSContext.client(
+                TLSClientConfiguration(
+                    caFile: files.caFile, certificateFile: files.certificateFile, keyFile: files.keyFile, serverName: nil,
+                    verification: files.verify ? .full : .none, applicationProtocols: ["http/1.1"]))
+        }
+    }
+}

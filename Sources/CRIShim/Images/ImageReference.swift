@@ -1,0 +1,67 @@
+/// An image name taken apart as registries and Docker read it.
+struct ImageReference: Sendable, Hashable {
+    /// Without tag and digest, as written: `busybox`, `registry.example:5000/team/app`.
+    var name: String
+    var tag: String?
+    /// `sha256:…`
+    var digest: String?
+
+    /// - Throws: `invalidArgument` when no registry could have an image of that name.
+    init(parsing text: String) throws {
+        func invalid(_ why: String) -> ShimError {
+            ShimError(.invalidArgument, "\"\(text)\" is no image name (\(why)): write [REGISTRY/]NAME[:TAG][@DIGEST]")
+        }
+        var rest = text[...]
+        if let at = rest.lastIndex(of: "@") {
+            let digest = rest[rest.index(after: at)...]
+            guard Self.isDigest(digest) else { throw invalid("after @ must come sha256: and 64 hexadecimal digits") }
+            self.digest = String(digest)
+            rest = rest[..<at]
+        }
+        let lastSlash = rest.lastIndex(of: "/") ?? rest.startIndex
+        if let colon = rest[lastSlash...].lastIndex(of: ":") {
+            let tag = rest[rest.index(after: colon)...]
+            guard !tag.isEmpty, tag.utf8.count <= 128, tag.utf8.allSatisfy(Self.isTagByte) else {
+                throw invalid("the tag may have letters, digits, _ . and -")
+            }
+            self.tag = String(tag)
+            rest = rest[..<colon]
+        }
+        name = String(rest)
+        let parts = rest.split(separator: "/", omittingEmptySubsequences: false)
+        for (index, part) in parts.enumerated() {
+            let isHost = index == 0 && parts.count > 1 && (part.contains(".") || part.contains(":") || part == "localhost")
+            guard !part.isEmpty, isHost || part.utf8.allSatisfy(Self.isNameByte) else {
+                throw invalid("names are lower-case letters, digits, . _ and -")
+            }
+        }
+    }
+
+    /// True for `sha256:` and digits, or for 64 digits: an image id rather than a name.
+    static func isID(_ text: String) -> Bool {
+        isDigest(text[...]) || (text.utf8.count == 64 && text.utf8.allSatisfy(isHexByte))
+    }
+
+    /// The registry that a pull asks.
+    var registry: String {
+        guard let slash = name.firstIndex(of: "/") else { return "docker.io" }
+        let first = name[..<slash]
+        return first.contains(".") || first.contains(":") || first == "localhost" ? String(first) : "docker.io"
+    }
+
+    private static func isDigest(_ text: Substring) -> Bool {
+        text.hasPrefix("sha256:") && text.utf8.count == 71 && text.utf8.dropFirst(7).allSatisfy(isHexByte)
+    }
+
+    private static func isHexByte(_ byte: UInt8) -> Bool {
+        (48...57).contains(byte) || (97...102).contains(byte)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        (48...57).contains(byte) || (97...122).contains(byte) || byte == 0x2e || byte == 0x5f || byte == 0x2d
+    }
+
+    private static func isTagByte(_ byte: UInt8) -> Bool {
+        isNameByte(byte) || (65...90).contains(byte)
+    }
+}

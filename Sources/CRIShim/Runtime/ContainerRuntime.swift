@@ -1,0 +1,82 @@
+import Proto
+import Streaming
+
+/// Whether a runtime can be used now.
+struct RuntimeHealth: Sendable, Equatable {
+    var isReady: Bool
+    /// One word, as a condition of Status has it: why it is not ready.
+    var reason = ""
+    /// What is wrong and what to do about it.
+    var message = ""
+
+    static let ready = RuntimeHealth(isReady: true)
+}
+
+/// What RunPodSandbox got from the runtime.
+struct SandboxHolder: Sendable {
+    /// The runtime's object that holds the namespaces.
+    var id: String
+    var addresses: [String]
+}
+
+/// A CreateContainer request with everything looked up that does not depend on the runtime.
+struct ContainerCreation: Sendable {
+    var sandbox: SandboxEntry
+    var config: CRI.ContainerConfig
+    /// Absolute; empty for a container without a log.
+    var logPath: String
+}
+
+/// The end of an ExecSync.
+struct ExecSyncOutcome: Sendable {
+    var stdout: [UInt8]
+    var stderr: [UInt8]
+    var exitCode: Int32
+}
+
+/// What a sandbox and its containers can be made of. The service layer speaks to nothing else: a further runtime joins by
+/// being registered. A runtime reports everything that happens to its objects to the state store, also what nobody asked
+/// for; when one of these calls returns, the store already shows its effect.
+///
+/// Every call throws `ShimError` with `unavailable` while ``health`` says the runtime is not there.
+protocol ContainerRuntime: Sendable {
+    /// Its handler in a RuntimeClass, and what sandbox records call it.
+    var name: String { get }
+    var health: RuntimeHealth { get }
+
+    /// Makes and starts what holds the sandbox's namespaces. Leaves nothing behind when it throws or is cancelled.
+    func startSandbox(_ record: SandboxRecord) async throws -> SandboxHolder
+    /// Stops the holder at once. Succeeds when it does not run or does not exist.
+    func stopSandbox(_ sandbox: SandboxEntry) async throws
+    /// Removes the holder. Succeeds when it does not exist.
+    func removeSandbox(_ sandbox: SandboxEntry) async throws
+
+    /// Makes a container and puts it into the store. Leaves nothing behind when it throws or is cancelled.
+    func createContainer(_ creation: ContainerCreation) async throws -> String
+    func startContainer(_ container: ContainerEntry) async throws
+    /// Asks the container to end, and ends it after `timeout` seconds; at once with 0. Returns when it has ended.
+    func stopContainer(_ container: ContainerEntry, timeout: Int64) async throws
+    /// Ends and removes the container. Succeeds when it does not exist.
+    func removeContainer(_ container: ContainerEntry) async throws
+    func updateResources(_ container: ContainerEntry, _ resources: CRI.LinuxContainerResources) async throws
+    /// Closes and opens the log file by its path: after a rotation lines go to the new one.
+    func reopenLog(_ container: ContainerEntry) async throws
+
+    /// Runs a command to its end.
+    /// - Parameter timeout: seconds; 0 is no limit. When it passes, or the task is cancelled, the command's process tree is
+    ///   killed and `deadline` thrown.
+    func execSync(_ container: ContainerEntry, command: [String], timeout: Int64) async throws -> ExecSyncOutcome
+    /// Runs a command with its streams connected. Cancellation kills it.
+    func exec(
+        _ container: ContainerEntry, command: [String], options: RemoteCommandOptions, io: RemoteCommandIO
+    ) async -> RemoteCommandResult
+    /// Connects to the container's main process.
+    func attach(
+        _ container: ContainerEntry, options: RemoteCommandOptions, io: RemoteCommandIO
+    ) async -> RemoteCommandResult
+    /// Carries one connection to a port inside the sandbox, also to one that listens on its loopback only.
+    func forward(_ sandbox: SandboxEntry, port: Int, connection: PortConnection) async throws
+
+    /// What `verbose` answers say about a container, beyond its status.
+    func details(_ container: ContainerEntry) -> [String: String]
+}
