@@ -1,0 +1,111 @@
+import Testing
+
+@testable import Settings
+
+@Suite struct ResolverTests {
+    private func resolve(
+        flags: [String: [String]] = [:], environment: [String: String] = [:], file: String? = nil
+    ) throws -> ResolvedSettings {
+        let platform = HostPlatform(system: .linux, isRoot: true, environment: environment, workingDirectory: "/here")
+        let table = ShimSettings.table(for: platform)
+        let contents = try file.map { try ConfigurationFile(path: "/etc/c.yaml", text: $0, tables: [table]) }
+        return try Resolver(table: table, flags: flags, platform: platform, file: contents).resolve()
+    }
+
+    @Test("a flag wins over the environment, that over the file, that over the default")
+    func order() throws {
+        let file = "shim:\n  dockerHost: tcp://file:1\n"
+        let environment = ["DOCKER_HOST": "tcp://environment:1"]
+        var found = try resolve(flags: ["dockerHost": ["tcp://flag:1"]], environment: environment, file: file)["dockerHost"]
+        #expect(found.value == .text("tcp://flag:1"))
+        #expect(found.origin == .flag("--docker-host"))
+        found = try resolve(environment: environment, file: file)["dockerHost"]
+        #expect(found.value == .text("tcp://environment:1"))
+        #expect(found.origin == .environment("DOCKER_HOST"))
+        found = try resolve(environment: ["DOCKER_HOST": ""], file: file)["dockerHost"]
+        #expect(found.value == .text("tcp://file:1"))
+        #expect(found.origin == .file(path: "/etc/c.yaml", line: 2))
+        found = try resolve()["dockerHost"]
+        #expect(found.value == .text("unix:///var/run/docker.sock"))
+        #expect(found.origin == .standard)
+    }
+
+    @Test("a repeated flag makes a list; a single one may hold commas")
+    func lists() throws {
+        #expect(try resolve(flags: ["clientAllow": ["a", "b,c"]]).list("clientAllow") == ["a", "b,c"])
+        #expect(try resolve(flags: ["clientAllow": ["a, b"]]).list("clientAllow") == ["a", "b"])
+    }
+
+    @Test("a relative path counts from where it is written", arguments: [
+        ("data", "/here/data", "/etc/data"), ("./data", "/here/data", "/etc/data"),
+        ("~/data", "/home/me/data", "/home/me/data"), ("/data", "/data", "/data"),
+    ])
+    func paths(written: String, flag: String, file: String) throws {
+        let home = ["HOME": "/home/me"]
+        #expect(try resolve(flags: ["root": [written]], environment: home).text("root") == flag)
+        #expect(try resolve(environment: home, file: "shim: {root: \(written)}").text("root") == file)
+    }
+
+    @Test("a flag or a variable of the wrong kind is named")
+    func wrongKind() throws {
+        var error = try #require(throws: SettingsError.self) { try resolve(flags: ["logLevel": ["loud"]]) }
+        #expect(error.message == "--log-level must be one of trace, debug, info, notice, warning, error, critical, not \"loud\"")
+        error = try #require(throws: SettingsError.self) { try resolve(environment: ["DOCKER_TLS_VERIFY": "maybe"]) }
+        #expect(error.message == "DOCKER_TLS_VERIFY must be true or false, not \"maybe\"")
+    }
+
+    @Test("a value that is of the right kind and still of no use is blamed on who said it")
+    func blame() throws {
+        let why = "is no endpoint"
+        #expect(try resolve(flags: ["listen": ["x"]]).invalid("listen", why).message == "--listen: is no endpoint")
+        #expect(
+            try resolve(environment: ["DOCKER_HOST": "x"]).invalid("dockerHost", why).message
+                == "DOCKER_HOST: is no endpoint")
+        #expect(
+            try resolve(file: "shim:\n  listen: x\n").invalid("listen", why).message
+                == "/etc/c.yaml:2: shim.listen: is no endpoint")
+    }
+
+    @Test("the report is a configuration file that says the same, with the origin of each line")
+    func report() throws {
+        let file = "shim:\n  pauseImage: 'yes'\n  socketGroup: docker\n  advertiseAddress: 10.0.0.1\n  clientAllow: ['a: b', c]\n"
+        let resolved = try resolve(flags: ["root": ["data"]], environment: ["DOCKER_TLS_VERIFY": "1"], file: file)
+        #expect(
+            resolved.report == """
+                shim:
+                  listen: [unix:///run/vz-cri/cri.sock]    # default
+                  socketGroup: docker                      # /etc/c.yaml:3
+                  tlsCert:                                 # default
+                  tlsKey:                                  # default
+                  clientCA:                                # default
+                  clientAllow: ["a: b", c]                 # /etc/c.yaml:5
+                  advertiseAddress: "10.0.0.1"             # /etc/c.yaml:4
+                  root: /here/data                         # flag --root
+                  dockerHost: unix:///var/run/docker.sock  # default
+                  dockerCertPath:                          # default
+                  dockerTLSVerify: true                    # environment DOCKER_TLS_VERIFY
+                  pauseImage: "yes"                        # /etc/c.yaml:2
+                  logLevel: info                           # default
+
+                """)
+        let again = try resolve(file: resolved.report)
+        #expect(again.entries.map(\.value) == resolved.entries.map(\.value))
+    }
+
+    @Test("a secret is never shown")
+    func secrets() throws {
+        let table = SettingsTable(
+            section: "s", keys: [SettingKey("password", .integer(0...9), flag: "--password", variable: "PASSWORD", isSecret: true)])
+        let platform = HostPlatform(system: .linux, isRoot: true, environment: ["PASSWORD": "7"])
+        let report = try Resolver(table: table, flags: [:], platform: platform, file: nil).resolve().report
+        #expect(report == "s:\n  password: \"********\"  # environment PASSWORD\n")
+        let error = try #require(throws: SettingsError.self) {
+            try Resolver(table: table, flags: ["password": ["geheim"]], platform: platform, file: nil).resolve()
+        }
+        #expect(!error.message.contains("geheim"))
+        let inFile = try #require(throws: SettingsError.self) {
+            try ConfigurationFile(path: "f", text: "s:\n  password: geheim\n", tables: [table])
+        }
+        #expect(inFile.message == "f:2: s.password must be a number from 0 to 9")
+    }
+}
