@@ -90,8 +90,9 @@ let package = Package(
         ]),
 
         // Executables: arguments, configuration, signals
-        daemon("cri-shim", ["CRIShim", "CRIControl", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
-        daemon("vk-adapter", ["VKAdapter", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        room("Launch", ["Settings", arguments, logging]),
+        daemon("cri-shim", ["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
         // Tests
         .target(
@@ -109,6 +110,7 @@ let package = Package(
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
         tests("KubeAPITests", ["KubeAPI", "Support"]),
         tests("SettingsTests", ["Settings", "Support"]),
+        tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
         tests("CRIShimTests", nio + [
             nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "Support", logging,
         ]),

@@ -1,9 +1,10 @@
+import Yams
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin
 #endif
-import Yams
 
 /// The one YAML file, read and checked: sections and keys that exist, values of the right kind, each with its line.
 public struct ConfigurationFile: Sendable {
@@ -58,7 +59,9 @@ public struct ConfigurationFile: Sendable {
             }
             if node.isNull { continue }
             guard let value = key.kind.value(of: node) else {
-                throw error(path, node, "\(table.section).\(key.name) must be \(key.kind.wanted)\(key.isSecret ? "" : node.found)")
+                throw error(
+                    path, node,
+                    "\(table.section).\(key.name) must be \(key.kind.wanted)\(key.isSecret ? "" : node.found)")
             }
             entries[key.name] = Entry(value: value, line: name.mark?.line ?? node.mark?.line ?? 1)
         }
@@ -104,7 +107,8 @@ public struct ConfigurationFile: Sendable {
 private func unknown(_ what: String, _ name: Node, in section: String? = nil, among known: [String]) -> String {
     let text = name.string ?? "(no text)"
     let place = section.map { " in section \"\($0)\"" } ?? ""
-    let advice = nearest(to: text, among: known).map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))"
+    let advice =
+        nearest(to: text, among: known).map { "did you mean \"\($0)\"?" } ?? "known: \(known.joined(separator: ", "))"
     return "unknown \(what) \"\(text)\"\(place); \(advice)"
 }
 

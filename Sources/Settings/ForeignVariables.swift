@@ -14,7 +14,9 @@ enum ForeignVariables {
         let ours = isShim ? (shim, shimPrefixes) : (adapter, adapterPrefixes)
         let used = Set(table.keys.compactMap(\.variable))
         return environment.filter { !$0.value.isEmpty && !used.contains($0.key) }.keys.sorted().compactMap { name in
-            if matches(name, others.0, others.1) { return "\(name) is a variable of \(others.2) and has no effect here" }
+            if matches(name, others.0, others.1) {
+                return "\(name) is a variable of \(others.2) and has no effect here"
+            }
             if matches(name, ours.0, ours.1 + both) { return "\(name) has no effect yet" }
             return nil
         }

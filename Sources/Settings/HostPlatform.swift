@@ -32,13 +32,8 @@ public struct HostPlatform: Sendable {
         let isKnown = getcwd(&buffer, buffer.count) != nil
         let bytes = buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
         let working = isKnown ? String(decoding: bytes, as: UTF8.self) : "/"
-        #if os(Linux)
-        let system = System.linux
-        #else
-        let system = System.macOS
-        #endif
         return HostPlatform(
-            system: system, isRoot: geteuid() == 0, environment: environment, workingDirectory: working,
+            system: .running, isRoot: geteuid() == 0, environment: environment, workingDirectory: working,
             exists: { access($0, F_OK) == 0 })
     }
 
@@ -85,7 +80,10 @@ public struct HostPlatform: Sendable {
         let candidates: [String] =
             switch system {
             case .macOS:
-                [home + "/.docker/run/docker.sock", home + "/.orbstack/run/docker.sock", home + "/.colima/default/docker.sock"]
+                [
+                    home + "/.docker/run/docker.sock", home + "/.orbstack/run/docker.sock",
+                    home + "/.colima/default/docker.sock",
+                ]
             case .linux where isRoot: []
             case .linux: variable("XDG_RUNTIME_DIR").map { [$0 + "/docker.sock"] } ?? []
             }

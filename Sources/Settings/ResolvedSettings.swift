@@ -90,7 +90,8 @@ extension SettingValue {
             }
         }
         let first = text.utf8.first ?? 0
-        let startsLikeAWord = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first | 0x20) || first == UInt8(ascii: "/")
+        let startsLikeAWord =
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first | 0x20) || first == UInt8(ascii: "/")
         let reserved = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"].contains(text.lowercased())
         if plain, startsLikeAWord, !reserved, !text.hasSuffix(":") { return text }
         return text.debugDescription

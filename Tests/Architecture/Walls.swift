@@ -19,6 +19,7 @@ enum Walls {
         "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
         "KubeAPI": ["Yams"],
         "Settings": ["Yams"],
+        "Launch": ["Settings", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", "Logging", "ServiceLifecycle",
             "UnixSignals",
@@ -30,8 +31,8 @@ enum Walls {
             "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Logging",
             "ServiceLifecycle", "UnixSignals",
         ]),
-        "cri-shim": daemon.union(nio).union(["CRIShim", "CRIControl", "Settings", "Sockets", "TLS"]),
-        "vk-adapter": daemon.union(nio).union(["VKAdapter", "Settings", "Sockets", "TLS"]),
+        "cri-shim": daemon.union(nio).union(["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS"]),
+        "vk-adapter": daemon.union(nio).union(["VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
         "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [],
     ]
 

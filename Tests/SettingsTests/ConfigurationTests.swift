@@ -26,25 +26,25 @@ import Darwin
         #expect(root.podLogsDirectory == "/var/log/pods")
         #expect(root.dockerHost == "unix:///var/run/docker.sock")
 
-        let user = platform(.linux, isRoot: false, ["HOME": "/home/me", "XDG_RUNTIME_DIR": "/run/user/7"])
-        #expect(user.rootDirectory == "/home/me/.local/share/vz-cri")
+        let user = platform(.linux, isRoot: false, ["HOME": "/h/me", "XDG_RUNTIME_DIR": "/run/user/7"])
+        #expect(user.rootDirectory == "/h/me/.local/share/vz-cri")
         #expect(user.socketPath == "/run/user/7/vz-cri/cri.sock")
-        #expect(user.configurationFile == "/home/me/.config/vz-cri/config.yaml")
-        let bare = platform(.linux, isRoot: false, ["HOME": "/home/me"])
-        #expect(bare.socketPath == "/home/me/.local/share/vz-cri/run/cri.sock")
+        #expect(user.configurationFile == "/h/me/.config/vz-cri/config.yaml")
+        let bare = platform(.linux, isRoot: false, ["HOME": "/h/me"])
+        #expect(bare.socketPath == "/h/me/.local/share/vz-cri/run/cri.sock")
 
-        let mac = platform(.macOS, isRoot: false, ["HOME": "/Users/me"])
-        #expect(mac.rootDirectory == "/Users/me/.vz-cri")
-        #expect(mac.socketPath == "/Users/me/.vz-cri/run/cri.sock")
-        #expect(mac.configurationFile == "/Users/me/.vz-cri/config.yaml")
-        #expect(mac.podLogsDirectory == "/Users/me/Library/Logs/vz-cri/pods")
+        let mac = platform(.macOS, isRoot: false, ["HOME": "/u/me"])
+        #expect(mac.rootDirectory == "/u/me/.vz-cri")
+        #expect(mac.socketPath == "/u/me/.vz-cri/run/cri.sock")
+        #expect(mac.configurationFile == "/u/me/.vz-cri/config.yaml")
+        #expect(mac.podLogsDirectory == "/u/me/Library/Logs/vz-cri/pods")
     }
 
     @Test("the Docker Engine of the user is preferred where there is one")
     func engines() {
-        let mac = ["HOME": "/Users/me"]
+        let mac = ["HOME": "/u/me"]
         #expect(platform(.macOS, isRoot: false, mac).dockerHost == "unix:///var/run/docker.sock")
-        let desktop = "/Users/me/.docker/run/docker.sock"
+        let desktop = "/u/me/.docker/run/docker.sock"
         #expect(platform(.macOS, isRoot: false, mac, existing: [desktop]).dockerHost == "unix://\(desktop)")
         let rootless = ["XDG_RUNTIME_DIR": "/run/user/7"]
         #expect(
@@ -82,7 +82,8 @@ import Darwin
         }
         #expect(
             absent.message == "cannot read the configuration file /nonexistent/c.yaml: No such file or directory")
-        let settings = ShimSettings(try Configuration.load(section: "shim", file: nil, flags: [:], platform: platform()))
+        let settings = ShimSettings(
+            try Configuration.load(section: "shim", file: nil, flags: [:], platform: platform()))
         #expect(settings.listen == ["unix:///run/vz-cri/cri.sock"])
         #expect(settings.root == "/var/lib/vz-cri")
         let directory = try #require(throws: SettingsError.self) {
@@ -98,7 +99,8 @@ import Darwin
                 path: "c", text: "adapter: {kubeletport: 1}\n",
                 tables: [ShimSettings.table(for: platform()), AdapterSettings.table(for: platform())])
         }
-        #expect(error.message == "c:1: unknown key \"kubeletport\" in section \"adapter\"; did you mean \"kubeletPort\"?")
+        #expect(
+            error.message == "c:1: unknown key \"kubeletport\" in section \"adapter\"; did you mean \"kubeletPort\"?")
     }
 
     @Test("no two keys of a table share a name, a flag or a variable", arguments: ["shim", "adapter"])

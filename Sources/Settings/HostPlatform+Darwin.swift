@@ -1,0 +1,5 @@
+#if canImport(Darwin)
+extension HostPlatform.System {
+    static var running: HostPlatform.System { .macOS }
+}
+#endif

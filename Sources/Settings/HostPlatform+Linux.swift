@@ -1,0 +1,5 @@
+#if os(Linux)
+extension HostPlatform.System {
+    static var running: HostPlatform.System { .linux }
+}
+#endif
