@@ -1,7 +1,7 @@
 import Foundation
 import NIOConcurrencyHelpers
 
-/// A program a test runs, with what it printed.
+/// A program a test runs, with what it printed. It has a process group of its own, and inherits no pipe of another child.
 public final class ChildProcess: Sendable {
     public struct Outcome: Sendable {
         /// The exit code, or 128 + the signal that ended it.
@@ -11,87 +11,132 @@ public final class ChildProcess: Sendable {
     }
 
     private struct Captured {
-        var output = Data()
-        var errors = Data()
-        var open = 2
-        var code: Int32?
+        var output: [UInt8] = []
+        var errors: [UInt8] = []
+        /// Set under the same lock `send` takes: no signal goes to a number that may be another's by then.
+        var isReaped = false
+        var outcome: Outcome?
         var waiting: [CheckedContinuation<Outcome, Never>] = []
     }
 
     public let pid: Int32
     private let captured: NIOLockedValueBox<Captured>
+    private let ended = DispatchGroup()
 
-    /// - Parameter environment: added to this process's; an empty value removes a variable.
+    /// - Parameters:
+    ///   - program: its path.
+    ///   - environment: added to this process's; an empty value removes a variable.
+    ///   - input: what it reads; nothing when nil.
     public init(
         _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil,
         input: String? = nil
     ) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.filter { !$0.value.isEmpty }
-        if let directory { process.currentDirectoryURL = URL(filePath: directory) }
-        let (output, errors, stdin) = (Pipe(), Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        process.standardInput = input == nil ? FileHandle.nullDevice : stdin
+        let environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.filter { !$0.value.isEmpty }
+        let (output, errors) = (try Spawn.pipe(), try Spawn.pipe())
+        let feed = try input.map { _ in try Spawn.pipe() }
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        do {
+            pid = try Spawn.run(
+                program, [program] + arguments, environment.map { "\($0)=\($1)" }, directory: directory,
+                streams: [feed?.read ?? null, output.write, errors.write])
+        } catch {
+            for end in [output, errors] + (feed.map { [$0] } ?? []) {
+                close(end.read)
+                close(end.write)
+            }
+            close(null)
+            throw error
+        }
+        for descriptor in [output.write, errors.write, feed?.read, null].compactMap({ $0 }) { close(descriptor) }
         let captured = NIOLockedValueBox(Captured())
         self.captured = captured
-        for (pipe, isOutput) in [(output, true), (errors, false)] {
-            pipe.fileHandleForReading.readabilityHandler = { handle in
-                let data = handle.availableData
-                if data.isEmpty { handle.readabilityHandler = nil }
-                Self.note(captured) { captured in
-                    if data.isEmpty { captured.open -= 1 }
-                    if isOutput { captured.output += data } else { captured.errors += data }
-                }
-            }
-        }
-        process.terminationHandler = { process in
-            let code = process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
-            Self.note(captured) { $0.code = code }
-        }
-        try process.run()
-        pid = process.processIdentifier
-        if let input {
-            stdin.fileHandleForWriting.write(Data(input.utf8))
-            try stdin.fileHandleForWriting.close()
+        if let input, let feed { Self.write(Array(input.utf8), to: feed.write) }
+
+        let (pid, reading, ended) = (pid, DispatchGroup(), ended)
+        ended.enter()
+        Self.read(output.read, reading) { bytes in captured.withLockedValue { $0.output += bytes } }
+        Self.read(errors.read, reading) { bytes in captured.withLockedValue { $0.errors += bytes } }
+        Thread.detachNewThread {
+            let code = Spawn.wait(pid) { captured.withLockedValue { $0.isReaped = true } }
+            // Its own children may live on with its streams: what it printed itself is there by now.
+            _ = reading.wait(timeout: .now() + 2)
+            Self.finish(captured, code)
+            ended.leave()
         }
     }
 
-    private static func note(_ captured: NIOLockedValueBox<Captured>, _ change: @Sendable (inout Captured) -> Void) {
-        let (waiting, outcome) = captured.withLockedValue { captured -> ([CheckedContinuation<Outcome, Never>], Outcome?) in
-            change(&captured)
-            guard let outcome = Self.outcome(of: captured) else { return ([], nil) }
+    private static func finish(_ captured: NIOLockedValueBox<Captured>, _ code: Int32) {
+        let (waiting, outcome) = captured.withLockedValue { captured in
+            let outcome = Outcome(
+                code: code, output: String(decoding: captured.output, as: UTF8.self),
+                errors: String(decoding: captured.errors, as: UTF8.self))
+            captured.outcome = outcome
             defer { captured.waiting = [] }
             return (captured.waiting, outcome)
         }
-        if let outcome { for continuation in waiting { continuation.resume(returning: outcome) } }
+        for continuation in waiting { continuation.resume(returning: outcome) }
     }
 
-    private static func outcome(of captured: Captured) -> Outcome? {
-        guard captured.open == 0, let code = captured.code else { return nil }
-        return Outcome(
-            code: code, output: String(decoding: captured.output, as: UTF8.self), errors: String(decoding: captured.errors, as: UTF8.self))
+    private static func read(_ descriptor: Int32, _ group: DispatchGroup, _ take: @escaping @Sendable ([UInt8]) -> Void) {
+        group.enter()
+        Thread.detachNewThread {
+            var chunk = [UInt8](repeating: 0, count: 64 << 10)
+            while true {
+                let count = Foundation.read(descriptor, &chunk, chunk.count)
+                if count < 0, errno == EINTR { continue }
+                if count <= 0 { break }
+                take(Array(chunk[..<count]))
+            }
+            close(descriptor)
+            group.leave()
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        Thread.detachNewThread {
+            // A child that does not read all of it must not end the tests: SIGPIPE stays with this thread.
+            var pipe = sigset_t()
+            sigemptyset(&pipe)
+            sigaddset(&pipe, SIGPIPE)
+            pthread_sigmask(SIG_BLOCK, &pipe, nil)
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+                if count < 0, errno == EINTR { continue }
+                if count <= 0 { break }
+                rest = rest.dropFirst(count)
+            }
+            close(descriptor)
+        }
     }
 
     /// What it printed so far.
     public var output: String { captured.withLockedValue { String(decoding: $0.output, as: UTF8.self) } }
     public var errors: String { captured.withLockedValue { String(decoding: $0.errors, as: UTF8.self) } }
-    public var isRunning: Bool { captured.withLockedValue { $0.code == nil } }
+    public var isRunning: Bool { captured.withLockedValue { !$0.isReaped } }
 
-    public func send(_ signal: Int32) { if isRunning { kill(pid, signal) } }
+    public func send(_ signal: Int32) {
+        captured.withLockedValue { captured in
+            if !captured.isReaped { _ = kill(pid, signal) }
+        }
+    }
 
     /// Until it has ended and its output was read.
     public func wait() async -> Outcome {
         await withCheckedContinuation { continuation in
             let outcome = captured.withLockedValue { captured -> Outcome? in
-                if let outcome = Self.outcome(of: captured) { return outcome }
-                captured.waiting.append(continuation)
-                return nil
+                if captured.outcome == nil { captured.waiting.append(continuation) }
+                return captured.outcome
             }
             if let outcome { continuation.resume(returning: outcome) }
         }
+    }
+
+    /// ``wait()`` for the few places that cannot suspend. Blocks.
+    func waitBlocking() -> Outcome {
+        ended.wait()
+        guard let outcome = captured.withLockedValue({ $0.outcome }) else { preconditionFailure("ended without an outcome") }
+        return outcome
     }
 
     /// Runs a program to its end; one that takes longer than `limit` is killed.

@@ -1,16 +1,29 @@
 import Foundation
 public import Testing
 
-/// The Docker Engine of this test run. `scripts/test` starts one and names it in `VZCRI_TEST_DOCKER_HOST`.
+/// The Docker Engine of this test run: the one `VZCRI_TEST_DOCKER_HOST` names, as it does under `scripts/test`, else one
+/// that is started at first use and ends with this process.
 public enum DockerEngine {
-    /// The path of its socket; nil when there is none.
-    public static let socket: String? = {
-        let host = ProcessInfo.processInfo.environment["VZCRI_TEST_DOCKER_HOST"] ?? ""
-        return host.hasPrefix("unix://") ? String(host.dropFirst("unix://".count)) : nil
-    }()
+    private static let named = ProcessInfo.processInfo.environment["VZCRI_TEST_DOCKER_HOST"].flatMap { $0.isEmpty ? nil : $0 }
+
+    private static let found = Result<String, any Error> {
+        let host = try named ?? (PrivateEngine.canStart ? PrivateEngine.start() : "")
+        guard host.hasPrefix("unix://") else {
+            throw Missing(description: """
+                no Docker Engine for tests: run them as root with dockerd installed, or set VZCRI_TEST_DOCKER_HOST to a \
+                unix:// address
+                """)
+        }
+        return String(host.dropFirst("unix://".count))
+    }
+
+    /// The path of its socket; nil when there is none. The first use may wait for an engine to start.
+    public static var socket: String? { try? found.get() }
 
     /// Whether tests that need an engine run. In CI they always do, and fail without one.
-    public static var isAvailable: Bool { socket != nil || ProcessInfo.processInfo.environment["CI"] != nil }
+    public static var isAvailable: Bool {
+        named != nil || PrivateEngine.canStart || ProcessInfo.processInfo.environment["CI"] != nil
+    }
 
     public static let skipReason: Comment = "skipped, because there is no Docker Engine for tests (run scripts/test as root)"
 
@@ -18,11 +31,8 @@ public enum DockerEngine {
         public let description: String
     }
 
-    /// - Throws: when there is no engine although there should be.
-    public static func requireSocket() throws -> String {
-        guard let socket else { throw Missing(description: "VZCRI_TEST_DOCKER_HOST names no engine: run the tests with scripts/test") }
-        return socket
-    }
+    /// - Throws: when there is no engine although there should be: why.
+    public static func requireSocket() throws -> String { try found.get() }
 
     /// An image with a shell and the usual small programs, made on the spot: `vzcri-test/busybox:1`.
     public static let image = "vzcri-test/busybox:1"
