@@ -1,102 +1,94 @@
 public import NIOCore
 public import NIOPosix
+import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
-/// A listening channel and what belongs to it.
-public struct BoundServer: Sendable {
+/// A listening server channel and what has to be cleaned up after it.
+public final class BoundServer: Sendable {
+    /// The listening channel; accepts as soon as it is here.
     public let channel: any Channel
     /// As bound: with the port the system chose when port 0 was asked for.
     public let endpoint: Endpoint
-    private let lock: SocketLock?
-    private let identity: FileIdentity?
+    private let listener: Mutex<UnixListener?>
 
-    init(channel: any Channel, endpoint: Endpoint, lock: SocketLock? = nil, identity: FileIdentity? = nil) {
+    init(channel: any Channel, endpoint: Endpoint, listener: UnixListener?) {
         self.channel = channel
         self.endpoint = endpoint
-        self.lock = lock
-        self.identity = identity
+        self.listener = Mutex(listener)
+        // Whoever closes the channel by hand leaves no socket file behind either.
+        channel.closeFuture.whenComplete { _ in self.release() }
     }
 
-    /// Stops listening. A unix socket's file is removed if it is still ours.
+    /// Removes the unix socket, if it is still ours, and stops listening. Accepted connections live on. Idempotent.
     public func close() async {
-        if case .unix(let path) = endpoint, let identity, FileIdentity(path) == identity { unlink(path) }
-        try? await channel.close()
-        lock?.release()
+        release()
+        channel.close(promise: nil)
+        await withCheckedContinuation { continuation in
+            channel.closeFuture.whenComplete { _ in continuation.resume() }
+        }
+    }
+
+    private func release() {
+        let taken = listener.withLock { listener in
+            defer { listener = nil }
+            return listener
+        }
+        taken?.release()
     }
 }
 
-/// Binds `bootstrap` to an endpoint.
+/// Binds `bootstrap` to `endpoint` by the project's rules and starts to accept.
 ///
-/// A unix socket's directory is made (0700) when it is missing, a socket whose server is gone is replaced, and one
-/// whose server lives is not.
-/// - Throws: `SocketError`: `invalidArgument` for a path that cannot be a socket, `unavailable` when another process
-///   listens there, `failed` otherwise.
+/// Unix sockets: missing directories above are made with mode 0700; a socket whose server is gone is replaced; one whose
+/// server answers, and any other kind of file, is refused; of two servers that start at once one wins (a lock on
+/// `PATH.lock`, held until the server closes); nobody beyond `options` can connect at any moment.
+/// TCP: names are resolved, port 0 lets the system choose.
+///
+/// - Throws: `SocketError` that names the endpoint: `.invalidArgument` for one that can never work, `.unavailable` when
+///   somebody else has it now, `.failed` for the rest.
 public func bindServer(
     _ bootstrap: ServerBootstrap, to endpoint: Endpoint, options: UnixSocketOptions = .init()
 ) async throws(SocketError) -> BoundServer {
     switch endpoint {
-    case .tcp(let host, let port): try await bindTCP(bootstrap, host, port)
-    case .unix(let path): try await bindUnix(bootstrap, path, options)
+    case .unix(let path):
+        let listener = try await offLoop("cannot listen on \(endpoint)") { () throws(SocketError) -> UnixListener in
+            try UnixListener.open(path: path, options: options)
+        }
+        do {
+            let channel = try await bootstrap.withBoundSocket(listener.descriptor).get()
+            return BoundServer(channel: channel, endpoint: endpoint, listener: listener)
+        } catch {
+            // NIO closes the descriptor it was given when it fails.
+            listener.release()
+            throw SocketError(.failed, "cannot listen on \(endpoint)", cause: error)
+        }
+    case .tcp(let host, let port):
+        let address = try await offLoop("cannot listen on \(endpoint)") { () throws(SocketError) -> SocketAddress in
+            do {
+                return try SocketAddress.makeAddressResolvingHost(host, port: port)
+            } catch {
+                throw SocketError(.invalidArgument, "cannot listen on \(endpoint): the host is not known here", cause: error)
+            }
+        }
+        do {
+            let channel = try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(to: address).get()
+            return BoundServer(
+                channel: channel, endpoint: .tcp(host: host, port: channel.localAddress?.port ?? port), listener: nil)
+        } catch {
+            throw SocketError(binding: endpoint, error)
+        }
     }
 }
 
-private func bindTCP(_ bootstrap: ServerBootstrap, _ host: String, _ port: Int) async throws(SocketError) -> BoundServer {
-    let endpoint = Endpoint.tcp(host: host, port: port)
+/// Runs `body`, which blocks, where it stops nobody else.
+private func offLoop<T: Sendable>(
+    _ attempt: String, _ body: @escaping @Sendable () throws(SocketError) -> T
+) async throws(SocketError) -> T {
     do {
-        let channel = try await bootstrap.bind(host: host, port: port).get()
-        return BoundServer(channel: channel, endpoint: .tcp(host: host, port: channel.localAddress?.port ?? port))
-    } catch let error as IOError where error.errnoCode == EADDRINUSE {
-        throw SocketError(
-            .unavailable, "cannot listen on \(endpoint): another program does; stop it, or choose another port")
-    } catch let error as IOError where error.errnoCode == EACCES {
-        throw SocketError(.failed, "cannot listen on \(endpoint): ports below 1024 need root; choose a higher one")
-    } catch let error as IOError where error.errnoCode == EADDRNOTAVAIL {
-        throw SocketError(.invalidArgument, "cannot listen on \(endpoint): this host has no such address")
-    } catch {
-        throw SocketError(.failed, "cannot listen on \(endpoint)", cause: error)
-    }
-}
-
-private func bindUnix(
-    _ bootstrap: ServerBootstrap, _ path: String, _ options: UnixSocketOptions
-) async throws(SocketError) -> BoundServer {
-    try UnixSocket.prepare(path)
-    let lock = try SocketLock(path)
-    // A server that does not know our lock may live there.
-    if await answers(path) { throw SocketLock.taken(path) }
-    let temporary = UnixSocket.temporaryPath(beside: path, random: .random(in: 0...UInt32.max))
-    let channel: any Channel
-    do {
-        channel = try await bootstrap.bind(unixDomainSocketPath: temporary).get()
-    } catch {
-        throw SocketError(.failed, "cannot make the socket \(path)", cause: error)
-    }
-    do throws(SocketError) {
-        try UnixSocket.publish(temporary, as: path, options)
-    } catch {
-        unlink(temporary)
-        try? await channel.close()
+        return try await NIOThreadPool.singleton.runIfActive { try body() }
+    } catch let error as SocketError {
         throw error
-    }
-    return BoundServer(channel: channel, endpoint: .unix(path: path), lock: lock, identity: FileIdentity(path))
-}
-
-/// Whether somebody accepts connections at `path`.
-private func answers(_ path: String) async -> Bool {
-    guard FileIdentity(path) != nil else { return false }
-    let probe = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(.seconds(2))
-    do {
-        try await probe.connect(unixDomainSocketPath: path).get().close()
-        return true
-    } catch let error as IOError where error.errnoCode == ECONNREFUSED || error.errnoCode == ENOENT {
-        return false
     } catch {
-        // A full backlog, no permission: somebody is there.
-        return true
+        throw SocketError(.failed, attempt, cause: error)
     }
 }
