@@ -10,8 +10,14 @@ public final class ByteStream: AsyncSequence, Sendable {
         var waiting = 0
         var end: Result<Void, any Error>?
         var reader: CheckedContinuation<ByteBuffer?, any Error>?
-        var writers: [CheckedContinuation<Void, Never>] = []
+        var writers: [Int: CheckedContinuation<Void, Never>] = [:]
+        var nextWriter = 0
         var isAbandoned = false
+
+        mutating func takeWriters() -> [CheckedContinuation<Void, Never>] {
+            defer { writers = [:] }
+            return Array(writers.values)
+        }
     }
 
     private let state = Mutex(State())
@@ -20,50 +26,73 @@ public final class ByteStream: AsyncSequence, Sendable {
 
     /// - Parameters:
     ///   - limit: bytes that may wait before ``push(_:)`` suspends.
-    ///   - onConsumed: told how many bytes the reader took.
+    ///   - onConsumed: told how many bytes the reader took, or nobody will.
     public init(limit: Int = 256 << 10, onConsumed: @escaping @Sendable (Int) -> Void = { _ in }) {
         self.limit = limit
         self.onConsumed = onConsumed
     }
 
-    /// Hands over bytes; suspends while too many wait. After the end they are dropped.
+    deinit {
+        let unread = state.withLock { $0.waiting }
+        if unread > 0 { onConsumed(unread) }
+    }
+
+    // MARK: Writing
+
+    /// Hands over bytes; suspends while too many wait, until the reader catches up or the task is cancelled. After the
+    /// end they are dropped.
     public func push(_ bytes: ByteBuffer) async {
-        guard bytes.readableBytes > 0 else { return }
-        let (reader, mustWait) = state.withLock { state -> (CheckedContinuation<ByteBuffer?, any Error>?, Bool) in
-            guard state.end == nil, !state.isAbandoned else { return (nil, false) }
-            if let reader = state.reader {
-                state.reader = nil
-                return (reader, false)
-            }
-            state.queue.append(bytes)
-            state.waiting += bytes.readableBytes
-            return (nil, state.waiting > limit)
+        offer(bytes)
+        guard isFull else { return }
+        let id = state.withLock { state in
+            state.nextWriter += 1
+            return state.nextWriter
         }
-        if let reader {
-            onConsumed(bytes.readableBytes)
-            return reader.resume(returning: bytes)
-        }
-        guard mustWait else { return }
-        await withCheckedContinuation { continuation in
-            let goesOn = state.withLock { state in
-                if state.waiting <= limit || state.end != nil || state.isAbandoned { return true }
-                state.writers.append(continuation)
-                return false
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let goesOn = state.withLock { state in
+                    if state.waiting <= limit || state.end != nil || Task.isCancelled { return true }
+                    state.writers[id] = continuation
+                    return false
+                }
+                if goesOn { continuation.resume() }
             }
-            if goesOn { continuation.resume() }
+        } onCancel: {
+            state.withLock { $0.writers.removeValue(forKey: id) }?.resume()
         }
     }
 
+    /// Hands over bytes without waiting.
+    func offer(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0 else { return }
+        let (reader, isTaken) = state.withLock { state -> (CheckedContinuation<ByteBuffer?, any Error>?, Bool) in
+            guard state.end == nil, !state.isAbandoned else { return (nil, true) }
+            if let reader = state.reader {
+                state.reader = nil
+                return (reader, true)
+            }
+            state.queue.append(bytes)
+            state.waiting += bytes.readableBytes
+            return (nil, false)
+        }
+        if isTaken { onConsumed(bytes.readableBytes) }
+        reader?.resume(returning: bytes)
+    }
+
+    /// More waits than should.
+    var isFull: Bool { state.withLock { $0.waiting > limit && $0.end == nil } }
+
+    /// Bytes wait that the reader has not taken.
+    var hasUnread: Bool { state.withLock { $0.waiting > 0 } }
+
     /// Nothing more comes; what waits can still be read. The first call counts.
     public func finish(_ error: (any Error)? = nil) {
-        let (reader, writers) = state.withLock { state -> (CheckedContinuation<ByteBuffer?, any Error>?, [CheckedContinuation<Void, Never>]) in
+        let (reader, writers) = state.withLock {
+            state -> (CheckedContinuation<ByteBuffer?, any Error>?, [CheckedContinuation<Void, Never>]) in
             guard state.end == nil else { return (nil, []) }
             state.end = error.map { .failure($0) } ?? .success(())
-            defer {
-                state.reader = nil
-                state.writers = []
-            }
-            return (state.reader, state.writers)
+            defer { state.reader = nil }
+            return (state.reader, state.takeWriters())
         }
         for writer in writers { writer.resume() }
         guard let reader else { return }
@@ -72,15 +101,18 @@ public final class ByteStream: AsyncSequence, Sendable {
 
     /// The reader has gone: what waits and what comes is dropped.
     public func abandon() {
-        let writers = state.withLock { state in
+        let (dropped, writers) = state.withLock { state in
+            let dropped = state.waiting
             state.isAbandoned = true
             state.queue.removeAll()
             state.waiting = 0
-            defer { state.writers = [] }
-            return state.writers
+            return (dropped, state.takeWriters())
         }
+        if dropped > 0 { onConsumed(dropped) }
         for writer in writers { writer.resume() }
     }
+
+    // MARK: Reading
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         let stream: ByteStream
@@ -89,30 +121,19 @@ public final class ByteStream: AsyncSequence, Sendable {
         public func next() async throws -> ByteBuffer? { try await stream.next() }
     }
 
+    /// One reader at a time.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(stream: self) }
 
     private func next() async throws -> ByteBuffer? {
         try await withTaskCancellationHandler {
             try Task.checkCancellation()
-            let bytes = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<ByteBuffer?, any Error>) in
-                let (ready, writers) = state.withLock { state -> (Result<ByteBuffer?, any Error>?, [CheckedContinuation<Void, Never>]) in
-                    if let bytes = state.queue.popFirst() {
-                        state.waiting -= bytes.readableBytes
-                        guard state.waiting <= limit / 2 else { return (.success(bytes), []) }
-                        defer { state.writers = [] }
-                        return (.success(bytes), state.writers)
-                    }
-                    if let end = state.end { return (end.map { nil }, []) }
-                    if Task.isCancelled { return (.failure(CancellationError()), []) }
-                    state.reader = continuation
-                    return (nil, [])
-                }
+            return try await withCheckedThrowingContinuation { continuation in
+                let (ready, writers) = state.withLock { self.take(&$0, continuation) }
                 for writer in writers { writer.resume() }
                 guard let ready else { return }
                 if case .success(let bytes?) = ready { onConsumed(bytes.readableBytes) }
                 continuation.resume(with: ready)
             }
-            return bytes
         } onCancel: {
             let reader = state.withLock { state in
                 defer { state.reader = nil }
@@ -120,5 +141,22 @@ public final class ByteStream: AsyncSequence, Sendable {
             }
             reader?.resume(throwing: CancellationError())
         }
+    }
+
+    /// - Returns: what can be read at once, and who may write again.
+    private func take(
+        _ state: inout State, _ continuation: CheckedContinuation<ByteBuffer?, any Error>
+    ) -> (Result<ByteBuffer?, any Error>?, [CheckedContinuation<Void, Never>]) {
+        if let bytes = state.queue.popFirst() {
+            state.waiting -= bytes.readableBytes
+            return (.success(bytes), state.waiting <= limit / 2 ? state.takeWriters() : [])
+        }
+        if let end = state.end { return (end.map { nil }, []) }
+        if Task.isCancelled { return (.failure(CancellationError()), []) }
+        guard state.reader == nil else {
+            return (.failure(StreamingError(.invalidArgument, "two readers wait for the same bytes: let one read")), [])
+        }
+        state.reader = continuation
+        return (nil, [])
     }
 }

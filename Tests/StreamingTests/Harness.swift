@@ -10,18 +10,34 @@ import Streaming
 struct Harness: Sendable {
     let server: StreamingServer
     let base: String
+    /// Upgraded connections whose server side still runs.
+    let sessions: NIOLockedValueBox<Int>
 
     static let group = MultiThreadedEventLoopGroup.singleton
     static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
     static func run(
-        tokenLifetime: Duration = .seconds(60), limits: StreamingLimits = .init(), _ body: (Harness) async throws -> Void
+        tokenLifetime: Duration = .seconds(60), limits: StreamingLimits = .init(),
+        _ body: (Harness) async throws -> Void
     ) async throws {
         let streaming = StreamingServer(tokenLifetime: tokenLifetime, limits: limits, logger: logger)
-        let http = HTTPServer(listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: logger, group: group) { await streaming.handle($0) }
-        guard case .tcp(_, let port) = try await http.start()[0] else { fatalError("a TCP listener has a TCP endpoint") }
+        let sessions = NIOLockedValueBox(0)
+        let http = HTTPServer(listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: logger, group: group) { request in
+            var response = await streaming.handle(request)
+            if case .upgrade(let serve) = response.body {
+                response.body = .upgrade { connection in
+                    sessions.withLockedValue { $0 += 1 }
+                    defer { sessions.withLockedValue { $0 -= 1 } }
+                    try await serve(connection)
+                }
+            }
+            return response
+        }
+        guard case .tcp(_, let port) = try await http.start()[0] else {
+            fatalError("a TCP listener has a TCP endpoint")
+        }
         do {
-            try await body(Harness(server: streaming, base: "http://127.0.0.1:\(port)"))
+            try await body(Harness(server: streaming, base: "http://127.0.0.1:\(port)", sessions: sessions))
         } catch {
             await http.drain(within: .seconds(3))
             throw error
@@ -39,14 +55,16 @@ struct Harness: Sendable {
         let result = try await RemoteCommandClient.run(
             url: "\(base)/exec/\(token)", options: options, stdin: stdin,
             stdout: OutputSink { bytes in output.withLockedValue { $0 += bytes.readableBytesView } },
-            stderr: OutputSink { bytes in errors.withLockedValue { $0 += bytes.readableBytesView } }, resizes: resizes, group: Self.group,
+            stderr: OutputSink { bytes in errors.withLockedValue { $0 += bytes.readableBytesView } }, resizes: resizes,
+            group: Self.group,
             logger: Self.logger)
         return (result, output.withLockedValue { $0 }, errors.withLockedValue { $0 })
     }
 
     func forward(_ backend: @escaping PortForwardBackend) async throws -> PortForwardSession {
         let token = try server.register(.portForward(PortForward(backend: backend)))
-        return try await PortForwardClient.connect(url: "\(base)/portforward/\(token)", group: Self.group, logger: Self.logger)
+        return try await PortForwardClient.connect(
+            url: "\(base)/portforward/\(token)", group: Self.group, logger: Self.logger)
     }
 }
 

@@ -96,10 +96,12 @@ import Testing
 
     @Test func `a token is good once, for its kind, and for its time`() async throws {
         try await Harness.run { harness async throws in
-            let token = try harness.server.register(.exec(RemoteCommand(options: Self.output) { _ in .exited(code: 0) }))
+            let token = try harness.server.register(
+                .exec(RemoteCommand(options: Self.output) { _ in .exited(code: 0) }))
             func use(_ kind: String) async throws -> RemoteCommandResult {
                 try await RemoteCommandClient.run(
-                    url: "\(harness.base)/\(kind)/\(token)", options: Self.output, group: Harness.group, logger: Harness.logger)
+                    url: "\(harness.base)/\(kind)/\(token)", options: Self.output, group: Harness.group,
+                    logger: Harness.logger)
             }
             await #expect(throws: StreamingError.self) { _ = try await use("attach") }
             let first = try await use("exec")
@@ -107,7 +109,9 @@ import Testing
             await #expect(throws: StreamingError.self) { _ = try await use("exec") }
         }
         try await Harness.run(tokenLifetime: .zero) { harness async throws in
-            await #expect(throws: StreamingError.self) { _ = try await harness.exec(Self.output) { _ in .exited(code: 0) } }
+            await #expect(throws: StreamingError.self) {
+                _ = try await harness.exec(Self.output) { _ in .exited(code: 0) }
+            }
         }
     }
 }

@@ -38,7 +38,9 @@ import Testing
         // Data comes in the pieces it was cut into.
         var merged: [SPDYFrame] = []
         for frame in found {
-            if case .data(let stream, var more, let fin) = frame, more.readableBytes > 0, case .data(stream, var bytes, false)? = merged.last {
+            if case .data(let stream, var more, let fin) = frame, more.readableBytes > 0,
+                case .data(stream, var bytes, false)? = merged.last
+            {
                 bytes.writeBuffer(&more)
                 merged[merged.count - 1] = .data(stream: stream, bytes: bytes, fin: fin)
             } else {
@@ -57,10 +59,13 @@ import Testing
         #expect(Array(wire.readableBytesView) == [0, 0, 0, 5, 1, 0, 0, 1, 9])
     }
 
-    @Test(arguments: [
-        [0x80, 2, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1], [0x80, 3, 0, 6, 0, 0, 0, 2, 0, 1], [0x80, 3, 0, 1, 0, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-        [0x80, 3, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff], [0x80, 3, 0, 4, 0, 0xff, 0xff, 0xff],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x80, 2, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1], [0x80, 3, 0, 6, 0, 0, 0, 2, 0, 1],
+            [0x80, 3, 0, 1, 0, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+            [0x80, 3, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+            [0x80, 3, 0, 4, 0, 0xff, 0xff, 0xff],
+        ] as [[UInt8]])
     func `a malformed frame is refused`(bytes: [UInt8]) {
         var decoder = SPDYDecoder()
         decoder.append(ByteBuffer(bytes: bytes))
@@ -75,7 +80,9 @@ import Testing
             let encoder = SPDYEncoder()
             for frame in Self.frames where Bool.random(using: &random) { encoder.encode(frame, into: &wire) }
             for _ in 0..<Int.random(in: 0...6, using: &random) where wire.readableBytes > 0 {
-                wire.setInteger(UInt8.random(in: 0...255, using: &random), at: Int.random(in: 0..<wire.readableBytes, using: &random))
+                wire.setInteger(
+                    UInt8.random(in: 0...255, using: &random),
+                    at: Int.random(in: 0..<wire.readableBytes, using: &random))
             }
             decoder.append(wire)
             do { while try decoder.next() != nil {} } catch {}

@@ -9,7 +9,8 @@ public enum RemoteCommandClient {
     /// - Throws: `StreamingError` when no connection comes about; errors of `stdin` and the sinks.
     public static func run(
         url: String, tls: TLSContext? = nil, options: RemoteCommandOptions,
-        stdin: (any AsyncSequence<ByteBuffer, any Error> & Sendable)? = nil, stdout: OutputSink? = nil, stderr: OutputSink? = nil,
+        stdin: (any AsyncSequence<ByteBuffer, any Error> & Sendable)? = nil, stdout: OutputSink? = nil,
+        stderr: OutputSink? = nil,
         resizes: AsyncStream<TerminalSize>? = nil, group: any EventLoopGroup, logger: Logger
     ) async throws -> RemoteCommandResult {
         let (chosen, session) = try await StreamingURL(url).connect(
@@ -25,11 +26,11 @@ public enum RemoteCommandClient {
                 result = try await exchange(
                     session, version, options, stdin: stdin, stdout: stdout, stderr: stderr, resizes: resizes)
             } catch {
-                await session.close()
+                await session.abort()
                 tasks.cancelAll()
                 throw error
             }
-            await session.close()
+            await session.close(within: .seconds(2))
             tasks.cancelAll()
             return result
         }
@@ -49,8 +50,11 @@ public enum RemoteCommandClient {
         return try await withThrowingTaskGroup(of: RemoteCommandResult?.self) { tasks in
             if let input, let stdin {
                 tasks.addTask {
-                    for try await bytes in stdin { try await input.write(bytes) }
-                    try await input.closeOutput()
+                    for try await bytes in stdin {
+                        // A command may end before its input: how it ended is told by the error stream.
+                        do { try await input.write(bytes) } catch { return nil }
+                    }
+                    do { try await input.closeOutput() } catch {}
                     return nil
                 }
             } else {
@@ -59,7 +63,8 @@ public enum RemoteCommandClient {
             if let resize, let resizes {
                 tasks.addTask {
                     for await size in resizes {
-                        try await resize.write(ByteBuffer(string: #"{"Width":\#(size.width),"Height":\#(size.height)}"#))
+                        let text = ByteBuffer(string: #"{"Width":\#(size.width),"Height":\#(size.height)}"#)
+                        do { try await resize.write(text) } catch { return nil }
                     }
                     return nil
                 }

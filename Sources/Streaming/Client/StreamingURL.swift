@@ -23,7 +23,9 @@ struct StreamingURL {
         var name = authority
         var port = isTLS ? 443 : 80
         if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
-            guard let number = Int(authority[authority.index(after: colon)...]), (1...65535).contains(number) else { throw malformed() }
+            guard let number = Int(authority[authority.index(after: colon)...]), (1...65535).contains(number) else {
+                throw malformed()
+            }
             port = number
             name = authority[..<colon]
         }
@@ -44,7 +46,8 @@ struct StreamingURL {
         let client = HTTPClient(endpoint: endpoint, tls: isTLS ? tls : nil, group: group)
         do {
             let (head, connection) = try await client.upgrade(
-                .POST, target, headers: .init([("host", host)] + protocols.map { (ChannelProtocol.header, $0) }), to: ChannelProtocol.spdy,
+                .POST, target, headers: .init([("host", host)] + protocols.map { (ChannelProtocol.header, $0) }),
+                to: ChannelProtocol.spdy,
                 timeout: .seconds(30))
             return (head.headers.first(name: ChannelProtocol.header), SPDYSession(connection, role: .client))
         } catch let error as HTTPUpgradeRefused {

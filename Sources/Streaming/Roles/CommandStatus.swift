@@ -3,9 +3,9 @@ import NIOCore
 
 /// How the error stream tells the end of a command.
 enum CommandStatus {
-    private struct Status: Codable {
-        struct Details: Codable {
-            struct Cause: Codable {
+    private struct Status: Decodable {
+        struct Details: Decodable {
+            struct Cause: Decodable {
                 var reason: String?
                 var message: String?
             }
@@ -27,25 +27,44 @@ enum CommandStatus {
             return ByteBuffer(string: "command terminated with non-zero exit code: exit status \(code)")
         case .failed(let message) where version < 4: return ByteBuffer(string: message)
         case .exited(let code):
-            return json(
-                Status(
-                    status: "Failure", message: "command terminated with non-zero exit code: exit status \(code)",
-                    reason: "NonZeroExitCode", details: .init(causes: [.init(reason: "ExitCode", message: "\(code)")])))
+            return ByteBuffer(
+                string:
+                    #"{"metadata":{},"status":"Failure","message":"command terminated with non-zero exit code: exit status \#(code)","#
+                    + #""reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"\#(code)"}]}}"#)
         case .failed(let message):
-            return json(
-                Status(status: "Failure", message: message, reason: "InternalError", details: .init(causes: [.init(message: message)]), code: 500))
+            let message = quoted(message)
+            return ByteBuffer(
+                string: #"{"metadata":{},"status":"Failure","message":\#(message),"reason":"InternalError","#
+                    + #""details":{"causes":[{"message":\#(message)}]},"code":500}"#)
         }
     }
 
-    private static func json(_ status: Status) -> ByteBuffer? {
-        (try? JSONEncoder().encode(status)).map { ByteBuffer(bytes: $0) }
+    /// Text as a JSON string.
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            case "\0"..."\u{1f}":
+                let code = String(scalar.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - code.count) + code
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
     }
 
     static func decode(_ bytes: ByteBuffer, version: Int) -> RemoteCommandResult {
         let text = String(buffer: bytes)
         if version < 4 {
             guard !text.isEmpty else { return .exited(code: 0) }
-            if let code = text.split(separator: "exit status ").last.flatMap({ Int32($0) }), code != 0 { return .exited(code: code) }
+            if let code = text.split(separator: "exit status ").last.flatMap({ Int32($0) }), code != 0 {
+                return .exited(code: code)
+            }
             return .failed(message: text)
         }
         guard let status = try? JSONDecoder().decode(Status.self, from: Data(bytes.readableBytesView)) else {
@@ -53,7 +72,9 @@ enum CommandStatus {
         }
         if status.status == "Success" { return .exited(code: 0) }
         let cause = status.details?.causes?.first { $0.reason == "ExitCode" }
-        if status.reason == "NonZeroExitCode", let code = cause?.message.flatMap({ Int32($0) }) { return .exited(code: code) }
+        if status.reason == "NonZeroExitCode", let code = cause?.message.flatMap({ Int32($0) }) {
+            return .exited(code: code)
+        }
         return .failed(message: status.message ?? text)
     }
 }

@@ -69,19 +69,28 @@ public struct PortConnection: Sendable {
     /// What the caller sends, until it half-closes.
     public let inbound: ByteStream
     private let writeBody: @Sendable (ByteBuffer) async throws -> Void
-    private let closeBody: @Sendable () async throws -> Void
+    private let closeOutputBody: @Sendable () async throws -> Void
+    private let closeBody: @Sendable () -> Void
 
     public init(
         inbound: ByteStream, write: @escaping @Sendable (ByteBuffer) async throws -> Void,
-        closeOutput: @escaping @Sendable () async throws -> Void
+        closeOutput: @escaping @Sendable () async throws -> Void, close: @escaping @Sendable () -> Void = {}
     ) {
         self.inbound = inbound
         writeBody = write
-        closeBody = closeOutput
+        closeOutputBody = closeOutput
+        closeBody = close
     }
 
+    /// Suspends while the other side is behind.
+    /// - Throws: when the other side has gone.
     public func write(_ bytes: ByteBuffer) async throws { try await writeBody(bytes) }
-    public func closeOutput() async throws { try await closeBody() }
+
+    /// Says that no more bytes will come; the other side may go on sending.
+    public func closeOutput() async throws { try await closeOutputBody() }
+
+    /// Breaks off what has not ended yet, in both directions. Who opened a connection calls this when done with it.
+    public func close() { closeBody() }
 }
 
 /// Serves one forwarded connection to `port`. What it throws is told to the caller.

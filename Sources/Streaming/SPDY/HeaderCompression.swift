@@ -9,8 +9,11 @@ final class HeaderCompressor {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         // A small window: header blocks are short, and every connection has one of these.
-        deflateInit2_(stream, 6, Z_DEFLATED, 12, 4, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-        SPDYDictionary.bytes.withUnsafeBufferPointer { _ = deflateSetDictionary(stream, $0.baseAddress, UInt32($0.count)) }
+        deflateInit2_(
+            stream, 6, Z_DEFLATED, 12, 4, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        SPDYDictionary.bytes.withUnsafeBufferPointer {
+            _ = deflateSetDictionary(stream, $0.baseAddress, UInt32($0.count))
+        }
     }
 
     deinit {
@@ -99,7 +102,9 @@ final class HeaderDecompressor {
                     return inflate(stream, Z_SYNC_FLUSH)
                 }
                 if result == Z_NEED_DICT {
-                    let set = SPDYDictionary.bytes.withUnsafeBufferPointer { inflateSetDictionary(stream, $0.baseAddress, UInt32($0.count)) }
+                    let set = SPDYDictionary.bytes.withUnsafeBufferPointer {
+                        inflateSetDictionary(stream, $0.baseAddress, UInt32($0.count))
+                    }
                     guard set == Z_OK else { break }
                     continue
                 }

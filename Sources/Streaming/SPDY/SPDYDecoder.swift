@@ -12,7 +12,10 @@ struct SPDYDecoder {
 
     mutating func append(_ bytes: ByteBuffer) {
         var bytes = bytes
-        if buffer.readableBytes == 0 { buffer = bytes } else { buffer.writeBuffer(&bytes) }
+        if buffer.readableBytes == 0 { return buffer = bytes }
+        // Never more than a control frame is left here: what was read must not pile up before it.
+        buffer.discardReadBytes()
+        buffer.writeBuffer(&bytes)
     }
 
     /// The next frame, or part of a data frame; nil until more bytes come.
@@ -36,7 +39,9 @@ struct SPDYDecoder {
             }
             return piece(first, length, fin)
         }
-        guard length <= Self.controlLimit else { throw SPDYProtocolError(description: "a control frame of \(length) bytes is too large") }
+        guard length <= Self.controlLimit else {
+            throw SPDYProtocolError(description: "a control frame of \(length) bytes is too large")
+        }
         guard buffer.readableBytes >= 8 + length else { return nil }
         buffer.moveReaderIndex(forwardBy: 8)
         var payload = buffer.readSlice(length: length)!
@@ -53,7 +58,9 @@ struct SPDYDecoder {
         return .data(stream: stream, bytes: bytes, fin: fin && rest == 0)
     }
 
-    private mutating func control(_ type: UInt16, _ flags: UInt8, _ payload: inout ByteBuffer) throws(SPDYProtocolError) -> SPDYFrame {
+    private mutating func control(
+        _ type: UInt16, _ flags: UInt8, _ payload: inout ByteBuffer
+    ) throws(SPDYProtocolError) -> SPDYFrame {
         func number() throws(SPDYProtocolError) -> UInt32 {
             guard let value = payload.readInteger(as: UInt32.self) else {
                 throw SPDYProtocolError(description: "a control frame of type \(type) is too short")
@@ -65,7 +72,9 @@ struct SPDYDecoder {
         case SPDYNumbers.synStream:
             let stream = try number() & 0x7fff_ffff
             _ = try number()
-            guard payload.readInteger(as: UInt16.self) != nil else { throw SPDYProtocolError(description: "SYN_STREAM is too short") }
+            guard payload.readInteger(as: UInt16.self) != nil else {
+                throw SPDYProtocolError(description: "a SYN_STREAM frame is too short")
+            }
             return .synStream(stream: stream, headers: try decompressor.decompress(payload), fin: fin)
         case SPDYNumbers.synReply:
             let stream = try number() & 0x7fff_ffff
@@ -76,7 +85,8 @@ struct SPDYDecoder {
             return .headers(stream: stream, fin: fin)
         case SPDYNumbers.rstStream: return .rstStream(stream: try number() & 0x7fff_ffff, status: try number())
         case SPDYNumbers.ping: return .ping(id: try number())
-        case SPDYNumbers.goAway: return .goAway(lastStream: try number() & 0x7fff_ffff)
+        case SPDYNumbers.goAway:
+            return .goAway(lastStream: try number() & 0x7fff_ffff, status: payload.readInteger() ?? 0)
         case SPDYNumbers.windowUpdate:
             return .windowUpdate(stream: try number() & 0x7fff_ffff, delta: try number() & 0x7fff_ffff)
         default: return .ignored

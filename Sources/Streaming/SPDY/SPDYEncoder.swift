@@ -27,7 +27,7 @@ struct SPDYEncoder {
             out.writeBytes(block)
         case .rstStream(let stream, let status): numbers(SPDYNumbers.rstStream, [stream, status], &out)
         case .ping(let id): numbers(SPDYNumbers.ping, [id], &out)
-        case .goAway(let last): numbers(SPDYNumbers.goAway, [last, 0], &out)
+        case .goAway(let last, let status): numbers(SPDYNumbers.goAway, [last, status], &out)
         case .windowUpdate(let stream, let delta): numbers(SPDYNumbers.windowUpdate, [stream, delta], &out)
         case .headers, .ignored: break
         }

@@ -7,10 +7,18 @@ enum SPDYFrame: Equatable {
     case synReply(stream: UInt32, headers: SPDYHeaders, fin: Bool)
     case rstStream(stream: UInt32, status: UInt32)
     case ping(id: UInt32)
-    case goAway(lastStream: UInt32)
+    case goAway(lastStream: UInt32, status: UInt32 = 0)
     case headers(stream: UInt32, fin: Bool)
     case windowUpdate(stream: UInt32, delta: UInt32)
     case ignored
+
+    /// Carries something of a stream, unlike pings and windows.
+    var isActivity: Bool {
+        switch self {
+        case .data, .synStream, .synReply, .headers: true
+        case .rstStream, .ping, .goAway, .windowUpdate, .ignored: false
+        }
+    }
 }
 
 /// Ordered header fields with lower-case names.
@@ -31,7 +39,7 @@ struct SPDYProtocolError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// The numbers of control frames and of RST_STREAM.
+/// The numbers of control frames, and the statuses of RST_STREAM and GOAWAY.
 enum SPDYNumbers {
     static let version: UInt16 = 3
     static let synStream: UInt16 = 1
@@ -44,9 +52,10 @@ enum SPDYNumbers {
     static let windowUpdate: UInt16 = 9
     static let fin: UInt8 = 1
 
-    static let protocolError: UInt32 = 1
-    static let invalidStream: UInt32 = 2
+    // RST_STREAM
     static let refusedStream: UInt32 = 3
     static let cancel: UInt32 = 5
-    static let internalError: UInt32 = 6
+
+    // GOAWAY
+    static let goAwayProtocolError: UInt32 = 1
 }

@@ -9,176 +9,208 @@ import Synchronization
 final class SPDYSession: Sendable {
     enum Role { case server, client }
 
-    private struct State {
+    /// Of all streams together, bytes that may wait for their readers before reading stops.
+    static let inboundLimit = 4 << 20
+    /// Answers the peer caused that may wait to be sent before reading stops.
+    static let answerLimit = 256
+    /// Bytes read before their window is given back: half of the window that SPDY/3.1 starts with.
+    static let windowStep = 32 << 10
+
+    struct State {
         var streams: [UInt32: SPDYStream] = [:]
         var nextID: UInt32
         var lastPeerID: UInt32 = 0
-        var isClosed = false
+        var accepts: Bool
+        var isClosing = false
+        /// Nothing can be sent any more; what came before can still be read.
+        var isGone = false
+        var hasEnded = false
         var lastActivity = ContinuousClock.now
     }
 
     /// Streams that the peer opened, each with its SYN_REPLY sent.
     let incoming: AsyncStream<SPDYStream>
-    private let incomingIn: AsyncStream<SPDYStream>.Continuation
-    private let connection: RawConnection
-    private let role: Role
-    private let state: Mutex<State>
+    let incomingIn: AsyncStream<SPDYStream>.Continuation
+    let connection: RawConnection
+    let role: Role
+    let state: Mutex<State>
+    let streamLimit: Int
+    let unread = Atomic(0)
+    let unansweredFrames = Atomic(0)
+    private let unreturned = Atomic(0)
     private let encoder = Mutex(SPDYEncoder())
-    private let streamLimit = 4096
+    private let keepAlive: Duration
+    let wakeups: AsyncStream<Void>
+    let wakeUp: AsyncStream<Void>.Continuation
 
-    init(_ connection: RawConnection, role: Role) {
+    /// - Parameters:
+    ///   - streamLimit: streams of the peer that may be open at once.
+    ///   - keepAlive: between pings, which find out that a peer has vanished.
+    init(_ connection: RawConnection, role: Role, streamLimit: Int = 2048, keepAlive: Duration = .seconds(15)) {
         self.connection = connection
         self.role = role
-        state = Mutex(State(nextID: role == .client ? 1 : 2))
+        self.streamLimit = streamLimit
+        self.keepAlive = keepAlive
+        state = Mutex(State(nextID: role == .client ? 1 : 2, accepts: role == .server))
         (incoming, incomingIn) = AsyncStream.makeStream()
+        (wakeups, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Reads until the connection ends. Every stream ends with it.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.ping() }
+            await read()
+            group.cancelAll()
+        }
+    }
+
+    /// A peer that has closed its connection answers with a reset, which ends ours, even while we are not reading.
+    private func ping() async {
+        var id: UInt32 = role == .client ? 1 : 2
+        do {
+            while true {
+                try await Task.sleep(for: keepAlive)
+                try await send(.ping(id: id))
+                id = id &+ 2
+            }
+        } catch {
+            // Cancelled with the session, or the connection is gone: there is nobody left to hold back.
+            state.withLock { $0.isGone = true }
+            wakeUp.yield()
+        }
     }
 
     // MARK: Sending
 
     /// Sends one frame; suspends until the system has taken it.
-    func send(_ frame: SPDYFrame) async throws { try await enqueue(frame).get() }
+    /// - Throws: when the connection is gone; `CancellationError` (the frame may leave all the same).
+    func send(_ frame: SPDYFrame) async throws {
+        let outcome = Outcome<Void>()
+        enqueue(frame).whenComplete { outcome.resolve($0) }
+        try await outcome.value()
+    }
 
     /// Frames leave in the order they are encoded: header compression depends on it.
-    private func enqueue(_ frame: SPDYFrame) -> EventLoopFuture<Void> {
-        state.withLock { $0.lastActivity = .now }
-        return encoder.withLock { encoder in
+    func enqueue(_ frames: SPDYFrame...) -> EventLoopFuture<Void> {
+        encoder.withLock { encoder in
             var bytes = ByteBuffer()
-            encoder.encode(frame, into: &bytes)
+            for frame in frames {
+                if frame.isActivity { touch() }
+                encoder.encode(frame, into: &bytes)
+            }
             return connection.send(bytes)
         }
     }
 
     /// Opens a stream and waits until the peer has taken it.
-    /// - Throws: `StreamingError`, also when it does not within 30 seconds.
-    func open(_ headers: SPDYHeaders, fin: Bool = false) async throws -> SPDYStream {
-        let sent = try encoder.withLock { encoder in
+    /// - Throws: `StreamingError`, also when it does not within 30 seconds; `CancellationError`.
+    func open(_ headers: SPDYHeaders) async throws -> SPDYStream {
+        // The numbers of streams must rise on the wire: chosen and encoded in one go.
+        let stream = try encoder.withLock { encoder in
             let stream = try state.withLock { state in
-                guard !state.isClosed else { throw StreamingError(.unavailable, "the connection is closed") }
+                guard !state.hasEnded, !state.isClosing else {
+                    throw StreamingError(.unavailable, "the connection is closed: connect again")
+                }
                 let stream = SPDYStream(id: state.nextID, headers: headers, session: self)
                 state.streams[stream.id] = stream
                 state.nextID += 2
                 return stream
             }
             var bytes = ByteBuffer()
-            encoder.encode(.synStream(stream: stream.id, headers: headers, fin: fin), into: &bytes)
-            return (stream: stream, sent: connection.send(bytes))
+            encoder.encode(.synStream(stream: stream.id, headers: headers, fin: false), into: &bytes)
+            connection.send(bytes).whenFailure { stream.fail($0) }
+            return stream
         }
-        try await sent.sent.get()
-        let overdue = Task {
-            try await Task.sleep(for: .seconds(30))
-            sent.stream.fail(StreamingError(.unavailable, "the peer did not accept a stream within 30 s"))
+        touch()
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await stream.waitForReply() }
+                group.addTask {
+                    try await Task.sleep(for: .seconds(30))
+                    throw StreamingError(.unavailable, "the peer did not accept a stream within 30 s")
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } catch {
+            stream.reset()
+            throw error
         }
-        defer { overdue.cancel() }
-        try await sent.stream.waitForReply()
-        return sent.stream
+        return stream
     }
 
-    /// Gives the peer window for what was read.
-    func giveBack(_ stream: UInt32, _ count: Int) {
-        guard !state.withLock({ $0.isClosed }) else { return }
-        _ = enqueue(.windowUpdate(stream: stream, delta: UInt32(count)))
-        _ = enqueue(.windowUpdate(stream: 0, delta: UInt32(count)))
+    /// The reader of a stream took bytes: those not yet read are fewer, and the peer may send more.
+    func consumed(_ stream: UInt32, _ count: Int, _ unreturnedOfStream: borrowing Atomic<Int>) {
+        unread.subtract(count, ordering: .relaxed)
+        wakeUp.yield()
+        guard !state.withLock({ $0.isClosing || $0.hasEnded }) else { return }
+        if let delta = Self.due(unreturnedOfStream, count) { _ = enqueue(.windowUpdate(stream: stream, delta: delta)) }
+        returnWindow(count)
+    }
+
+    /// Gives back the connection's own window.
+    func returnWindow(_ count: Int) {
+        if let delta = Self.due(unreturned, count) { _ = enqueue(.windowUpdate(stream: 0, delta: delta)) }
+    }
+
+    private static func due(_ counter: borrowing Atomic<Int>, _ count: Int) -> UInt32? {
+        guard counter.add(count, ordering: .relaxed).newValue >= windowStep else { return nil }
+        let delta = counter.exchange(0, ordering: .relaxed)
+        return delta > 0 ? UInt32(clamping: delta) : nil
     }
 
     func forget(_ stream: SPDYStream, resetting: Bool) {
-        let known = state.withLock { $0.streams.removeValue(forKey: stream.id) != nil && !$0.isClosed }
-        if known, resetting { _ = enqueue(.rstStream(stream: stream.id, status: SPDYNumbers.cancel)) }
-    }
-
-    // MARK: Receiving
-
-    /// Reads until the connection ends. Every stream ends with it.
-    func run() async {
-        var decoder = SPDYDecoder()
-        var failure: any Error = StreamingError(.unavailable, "the connection was closed")
-        do {
-            for try await bytes in connection.inbound {
-                state.withLock { $0.lastActivity = .now }
-                decoder.append(bytes)
-                while let frame = try decoder.next() { try await handle(frame) }
-            }
-        } catch {
-            failure = error
-            if error is SPDYProtocolError { _ = try? await send(.goAway(lastStream: state.withLock { $0.lastPeerID })) }
+        let isOpen = state.withLock {
+            $0.streams.removeValue(forKey: stream.id) != nil && !$0.isClosing && !$0.hasEnded
         }
-        let streams = state.withLock { state in
-            state.isClosed = true
-            defer { state.streams = [:] }
-            return state.streams.values.map { $0 }
-        }
-        for stream in streams { stream.fail(failure) }
-        incomingIn.finish()
-    }
-
-    private func handle(_ frame: SPDYFrame) async throws {
-        switch frame {
-        case .synStream(let id, let headers, let fin): try await accept(id, headers, fin)
-        case .synReply(let id, _, let fin):
-            guard let stream = state.withLock({ $0.streams[id] }) else { return }
-            stream.notePeerReplied()
-            if fin { stream.inbound.finish() }
-        case .data(let id, let bytes, let fin):
-            guard let stream = state.withLock({ $0.streams[id] }) else {
-                if bytes.readableBytes > 0 { giveBack(0, bytes.readableBytes) }
-                return
-            }
-            await stream.inbound.push(bytes)
-            if fin { stream.inbound.finish() }
-        case .headers(let id, let fin):
-            if fin { state.withLock { $0.streams[id] }?.inbound.finish() }
-        case .rstStream(let id, let status):
-            state.withLock { $0.streams.removeValue(forKey: id) }?.fail(
-                StreamingError(.unavailable, "the peer reset the stream (status \(status))"))
-        case .ping(let id):
-            // Our own come back; only the peer's are answered. Clients count in odd numbers, servers in even ones.
-            if (id % 2 == 1) == (role == .server) { _ = enqueue(.ping(id: id)) }
-        case .goAway, .windowUpdate, .ignored: break
-        }
-    }
-
-    private func accept(_ id: UInt32, _ headers: SPDYHeaders, _ fin: Bool) async throws {
-        let stream: SPDYStream? = try state.withLock { state in
-            guard id % 2 == (role == .server ? 1 : 0), id > state.lastPeerID else {
-                throw SPDYProtocolError(description: "a stream with the number \(id) was opened out of order")
-            }
-            state.lastPeerID = id
-            guard role == .server, state.streams.count < streamLimit else { return nil }
-            let stream = SPDYStream(id: id, headers: headers, session: self)
-            state.streams[id] = stream
-            return stream
-        }
-        guard let stream else {
-            _ = enqueue(.rstStream(stream: id, status: SPDYNumbers.refusedStream))
-            return
-        }
-        _ = enqueue(.synReply(stream: id, headers: SPDYHeaders(), fin: false))
-        if fin { stream.inbound.finish() }
-        incomingIn.yield(stream)
+        if isOpen, resetting { _ = enqueue(.rstStream(stream: stream.id, status: SPDYNumbers.cancel)) }
+        wakeUp.yield()
     }
 
     // MARK: The end
 
-    /// Says goodbye, sends what is queued, and gives the peer a moment to close first: closing over its unread bytes
-    /// would make the system throw ours away.
-    func close() async {
-        _ = try? await send(.goAway(lastStream: state.withLock { $0.lastPeerID }))
-        try? await connection.closeOutput()
-        let (connection) = connection
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await connection.waitForClose() }
-            group.addTask { try? await Task.sleep(for: .seconds(2)) }
+    /// From now on the peer's new streams are refused.
+    func acceptNoMore() { state.withLock { $0.accepts = false } }
+
+    /// Says goodbye, sends what is queued, and gives the peer time to take it and to close first: closing over its unread
+    /// bytes would make the system throw ours away.
+    func close(within limit: Duration = .seconds(10)) async {
+        let (streams, last) = state.withLock { state in
+            state.isClosing = true
+            return (Array(state.streams.values), state.lastPeerID)
+        }
+        // What the peer still sends is read and dropped.
+        for stream in streams { stream.inbound.abandon() }
+        wakeUp.yield()
+        _ = enqueue(.goAway(lastStream: last))
+        await withTaskGroup(of: Void.self) { [connection] group in
+            group.addTask {
+                // Fails only when the connection has closed already.
+                do { try await connection.closeOutput() } catch {}
+                await connection.waitForClose()
+            }
+            group.addTask { do { try await Task.sleep(for: limit) } catch {} }
             await group.next()
             group.cancelAll()
             await connection.close()
         }
     }
 
-    /// Returns when nothing was sent or received for `limit`.
+    /// Closes at once; what is queued is lost.
+    func abort() async {
+        state.withLock { $0.isClosing = true }
+        await connection.close()
+    }
+
+    func touch() { state.withLock { $0.lastActivity = .now } }
+
+    /// Returns when no stream carried anything for `limit`, or when cancelled. Pings do not count.
     func waitForSilence(_ limit: Duration) async {
         while !Task.isCancelled {
             let left = limit - (ContinuousClock.now - state.withLock { $0.lastActivity })
             if left <= .zero { return }
-            try? await Task.sleep(for: left)
+            do { try await Task.sleep(for: left) } catch { return }
         }
     }
 }

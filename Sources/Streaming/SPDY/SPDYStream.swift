@@ -3,81 +3,89 @@ import Synchronization
 
 /// One stream of a SPDY connection.
 final class SPDYStream: Sendable {
+    private enum Output {
+        case open
+        case closed
+        /// Reset by either side, or the connection ended.
+        case broken(any Error)
+    }
+
     let id: UInt32
     let headers: SPDYHeaders
     /// What the peer sends on it.
     let inbound: ByteStream
     private weak let session: SPDYSession?
-    private let broken = Gate()
-    private let isOutputClosed = Mutex(false)
-    private let replied = Mutex<(isReplied: Bool, waiting: CheckedContinuation<Void, any Error>?, error: (any Error)?)>((false, nil, nil))
+    private let output = Mutex(Output.open)
+    private let reply = Outcome<Void>()
+    private let broken = Outcome<Void>()
 
     init(id: UInt32, headers: SPDYHeaders, session: SPDYSession) {
         self.id = id
         self.headers = headers
         self.session = session
-        inbound = ByteStream { [weak session] count in session?.giveBack(id, count) }
+        let unreturned = Atomic(0)
+        inbound = ByteStream { [weak session] count in session?.consumed(id, count, unreturned) }
     }
 
     /// Suspends until the system has taken the bytes.
+    /// - Throws: when the stream was closed or broke; `CancellationError`.
     func write(_ bytes: ByteBuffer) async throws {
-        guard let session, !isOutputClosed.withLock({ $0 }) else { throw StreamingError(.failed, "the stream is closed") }
         var rest = bytes
-        while let chunk = rest.readSlice(length: min(SPDYEncoder.chunk, rest.readableBytes)), chunk.readableBytes > 0 {
+        while rest.readableBytes > 0, let chunk = rest.readSlice(length: min(SPDYEncoder.chunk, rest.readableBytes)) {
+            guard let session else { throw StreamingError(.unavailable, "the connection is closed") }
+            try output.withLock { output in
+                switch output {
+                case .open: break
+                case .closed: throw StreamingError(.failed, "the stream is closed")
+                case .broken(let error): throw error
+                }
+            }
             try await session.send(.data(stream: id, bytes: chunk, fin: false))
         }
     }
 
     /// Sends the end of this direction, once.
     func closeOutput() async throws {
-        let isFirst = isOutputClosed.withLock { closed in
-            defer { closed = true }
-            return !closed
+        let wasOpen = output.withLock { output in
+            guard case .open = output else { return false }
+            output = .closed
+            return true
         }
-        if isFirst { try await session?.send(.data(stream: id, bytes: ByteBuffer(), fin: true)) }
+        if wasOpen { try await session?.send(.data(stream: id, bytes: ByteBuffer(), fin: true)) }
     }
 
-    /// Ends both directions at once.
+    /// Ends both directions at once, and says so to the peer.
     func reset() {
-        isOutputClosed.withLock { $0 = true }
-        inbound.finish()
+        fail(StreamingError(.unavailable, "the stream was reset"))
+        inbound.abandon()
         session?.forget(self, resetting: true)
     }
 
-    /// Suspends until the stream is broken off by the peer or the connection ends.
-    func waitForConnectionEnd() async { await broken.wait() }
-
-    // MARK: The reply to a stream we opened
-
-    func notePeerReplied() {
-        let waiting = replied.withLock { state in
-            state.isReplied = true
-            defer { state.waiting = nil }
-            return state.waiting
-        }
-        waiting?.resume()
+    /// Both directions have ended, or nobody cares for what still comes.
+    func forget() {
+        inbound.abandon()
+        session?.forget(self, resetting: false)
     }
 
+    // MARK: News from the peer
+
+    func notePeerReplied() { reply.resolve(.success(())) }
+
+    /// The peer reset the stream, or the connection ended.
     func fail(_ error: any Error) {
-        inbound.finish(error)
-        broken.open()
-        let waiting = replied.withLock { state in
-            state.error = error
-            defer { state.waiting = nil }
-            return state.waiting
+        output.withLock { output in
+            if case .broken = output { return }
+            output = .broken(error)
         }
-        waiting?.resume(throwing: error)
+        inbound.finish(error)
+        reply.resolve(.failure(error))
+        broken.resolve(.failure(error))
     }
 
-    func waitForReply() async throws {
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            let known: Result<Void, any Error>? = replied.withLock { state in
-                if let error = state.error { return .failure(error) }
-                if state.isReplied { return .success(()) }
-                state.waiting = continuation
-                return nil
-            }
-            if let known { continuation.resume(with: known) }
-        }
-    }
+    /// Returns once the peer has taken a stream we opened.
+    func waitForReply() async throws { try await reply.value() }
+
+    /// Suspends until the stream breaks.
+    /// - Throws: why it broke; `CancellationError`.
+    func waitUntilBroken() async throws { try await broken.value() }
 }

@@ -1,25 +1,5 @@
-public import HTTP
-public import Logging
+import Logging
 import NIOCore
-import NIOHTTP1
-import Synchronization
-
-/// Answers a request for port forwarding: an upgrade to SPDY/3.1 on which the caller opens any number of connections,
-/// each served by `backend`.
-public func servePortForward(
-    _ request: HTTPRequest, limits: StreamingLimits = .init(), logger: Logger, backend: @escaping PortForwardBackend
-) -> HTTPResponse {
-    if let refusal = refuseUnlessSPDY(request) { return refusal }
-    let offered = ChannelProtocol.offered(request.headers)
-    guard offered.isEmpty || offered.contains(ChannelProtocol.portForward) else {
-        return HTTPResponse(
-            .forbidden, headers: ["x-accepted-stream-protocol-versions": ChannelProtocol.portForward],
-            body: .bytes(ByteBuffer(string: "port forwarding speaks \(ChannelProtocol.portForward) only\n")))
-    }
-    return .upgrade(to: ChannelProtocol.spdy, headers: [ChannelProtocol.header: ChannelProtocol.portForward]) { connection in
-        await PortForwardServer(session: SPDYSession(connection, role: .server), limits: limits, logger: logger, backend: backend).run()
-    }
-}
 
 /// Pairs the streams of forwarded connections and serves them.
 struct PortForwardServer: Sendable {
@@ -28,82 +8,99 @@ struct PortForwardServer: Sendable {
     let logger: Logger
     let backend: PortForwardBackend
 
-    /// The halves of connections whose other half has not come.
-    private final class Pairs: Sendable {
-        private let halves = Mutex<[String: (error: SPDYStream?, data: SPDYStream?)]>([:])
-
-        /// The pair, when this stream completes it.
-        func add(_ stream: SPDYStream, isError: Bool, id: String) -> (error: SPDYStream, data: SPDYStream)? {
-            halves.withLock { halves in
-                var pair = halves[id] ?? (nil, nil)
-                if isError { pair.error = stream } else { pair.data = stream }
-                if let error = pair.error, let data = pair.data {
-                    halves[id] = nil
-                    return (error, data)
-                }
-                halves[id] = pair
-                return nil
+    func run() async {
+        let pairs = StreamPairs()
+        await withTaskGroup(of: Void.self) { sessionGroup in
+            sessionGroup.addTask { await session.run() }
+            sessionGroup.addTask {
+                await session.waitForSilence(limits.idle)
+                guard !Task.isCancelled else { return }
+                logger.info("a port forwarder was silent for too long and was disconnected")
+                await session.abort()
             }
-        }
-
-        func removeIncomplete(_ id: String) -> SPDYStream? {
-            halves.withLock { halves in halves.removeValue(forKey: id).flatMap { $0.error ?? $0.data } }
+            // Connections come and go by the thousand: what is over must leave nothing behind.
+            await withDiscardingTaskGroup { group in
+                for await stream in session.incoming { take(stream, pairs, &group) }
+                // The connection has ended, and every stream with it.
+                group.cancelAll()
+            }
+            await session.close(within: .seconds(2))
+            sessionGroup.cancelAll()
         }
     }
 
-    func run() async {
-        let pairs = Pairs()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await session.run() }
+    private func take(_ stream: SPDYStream, _ pairs: StreamPairs, _ group: inout DiscardingTaskGroup) {
+        let isError = stream.headers["streamtype"]?.lowercased() == "error"
+        guard isError || stream.headers["streamtype"]?.lowercased() == "data",
+            let port = stream.headers["port"].flatMap(UInt16.init), port > 0
+        else { return stream.reset() }
+        // Clients of old name no request: their data stream follows its error stream.
+        let id = stream.headers["requestid"] ?? "stream \(isError ? stream.id : stream.id &- 2)"
+        switch pairs.add(stream, isError: isError, id: id) {
+        case .complete(let error, let data): group.addTask { await serve(error, data, Int(port)) }
+        case .duplicate: stream.reset()
+        case .half:
             group.addTask {
-                await session.waitForSilence(limits.idle)
-                if !Task.isCancelled { await session.close() }
-            }
-            for await stream in session.incoming {
-                let kind = stream.headers["streamtype"] ?? ""
-                guard kind == "error" || kind == "data", let port = stream.headers["port"].flatMap({ Int($0) }), (1...65535).contains(port)
-                else {
+                do { try await Task.sleep(for: limits.streamCreation) } catch { return }
+                if pairs.remove(stream, id: id) {
+                    logger.debug("half a forwarded connection was dropped", metadata: ["port": "\(port)"])
                     stream.reset()
-                    continue
-                }
-                // Clients of old name no request: they forward one connection at a time.
-                let id = stream.headers["requestid"] ?? "port \(port)"
-                if let pair = pairs.add(stream, isError: kind == "error", id: id) {
-                    group.addTask { await serve(pair.error, pair.data, port) }
-                } else {
-                    group.addTask {
-                        try? await Task.sleep(for: limits.streamCreation)
-                        if !Task.isCancelled { pairs.removeIncomplete(id)?.reset() }
-                    }
                 }
             }
-            await session.close()
-            group.cancelAll()
         }
+    }
+
+    private enum Ending: Sendable {
+        case served, callerLeft
+        case failed(any Error)
     }
 
     private func serve(_ error: SPDYStream, _ data: SPDYStream, _ port: Int) async {
         let connection = PortConnection(
-            inbound: data.inbound, write: { try await data.write($0) }, closeOutput: { try await data.closeOutput() })
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await backend(port, connection) }
-                group.addTask {
-                    await data.waitForConnectionEnd()
-                    throw StreamingError(.unavailable, "the caller broke the connection off")
+            inbound: data.inbound, write: { try await data.write($0) }, closeOutput: { try await data.closeOutput() },
+            close: { data.reset() })
+        let ending = await withTaskGroup(of: Ending.self) { group in
+            group.addTask {
+                do {
+                    try await backend(port, connection)
+                    return .served
+                } catch let failure {
+                    return .failed(failure)
                 }
-                defer { group.cancelAll() }
-                try await group.next()
             }
-            try await data.closeOutput()
-            try await error.closeOutput()
-        } catch let failure {
-            logger.debug("forwarding a port failed", metadata: ["port": "\(port)", "error": "\(failure)"])
-            try? await error.write(ByteBuffer(string: "error forwarding port \(port): \(failure)"))
-            try? await error.closeOutput()
-            data.reset()
+            group.addTask {
+                do { try await data.waitUntilBroken() } catch {}
+                return .callerLeft
+            }
+            let first = await group.next() ?? .callerLeft
+            // Kubernetes' client resets the data once the far side has ended its output, and then waits for the end of the
+            // error stream: that is no failure, and must not wait for the backend to wind up.
+            if case .callerLeft = first { await end(error) }
+            group.cancelAll()
+            return first
         }
-        session.forget(data, resetting: false)
-        session.forget(error, resetting: false)
+        do {
+            switch ending {
+            case .callerLeft: break
+            case .served:
+                try await data.closeOutput()
+                try await error.closeOutput()
+            case .failed(let failure):
+                logger.debug("forwarding a port failed", metadata: ["port": "\(port)", "error": "\(failure)"])
+                // The text first: the client looks for it when the data has ended.
+                try await error.write(ByteBuffer(string: "error forwarding port \(port): \(failure)"))
+                try await error.closeOutput()
+                data.reset()
+            }
+        } catch {
+            logger.debug("a forwarded connection ended after its caller had gone", metadata: ["error": "\(error)"])
+        }
+        data.forget()
+        error.forget()
+    }
+
+    private func end(_ stream: SPDYStream) async {
+        // Fails only when there is nobody left to tell.
+        do { try await stream.closeOutput() } catch {}
     }
 }

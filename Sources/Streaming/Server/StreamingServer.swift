@@ -69,9 +69,11 @@ public final class StreamingServer: Sendable {
         }.joined()
         let now = ContinuousClock.now
         try sessions.withLock { sessions in
-            if sessions.count >= Self.tokenLimit { sessions = sessions.filter { $0.value.expires > now } }
+            // What has expired is not kept: it holds on to what its backend holds.
+            sessions = sessions.filter { $0.value.expires > now }
             guard sessions.count < Self.tokenLimit else {
-                throw StreamingError(.unavailable, "\(Self.tokenLimit) streaming URLs wait for their callers: try again in a minute")
+                throw StreamingError(
+                    .unavailable, "\(Self.tokenLimit) streaming URLs wait for their callers: try again in a minute")
             }
             sessions[token] = Session(request: request, expires: now + tokenLifetime)
         }
@@ -84,12 +86,15 @@ public final class StreamingServer: Sendable {
         guard request.method == .GET || request.method == .POST else {
             return HTTPResponse(.methodNotAllowed, text: "use GET or POST\n")
         }
+        // Refused before the token is spent: the caller may try again as it should.
+        if let refusal = refuseUnlessSPDY(request) { return refusal.response }
         guard parts.count == 2, let session = take(String(parts[1]), kind: String(parts[0])) else {
             return HTTPResponse(.notFound, text: "there is no such streaming session, or it was used or has expired\n")
         }
         switch session {
         case .exec(let command), .attach(let command):
-            return serveRemoteCommand(request, options: command.options, limits: limits, logger: logger, backend: command.backend)
+            return serveRemoteCommand(
+                request, options: command.options, limits: limits, logger: logger, backend: command.backend)
         case .portForward(let forward):
             return servePortForward(request, limits: limits, logger: logger, backend: forward.backend)
         }
