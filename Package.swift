@@ -91,7 +91,9 @@ let package = Package(
 
         // Executables: arguments, configuration, signals
         room("Launch", ["Settings", arguments, logging]),
-        daemon("cri-shim", ["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        daemon(
+            "cri-shim",
+            nio + ["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
         daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
         // Tests

@@ -1,12 +1,18 @@
 /// What went wrong in the CRIControl room: a client command that failed.
 public struct ControlError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed }
+        private enum Kind: String { case invalidArgument, notFound, ambiguous, unavailable, unsupported, failed }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
+        /// Nothing the runtime knows has this id or name.
+        public static let notFound = Code(kind: .notFound)
+        /// The id or name fits several; the message lists them.
+        public static let ambiguous = Code(kind: .ambiguous)
         /// The other side is not there now; a later try may succeed.
         public static let unavailable = Code(kind: .unavailable)
+        /// The runtime does not offer this.
+        public static let unsupported = Code(kind: .unsupported)
         /// The operation was tried and did not succeed.
         public static let failed = Code(kind: .failed)
         public var description: String { kind.rawValue }

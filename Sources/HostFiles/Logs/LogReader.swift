@@ -41,16 +41,38 @@ public struct LogReader: Sendable {
     public func run(
         isFinished: @Sendable () async -> Bool = { true }, write: (ByteBuffer) async throws -> Void
     ) async throws {
-        let watcher = options.follow ? try FileWatcher(directory: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])) : nil
+        guard options.follow else { return try await read(isFinished: { true }, write: write, changed: { false }) }
+        let watcher = try FileWatcher(directory: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { sources in
+            sources.addTask { for await _ in watcher { change.yield() } }
+            // What ends the log may change no file.
+            sources.addTask {
+                while true {
+                    try await Task.sleep(for: Self.beat)
+                    change.yield()
+                }
+            }
+            var iterator = changes.makeAsyncIterator()
+            try await read(isFinished: isFinished, write: write, changed: { await iterator.next() != nil })
+            sources.cancelAll()
+        }
+    }
+
+    /// How often `isFinished` is asked when nothing is written.
+    private static let beat = Duration.seconds(1)
+
+    private func read(
+        isFinished: () async -> Bool, write: (ByteBuffer) async throws -> Void, changed: () async -> Bool
+    ) async throws {
         var file = try await OpenLog(path)
         defer { file.close() }
         var output = LogOutput(options)
         var offset = try await file.start(options.tail)
         var rest = ByteBuffer()
-        var changes = watcher?.makeAsyncIterator()
         while true {
             // Asked before reading: what was written until then is still read.
-            let isLast = options.follow ? await isFinished() : true
+            let isLast = await isFinished()
             while case let bytes = try await file.read(offset), bytes.readableBytes > 0 {
                 offset += Int64(bytes.readableBytes)
                 rest.writeImmutableBuffer(bytes)
@@ -66,8 +88,7 @@ public struct LogReader: Sendable {
                 offset = 0
                 continue
             }
-            if isLast { break }
-            guard await changes?.next() != nil else { break }
+            guard !isLast, await changed() else { break }
         }
         try Task.checkCancellation()
     }

@@ -1,0 +1,63 @@
+public import Logging
+public import NIOCore
+import RPC
+public import Sockets
+public import TLS
+
+/// A client of any CRI v1 endpoint: what the `ctl` commands are made of.
+public final class ControlClient: Sendable {
+    /// Where it connects, for messages.
+    public let endpoint: Endpoint
+    /// The deadline of calls that are not known to take long.
+    public let timeout: Duration
+    /// The deadline of calls that may take long by their nature: pulls, and stops beyond their grace period.
+    public let longTimeout: Duration = .seconds(30 * 60)
+    let group: any EventLoopGroup
+    let tls: TLSContext?
+    let logger: Logger
+    private let client: RPCClient
+
+    /// Connects with the first call.
+    public init(
+        endpoint: Endpoint, tls: TLSContext? = nil, timeout: Duration = .seconds(10), group: any EventLoopGroup,
+        logger: Logger
+    ) {
+        self.endpoint = endpoint
+        self.tls = tls
+        self.timeout = timeout
+        self.group = group
+        self.logger = logger
+        client = RPCClient(endpoint: endpoint, tls: tls, group: group, logger: logger)
+    }
+
+    public func close() async { await client.close() }
+
+    /// One call.
+    /// - Throws: `ControlError`, with the runtime's message.
+    func call<Request, Response>(
+        _ method: UnaryMethod<Request, Response>, _ request: Request, timeout: Duration? = nil
+    ) async throws -> Response {
+        do {
+            return try await client.call(method, request, timeout: timeout ?? self.timeout)
+        } catch let error as RPCError {
+            throw translate(error, method: method.name)
+        }
+    }
+
+    private func translate(_ error: RPCError, method: String) -> ControlError {
+        switch error.code {
+        case .unavailable:
+            ControlError(
+                .unavailable,
+                "\(method): nothing usable answers at \(endpoint) (\(error.message)); "
+                    + "is the runtime running? Name another one with --endpoint")
+        case .unimplemented:
+            ControlError(.unsupported, "\(method): this runtime answers UNIMPLEMENTED (\(error.message))")
+        case .deadlineExceeded:
+            ControlError(.unavailable, "\(method): no answer within the time limit; --timeout sets it")
+        case .notFound: ControlError(.notFound, "\(method): \(error.message)")
+        case .invalidArgument: ControlError(.invalidArgument, "\(method): \(error.message)")
+        default: ControlError(.failed, "\(method): \(error)")
+        }
+    }
+}
