@@ -35,7 +35,7 @@ lint: ## say where our Swift files leave the project's style
 	@scripts/format --lint
 
 proto: ## regenerate Sources/CProto and Sources/Proto/Generated from proto/
-	@proto/generate
+	@proto/generate.sh
 
 clean: ## remove build products
 	rm -rf .build

@@ -7,19 +7,32 @@ public struct AdapterSettings: Sendable {
     public var criTLSCA: String?
     public var criTLSCert: String?
     public var criTLSKey: String?
+    /// The name in the runtime's certificate; nil is the endpoint's host.
+    public var criTLSServerName: String?
+    /// The runtime handler of pods without a runtime class; nil leaves it to the runtime.
+    public var runtimeHandler: String?
     /// Without a cluster: pods come from ``podManifestPath`` alone.
     public var standalone: Bool
     public var podManifestPath: String?
+    /// nil is this machine's name.
     public var nodeName: String?
+    /// Empty: found on the interfaces.
+    public var nodeAddresses: [String]
     public var root: String
     /// Where containers' log files go.
     public var podLogs: String
-    /// Where the kubelet API listens; `host:port` without the port.
+    public var clusterDNS: [String]
+    public var clusterDomain: String?
+    /// The address the kubelet API listens on.
     public var kubeletAddress: String
     public var kubeletPort: Int
     /// The kubelet API's own certificate and key; one is made when absent.
     public var tlsCert: String?
     public var tlsKey: String?
+    /// Whose certificate leads there needs no token.
+    public var clientVerifyCA: String?
+    /// nil: a file under ``root``.
+    public var kubeletTokenFile: String?
     public var logLevel: String
     public var resolved: ResolvedSettings
 
@@ -31,17 +44,26 @@ public struct AdapterSettings: Sendable {
                 SettingKey("criTLSCA", .path, flag: "--cri-tls-ca"),
                 SettingKey("criTLSCert", .path, flag: "--cri-tls-cert"),
                 SettingKey("criTLSKey", .path, flag: "--cri-tls-key"),
+                SettingKey("criTLSServerName", .text, flag: "--cri-tls-server-name"),
+                SettingKey("runtimeHandler", .text, flag: "--runtime-handler"),
                 SettingKey("standalone", .boolean, flag: "--standalone", standard: .boolean(false)),
                 SettingKey("podManifestPath", .path, flag: "--pod-manifest-path"),
                 SettingKey("nodeName", .text, flag: "--nodename"),
+                SettingKey(
+                    "nodeAddresses", .list, flag: "--node-address", variable: "VKUBELET_POD_IP", standard: .list([])),
                 SettingKey("root", .path, flag: "--root", standard: .text(platform.rootDirectory + "/adapter")),
                 SettingKey("podLogs", .path, flag: "--pod-logs", standard: .text(platform.podLogsDirectory)),
+                SettingKey("clusterDNS", .list, flag: "--cluster-dns", standard: .list([])),
+                SettingKey("clusterDomain", .text, flag: "--cluster-domain"),
                 SettingKey("kubeletAddress", .text, flag: "--kubelet-address", standard: .text("0.0.0.0")),
                 SettingKey(
                     "kubeletPort", .integer(0...65535), flag: "--kubelet-port", variable: "KUBELET_PORT",
                     standard: .integer(10250)),
                 SettingKey("tlsCert", .path, flag: "--tls-cert", variable: "APISERVER_CERT_LOCATION"),
                 SettingKey("tlsKey", .path, flag: "--tls-key", variable: "APISERVER_KEY_LOCATION"),
+                SettingKey(
+                    "clientVerifyCA", .path, flag: "--client-verify-ca", variable: "APISERVER_CA_CERT_LOCATION"),
+                SettingKey("kubeletTokenFile", .path, flag: "--kubelet-token-file"),
                 SettingKey("logLevel", .choice(SettingsTable.logLevels), flag: "--log-level", standard: .text("info")),
             ])
     }
@@ -52,15 +74,22 @@ public struct AdapterSettings: Sendable {
         criTLSCA = resolved.text("criTLSCA")
         criTLSCert = resolved.text("criTLSCert")
         criTLSKey = resolved.text("criTLSKey")
+        criTLSServerName = resolved.text("criTLSServerName")
+        runtimeHandler = resolved.text("runtimeHandler")
         standalone = resolved.boolean("standalone")
         podManifestPath = resolved.text("podManifestPath")
         nodeName = resolved.text("nodeName")
+        nodeAddresses = resolved.list("nodeAddresses")
         root = resolved.text("root") ?? ""
         podLogs = resolved.text("podLogs") ?? ""
+        clusterDNS = resolved.list("clusterDNS")
+        clusterDomain = resolved.text("clusterDomain")
         kubeletAddress = resolved.text("kubeletAddress") ?? ""
         kubeletPort = resolved.integer("kubeletPort") ?? 10250
         tlsCert = resolved.text("tlsCert")
         tlsKey = resolved.text("tlsKey")
+        clientVerifyCA = resolved.text("clientVerifyCA")
+        kubeletTokenFile = resolved.text("kubeletTokenFile")
         logLevel = resolved.text("logLevel") ?? "info"
     }
 }

@@ -55,14 +55,14 @@ import Darwin
     @Test("variables of the other daemon, and of what does not exist yet, are named")
     func warnings() {
         let environment = [
-            "KUBECONFIG": "x", "VKUBELET_POD_IP": "x", "DOCKER_HOST": "x", "VZ_SSH_USER": "x", "OTEL_SERVICE_NAME": "x",
+            "KUBECONFIG": "x", "VKUBELET_TAINT_KEY": "x", "DOCKER_HOST": "x", "VZ_SSH_USER": "x", "OTEL_SERVICE_NAME": "x",
             "PATH": "x", "APISERVER_CA_CERT_LOCATION": "",
         ]
         #expect(
             Configuration.warnings(section: ShimSettings.section, platform: platform(.linux, environment)) == [
                 "KUBECONFIG is a variable of vk-adapter and has no effect here",
                 "OTEL_SERVICE_NAME has no effect yet",
-                "VKUBELET_POD_IP is a variable of vk-adapter and has no effect here",
+                "VKUBELET_TAINT_KEY is a variable of vk-adapter and has no effect here",
                 "VZ_SSH_USER has no effect yet",
             ])
         #expect(
@@ -70,7 +70,7 @@ import Darwin
                 "DOCKER_HOST is a variable of cri-shim and has no effect here",
                 "KUBECONFIG has no effect yet",
                 "OTEL_SERVICE_NAME has no effect yet",
-                "VKUBELET_POD_IP has no effect yet",
+                "VKUBELET_TAINT_KEY has no effect yet",
                 "VZ_SSH_USER is a variable of cri-shim and has no effect here",
             ])
     }

@@ -1,0 +1,310 @@
+# shellcheck shell=bash
+# What scripts/demo.sh is made of: telling, waiting, and cleaning up. Sourced, not run.
+# Works with the bash 3.2 of a Mac.
+
+# The caller sets these: steps (how many there are), system (uname -s), skipped (the reason of a skipped part).
+: "${steps:?}" "${system:?}"
+skipped=''
+
+number=0
+work='' engine='' private='' image='' pod='' bin=''
+daemons=() # pid:name
+
+bold='' plain='' terminal=''
+if [ -t 1 ]; then terminal=1 bold=$'\e[1m' plain=$'\e[0m'; fi
+
+# ---- telling
+
+step() {
+    number=$((number + 1))
+    printf '\n%s[%d/%d] %s%s\n' "$bold" "$number" "$steps" "$1" "$plain"
+}
+say() { printf '    %s\n' "$*"; }
+indent() { sed 's/^/    /'; }
+skip() {
+    export skipped=$1
+    say "skipped: $1"
+}
+fail() {
+    printf '    failed: %s\n' "$*" >&2
+    exit 1
+}
+
+# Runs a command and shows that time passes: a spinner on a terminal, a line every ten seconds elsewhere.
+progress() {
+    local text=$1 log from=$SECONDS told=0 frames="|/-+" i=0 pid status=0
+    shift
+    log=$(mktemp "${TMPDIR:-/tmp}/vzdemo-log.XXXXXX")
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        if [ -n "$terminal" ]; then
+            printf '\r    %s %s %d s ' "${frames:i++%4:1}" "$text" $((SECONDS - from))
+        elif [ $((SECONDS - from - told)) -ge 10 ]; then
+            told=$((SECONDS - from))
+            say "… $text, $told s"
+        fi
+        sleep 0.1
+    done
+    wait "$pid" || status=$?
+    [ -z "$terminal" ] || printf '\r\e[K'
+    if [ $status = 0 ]; then
+        [ $((SECONDS - from)) -lt 2 ] || say "$text: $((SECONDS - from)) s"
+    else
+        say "$text: failed after $((SECONDS - from)) s"
+        tail -n 20 "$log" | indent >&2
+    fi
+    rm -f "$log"
+    return $status
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds; its last output is shown when it never does.
+wait_for() {
+    local limit=$((SECONDS + $1)) last=''
+    shift
+    until last=$("$@" 2>&1); do
+        daemons_alive || return 1
+        if [ $SECONDS -ge $limit ]; then
+            echo "gave up: $last"
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+file_size() { du -h "$1" | cut -f1 | tr -d ' '; }
+
+# ---- packages
+
+offer_packages() {
+    local groups="build demo" packages needed='' answer=''
+    if [ "$system" = Darwin ]; then groups=build; fi
+    command -v swift >/dev/null || fail "there is no swift here: install Swift 6.3 from swift.org, then run this again"
+    if [ "$system" = Linux ] && docker version >/dev/null 2>&1; then say "a Docker Engine answers already"; fi
+    # shellcheck disable=SC2086
+    packages=$(scripts/deps missing $groups)
+    if [ -z "$packages" ]; then
+        say "every package is installed"
+        return
+    fi
+    if command -v apt-get >/dev/null; then
+        # shellcheck disable=SC2086
+        needed=$(LC_ALL=C apt-get --assume-no --no-install-recommends install $packages 2>/dev/null |
+            sed -n 's/^Need to get \(.*\) of archives.*/\1 to fetch, /p; s/^After this operation, \(.*\) of additional.*/\1 on disk, /p' |
+            tr -d '\n')
+        [ -n "$needed" ] || needed="about 90 MB to fetch, 400 MB on disk, "
+    fi
+    say "to install: $packages"
+    say "${needed}about a minute"
+    if [ -z "${YES:-}${CI:-}" ]; then
+        [ -t 0 ] || fail "nobody to ask: set YES=1 to install without a question"
+        printf '    Install? [Y/n] '
+        read -r answer
+        case $answer in n* | N*) fail "not installed; nothing was changed" ;; esac
+    fi
+    # shellcheck disable=SC2086
+    progress "installing" scripts/deps install $groups || exit 1
+}
+
+# ---- the engine
+
+make_work_directory() {
+    local base=${TMPDIR:-/tmp}
+    # Kept short: the path of a unix socket has 104 bytes at most.
+    [ ${#base} -le 60 ] || base=/tmp
+    work=$(cd "$(mktemp -d "$base/vzdemo.XXXXXX")" && pwd -P)
+    chmod 700 "$work"
+    mkdir "$work/pods"
+    pod=demo-${work##*.}
+    pod=$(printf %s "$pod" | tr '[:upper:]' '[:lower:]')
+    trap 'on_exit $?' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+find_engine() {
+    if docker version --format '{{.Server.Version}}' >"$work/out" 2>"$work/err"; then
+        engine=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || engine=
+        engine=${DOCKER_HOST:-${engine:-unix:///var/run/docker.sock}}
+        say "Docker $(cat "$work/out") answers at $engine"
+    elif [ "$system" = Darwin ]; then
+        say "no Docker Engine answers: start Docker Desktop, Colima or another one"
+    elif [ "$(id -u)" != 0 ]; then
+        tail -n 1 "$work/err" | indent
+        say "run this as root, or let your user use Docker: sudo usermod -aG docker \$USER, then log in again"
+    else
+        if [ -d /run/systemd/system ] && systemctl start docker >/dev/null 2>&1 && docker version >/dev/null 2>&1; then
+            engine=unix:///var/run/docker.sock
+            say "started the docker service"
+            return
+        fi
+        say "none runs here as a service: starting a private one for the demo"
+        # Before it is up, so that an interrupted start is cleaned up as well.
+        private=$work/engine
+        progress "starting dockerd" start_private_engine || return 0
+        engine=$(cat "$work/engine.host")
+        say "Docker $(DOCKER_HOST=$engine docker version --format '{{.Server.Version}}') at $engine"
+    fi
+    if [ "$system" = Darwin ] && [ -n "$engine" ] && [ -z "${DEMO_IMAGE:-}" ]; then
+        say "nothing is pulled from a public registry: name a local image with sh in DEMO_IMAGE"
+        engine=
+    fi
+    export DOCKER_HOST=$engine
+    [ -n "$engine" ] || unset DOCKER_HOST
+}
+
+start_private_engine() {
+    mkdir -p "$work/engine"
+    local host
+    host=$(scripts/docker-engine start "$work/engine")
+    case $host in /*) host=unix://$host ;; esac
+    echo "$host" >"$work/engine.host"
+}
+
+make_image() {
+    if [ -n "${DEMO_IMAGE:-}" ]; then
+        docker image inspect "$DEMO_IMAGE" >/dev/null 2>&1 || fail "the engine has no image $DEMO_IMAGE"
+        image=$DEMO_IMAGE
+        say "using the local image $image"
+        return
+    fi
+    local tree=$work/image applet
+    mkdir -p "$tree/bin" "$tree/tmp" "$tree/etc" "$tree/root"
+    cp "$(command -v busybox)" "$tree/bin/busybox"
+    for applet in $("$tree/bin/busybox" --list); do
+        [ "$applet" = busybox ] || ln -s busybox "$tree/bin/$applet"
+    done
+    chmod 1777 "$tree/tmp"
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
+    image=vzcri-demo/busybox:${work##*.}
+    image=$(printf %s "$image" | tr '[:upper:]' '[:lower:]')
+    tar -C "$tree" --owner=0 --group=0 -c . |
+        docker import --change 'ENV PATH=/bin' --change 'CMD ["sh"]' - "$image" >/dev/null
+    rm -rf "$tree"
+    say "made $image from this machine's busybox ($(docker image inspect --format '{{.Size}}' "$image") bytes); nothing was pulled"
+    ctl images | grep -E "^IMAGE|vzcri-demo" | indent
+}
+
+# ---- the daemons
+
+build() {
+    # shellcheck disable=SC2086
+    swift build ${SWIFTFLAGS:-} --product cri-shim
+    # shellcheck disable=SC2086
+    swift build ${SWIFTFLAGS:-} --product vk-adapter
+}
+
+start_daemon() {
+    local name=$1
+    shift
+    "$bin/$name" "$@" >"$work/$name.log" 2>&1 </dev/null &
+    daemons+=("$!:$name")
+    say "$name started (process $!)"
+}
+
+daemons_alive() {
+    local one
+    for one in ${daemons[@]+"${daemons[@]}"}; do
+        kill -0 "${one%%:*}" 2>/dev/null || {
+            echo "${one#*:} has ended"
+            return 1
+        }
+    done
+}
+
+start_shim() {
+    start_daemon cri-shim serve --listen "unix://$work/cri.sock" --root "$work/root" \
+        ${engine:+--docker-host "$engine"}
+}
+
+start_adapter() {
+    start_daemon vk-adapter run --standalone --cri "unix://$work/cri.sock" --pod-manifest-path "$work/pods" \
+        --root "$work/adapter" --kubelet-port 0
+}
+
+ctl() { CONTAINER_RUNTIME_ENDPOINT=unix://$work/cri.sock "$bin/cri-shim" ctl "$@"; }
+
+pod_runs() {
+    local running
+    running=$(ctl ps | grep -c Running) || true
+    [ "$running" = 2 ] || {
+        ctl ps
+        return 1
+    }
+    [ -n "$(pod_ip)" ]
+}
+pod_ip() { ctl inspectp "$(ctl pods -q)" | sed -n 's/^ *"ip": "\([^"]*\)".*/\1/p' | head -n 1; }
+logs_arrived() { ctl logs writer | grep -q 'line 3' && ctl logs reader | grep -q 'reader found'; }
+pod_gone() {
+    [ "$(ctl pods -q | wc -l)" -eq 0 ] && [ "$(ctl ps -a -q | wc -l)" -eq 0 ] && [ -z "$(our_containers)" ]
+}
+# Docker's containers of this run: their names begin with the pod's.
+our_containers() { docker ps -aq --no-trunc --filter "name=vzcri_$pod" 2>/dev/null; }
+
+# ---- the end
+
+stop_daemons() {
+    local one pid i
+    # The adapter first: it is the shim's client.
+    for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
+        pid=${daemons[i]%%:*}
+        kill -TERM "$pid" 2>/dev/null || continue
+        for _ in $(seq 150); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        if kill -0 "$pid" 2>/dev/null; then
+            echo "    ${daemons[i]#*:} did not end in 15 s; killing it" >&2
+            kill -KILL "$pid" 2>/dev/null
+        fi
+        wait "$pid" 2>/dev/null || true
+    done
+    daemons=()
+}
+
+clean_up() {
+    local left
+    stop_daemons
+    if [ -n "$engine" ]; then
+        left=$(our_containers)
+        # shellcheck disable=SC2086
+        [ -z "$left" ] || docker rm -f $left >/dev/null 2>&1 || true
+        [ -n "${DEMO_IMAGE:-}" ] || [ -z "$image" ] || docker image rm "$image" >/dev/null 2>&1 || true
+    fi
+    if [ -n "$private" ]; then
+        scripts/docker-engine stop "$private" >/dev/null 2>&1 || echo "    could not stop the private engine in $private" >&2
+        private=
+    fi
+    engine=
+    [ -z "$work" ] || rm -rf "$work"
+}
+
+nothing_left() {
+    local left=''
+    [ ! -e "$work" ] || left="the directory $work"
+    ! pgrep -f "$work" >/dev/null || left="$left a process: $(pgrep -fl "$work")"
+    [ -z "$left" ] || fail "left behind: $left"
+    say "no container, no process, no directory, no socket"
+    trap - EXIT
+}
+
+on_exit() {
+    local status=$1 name
+    trap - EXIT
+    trap '' INT TERM HUP
+    if [ "$status" != 0 ]; then
+        for name in cri-shim vk-adapter; do
+            [ -s "$work/$name.log" ] || continue
+            printf '\n    last lines of %s:\n' "$name" >&2
+            tail -n 15 "$work/$name.log" | indent >&2
+        done
+        if [ -n "${DEMO_KEEP:-}" ]; then
+            stop_daemons
+            printf '\n    kept: %s\n' "$work" >&2
+        else
+            clean_up
+        fi
+        printf '\nThe demo failed in step %d of %d.\n' "$number" "$steps" >&2
+    fi
+    exit "$status"
+}
