@@ -100,7 +100,8 @@ struct LogFileState {
                 var times = cursor.times
                 if size == 0, let old = try Self.renamed(cursor.file, beside: path) {
                     defer { _ = systemClose(old) }
-                    times += try LogTail.times(old, try FileFacts(old).size)
+                    // What was torn there is written whole here.
+                    times += try LogTail.times(old, try LogTail.cutTornEntry(old, try FileFacts(old).size))
                 }
                 window = LogWindow(times + (try LogTail.times(descriptor, size)))
                 try save(here.identity, carrying: times)
@@ -152,9 +153,11 @@ struct LogFileState {
                 _ = systemClose(fresh)
                 return
             }
-            // Known before the first byte is in the new file: a kill in between finds its way back.
+            let whole = try LogTail.cutTornEntry(fresh, try FileFacts(fresh).size)
+            // Known before the first byte is in the new file: a kill in between finds its way back. Nothing after this
+            // can fail: else more went to the old file than the record says.
             try save(identity, carrying: window.trimmed.times)
-            size = try LogTail.cutTornEntry(fresh, try FileFacts(fresh).size)
+            size = whole
         } catch {
             _ = systemClose(fresh)
             throw error
@@ -190,7 +193,7 @@ struct LogFileState {
         guard let slash = path.lastIndex(of: "/") else { return nil }
         let directory = String(path[..<slash])
         for name in try Directories.names(directory) {
-            let descriptor = systemOpen("\(directory)/\(name)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0)
+            let descriptor = systemOpen("\(directory)/\(name)", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0)
             guard descriptor >= 0 else { continue }
             if let facts = try? FileFacts(descriptor), facts.identity == file { return descriptor }
             _ = systemClose(descriptor)

@@ -82,10 +82,13 @@ public struct LogReader: Sendable {
                 if output.isFull { return }
             }
             if try await file.wasRotated() {
-                // The old file is read to its end; on with the new one.
+                // The writer has left the old file, but what it wrote since the last read is still to come.
+                if try await file.size() > offset { continue }
                 file.close()
                 file = try await OpenLog(path)
                 offset = 0
+                // An entry that was torn there does not go on here.
+                rest.clear()
                 continue
             }
             guard !isLast, await changed() else { break }
@@ -151,6 +154,11 @@ private struct OpenLog {
     func read(_ offset: Int64) async throws -> ByteBuffer {
         let descriptor = descriptor
         return try await Self.offload { ByteBuffer(bytes: try Files.read(descriptor, at: offset, count: Self.chunk)) }
+    }
+
+    func size() async throws -> Int64 {
+        let descriptor = descriptor
+        return try await Self.offload { try FileFacts(descriptor).size }
     }
 
     /// Whether another file is at the path now.

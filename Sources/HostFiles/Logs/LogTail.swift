@@ -32,7 +32,8 @@ enum LogTail {
         var tail: [UInt8] = []
         var start = size
         while start > 0 {
-            let begin = max(0, start - Int64(block))
+            // Twice as much every time: all of a dense log is looked at a few times, not once per block.
+            let begin = max(0, start - Int64(max(block, tail.count)))
             tail = try Files.read(descriptor, at: begin, count: Int(start - begin)) + tail
             start = begin
             let times = parse(tail, isWhole: start == 0)
