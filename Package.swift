@@ -102,7 +102,9 @@ let package = Package(
         tests("Architecture", []),
         tests("SocketsTests", nio + ["Sockets", "Support"]),
         tests("TLSTests", nio + ["TLS", "Support", nioEmbedded]),
-        tests("RPCTests", nio + ["RPC", "Sockets", "TLS", "CNGHTTP2", "Support", nioEmbedded, logging]),
+        tests(
+            "RPCTests", nio + ["RPC", "Sockets", "TLS", "CNGHTTP2", "Support", nioEmbedded, logging],
+            exclude: ["Interop/client.py", "Interop/server.py"]),
         tests(
             "ProtoTests", nio + ["Proto", "CProto", "CProtobufC", "RPC", "Support", "proto-gen"],
             exclude: ["cri-wire-facts.tsv"]),
