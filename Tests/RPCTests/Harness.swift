@@ -56,13 +56,16 @@ struct Harness {
         try await client.call(TestService.unary(method), request, metadata: metadata, timeout: timeout)
     }
 
-    /// A raw connection to the server: what it sends comes back until it closes or `duration` has passed.
-    func raw(_ bytes: [UInt8], for duration: TimeAmount = .seconds(5)) async throws -> [UInt8] {
+    /// A raw connection to the server: what it sends comes back until it closes, the answer is complete, or `duration`
+    /// has passed.
+    func raw(
+        _ bytes: [UInt8], for duration: TimeAmount = .seconds(20), until isComplete: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }
+    ) async throws -> [UInt8] {
         let bootstrap = ClientBootstrap(group: Self.group)
         let collected = Self.group.next().makePromise(of: [UInt8].self)
         let initializer: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(Collector(done: collected))
+                try channel.pipeline.syncOperations.addHandler(Collector(done: collected, isComplete: isComplete))
             }
         }
         let channel: any Channel
@@ -83,8 +86,15 @@ private final class Collector: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     private var bytes: [UInt8] = []
     private let done: EventLoopPromise<[UInt8]>
-    init(done: EventLoopPromise<[UInt8]>) { self.done = done }
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { bytes += unwrapInboundIn(data).readableBytesView }
+    private let isComplete: @Sendable ([UInt8]) -> Bool
+    init(done: EventLoopPromise<[UInt8]>, isComplete: @escaping @Sendable ([UInt8]) -> Bool) {
+        self.done = done
+        self.isComplete = isComplete
+    }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        bytes += unwrapInboundIn(data).readableBytesView
+        if isComplete(bytes) { context.close(promise: nil) }
+    }
     func channelInactive(context: ChannelHandlerContext) { done.succeed(bytes) }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

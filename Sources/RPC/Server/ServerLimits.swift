@@ -4,8 +4,8 @@ public struct ServerLimits: Sendable {
     public var message = 16 << 20
     /// Calls at once on one connection.
     public var concurrentStreams: UInt32 = 1000
-    /// Bytes of the headers of one call.
-    public var headers = 64 << 10
+    /// Bytes of the headers of one call (what gRPC servers allow by default). nghttp2 ends a connection at 64 KiB.
+    public var headers = 16 << 10
     /// RST_STREAM frames that a connection may send in `resetInterval`; beyond it is closed (rapid reset).
     public var resets = 2000
     public var resetInterval: Duration = .seconds(10)

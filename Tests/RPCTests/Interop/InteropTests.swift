@@ -43,7 +43,7 @@ import Testing
     @Test(.enabled(if: hasGRPCIO || inCI, "skipped, because Python's grpcio is not installed (make deps)"))
     func `our client finds a grpcio server as it should be`() async throws {
         try await withTemporaryDirectory { directory in
-            let server = try ChildProcess(Self.python, [Self.script("server.py"), "unix://\(directory)/s"], input: nil, keepsInputOpen: true)
+            let server = try ChildProcess(Self.python, [Self.script("server.py"), "unix://\(directory)/s"])
             defer { server.send(SIGKILL) }
             try await eventually("the server listens") { server.output.contains("ready") || !server.isRunning }
             let client = RPCClient(

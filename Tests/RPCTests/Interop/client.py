@@ -59,7 +59,9 @@ metadata = (("x-name", "one"), ("x-name", "two"), ("x-name-bin", b"\x00\xff"))
 check("metadata", unary("Metadata")(b"x-name", metadata=metadata) == b"one|two")
 check("binary metadata", unary("Metadata")(b"x-name-bin", metadata=metadata) in (b"AP8=", b"AP8"))
 
-check("a deadline arrives", 0 < int(unary("Deadline")(b"", timeout=30)) <= 30_000_000_000)
+left = unary("Deadline")(b"", timeout=30)
+# grpcio rounds a timeout up to few digits before it sends it.
+check("a deadline arrives", 0 < int(left) <= 31_000_000_000, left)
 started = time.monotonic()
 check("an expired deadline", status(unary("Hang"), b"", timeout=0.2)[0] == grpc.StatusCode.DEADLINE_EXCEEDED)
 check("it expires in time", time.monotonic() - started < 10)
@@ -76,8 +78,8 @@ check("a message of 16 MiB", unary("Count")(b"x" * (16 << 20)) == str(16 << 20).
 check("a larger message", status(unary("Count"), b"x" * ((16 << 20) + 1))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED)
 check("a large answer", len(unary("Size")(str(16 << 20).encode())) == 16 << 20)
 check("a larger answer", status(unary("Size"), str((16 << 20) + 1).encode())[0] == grpc.StatusCode.RESOURCE_EXHAUSTED)
-check("headers that are too large", status(unary("Echo"), b"", metadata=(("x-large", "x" * 70_000),))[0] in (
-    grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL))
+seen = status(unary("Echo"), b"", metadata=(("x-large", "x" * 20_000),))
+check("headers that are too large", seen[0] == grpc.StatusCode.RESOURCE_EXHAUSTED, seen)
 check("compression is refused", status(unary("Echo"), b"x" * 1000, compression=grpc.Compression.Gzip)[0] == grpc.StatusCode.UNIMPLEMENTED)
 
 check("a stream", list(stream("Numbers")(b"500")) == [str(n).encode() for n in range(500)])

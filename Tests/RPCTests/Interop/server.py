@@ -1,6 +1,7 @@
-"""A grpcio server with the methods of TestService that our client's tests use. Prints `ready` and serves until its
-standard input ends. Usage: server.py TARGET"""
+"""A grpcio server with the methods of TestService that our client's tests use. Prints `ready` and serves until it is
+killed or its parent is gone. Usage: server.py TARGET"""
 
+import os
 import sys
 import time
 from concurrent import futures
@@ -78,5 +79,7 @@ server.add_generic_rpc_handlers((Service(),))
 server.add_insecure_port(sys.argv[1])
 server.start()
 print("ready", flush=True)
-sys.stdin.read()
+parent = os.getppid()
+while os.getppid() == parent:
+    time.sleep(0.5)
 server.stop(0)
