@@ -1,29 +1,31 @@
-/// Which certificate a server shows and whose clients it takes.
-public struct TLSServerConfiguration: Sendable {
-    public enum ClientCertificate: Sendable {
-        /// Clients are not asked for one.
+/// How a server proves who it is and whom it lets in.
+public struct TLSServerConfiguration: Sendable, Hashable {
+    /// Whether clients have to show a certificate.
+    public enum ClientCertificate: Sendable, Hashable {
+        /// Not asked for.
         case none
-        /// One that is shown must hold.
+        /// Asked for; a client without one gets in without an identity, one with a bad one does not.
         case optional
-        /// The handshake fails without one.
+        /// A client without a good one does not get in.
         case required
     }
 
-    /// PEM, the server's certificate first, then its chain.
+    /// PEM file: the server's certificate, then the intermediate ones.
     public var certificateFile: String
-    /// PEM; only its owner may be able to read it.
+    /// PEM file with the private key, unencrypted; refused when everybody may read it or its group may write it.
     public var keyFile: String
-    /// PEM certificates that client certificates must lead to.
+    /// PEM file with the authorities whose client certificates count.
     public var clientCAFile: String?
     public var clientCertificate: ClientCertificate
-    /// Common or DNS names of clients that are let in; empty lets in every client whose certificate holds.
+    /// Common or alternative names of which a client certificate needs one; empty admits every verified certificate.
     public var allowedNames: [String]
-    /// ALPN, most wanted first.
+    /// Protocols offered by ALPN, the preferred first. A client that offers none of them is refused; a client without
+    /// ALPN is not.
     public var applicationProtocols: [String]
 
     public init(
-        certificateFile: String, keyFile: String, clientCAFile: String? = nil, clientCertificate: ClientCertificate = .none,
-        allowedNames: [String] = [], applicationProtocols: [String] = []
+        certificateFile: String, keyFile: String, clientCAFile: String? = nil,
+        clientCertificate: ClientCertificate = .none, allowedNames: [String] = [], applicationProtocols: [String] = []
     ) {
         self.certificateFile = certificateFile
         self.keyFile = keyFile
@@ -34,23 +36,25 @@ public struct TLSServerConfiguration: Sendable {
     }
 }
 
-/// Whom a client trusts and how it proves itself.
-public struct TLSClientConfiguration: Sendable {
-    public enum Verification: Sendable {
-        /// The chain and the name.
+/// How a client checks a server and proves who it is.
+public struct TLSClientConfiguration: Sendable, Hashable {
+    /// What is checked of the server's certificate.
+    public enum Verification: Sendable, Hashable {
+        /// Its chain, its dates and its name.
         case full
-        /// Nothing: the connection is encrypted, but whose it is stays unknown.
+        /// Nothing: anybody on the way can read and change everything.
         case none
     }
 
-    /// PEM certificates the server's must lead to; nil trusts what the system trusts.
+    /// PEM file with the authorities trusted; `nil` trusts those of the system.
     public var caFile: String?
+    /// PEM file with this client's certificate chain, together with `keyFile`.
     public var certificateFile: String?
     public var keyFile: String?
-    /// The name or IP address in the server's certificate.
+    /// Name or address the server's certificate has to carry, in place of the one that is dialled.
     public var serverName: String?
     public var verification: Verification
-    /// ALPN, most wanted first.
+    /// Protocols offered by ALPN, the preferred first.
     public var applicationProtocols: [String]
 
     public init(
