@@ -85,7 +85,19 @@ final class LogPump: Sendable {
         let position = try await writer.open()
         let lines = try await client.logs(
             container, follow: follow, since: position?.timestamp, tty: tty)
-        for try await batch in lines { try await writer.append(batch.map(LogLine.init)) }
+        let batcher = LogBatcher()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { batcher.end() }
+                for try await batch in lines { await batcher.add(batch.map(LogLine.init)) }
+            }
+            group.addTask { [writer] in
+                defer { batcher.end() }
+                while let batch = await batcher.next() { try await writer.append(batch) }
+            }
+            // The first failure ends both.
+            while try await group.next() != nil {}
+        }
     }
 }
 
