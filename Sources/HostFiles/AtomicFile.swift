@@ -22,10 +22,10 @@ public enum AtomicFile {
             throw error
         }
         _ = systemClose(descriptor)
-        try Directories.sync(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Directories.sync(path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ".")
     }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
+    static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
         try bytes.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {

@@ -7,6 +7,9 @@
 // The system's calls, under names that Swift's own functions do not hide. All of them block.
 
 func systemOpen(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 { open(path, flags, mode) }
+func systemOpenAt(_ directory: Int32, _ name: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+    openat(directory, name, flags, mode)
+}
 func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
 func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int { write(descriptor, bytes.baseAddress, bytes.count) }
 

@@ -22,18 +22,20 @@ public final class ChildProcess: Sendable {
     public let pid: Int32
     private let captured: NIOLockedValueBox<Captured>
     private let ended = DispatchGroup()
+    private let openInput: Int32?
 
     /// - Parameters:
     ///   - program: its path.
     ///   - environment: added to this process's; an empty value removes a variable.
     ///   - input: what it reads; nothing when nil.
+    ///   - keepsInputOpen: without `input`, what it reads ends only with this object.
     public init(
         _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil,
-        input: String? = nil
+        input: String? = nil, keepsInputOpen: Bool = false
     ) throws {
         let environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.filter { !$0.value.isEmpty }
         let (output, errors) = (try Spawn.pipe(), try Spawn.pipe())
-        let feed = try input.map { _ in try Spawn.pipe() }
+        let feed = input != nil || keepsInputOpen ? try Spawn.pipe() : nil
         let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
         do {
             pid = try Spawn.run(
@@ -51,6 +53,7 @@ public final class ChildProcess: Sendable {
         let captured = NIOLockedValueBox(Captured())
         self.captured = captured
         if let input, let feed { Self.write(Array(input.utf8), to: feed.write) }
+        openInput = input == nil ? feed?.write : nil
 
         let (pid, reading, ended) = (pid, DispatchGroup(), ended)
         ended.enter()
@@ -63,6 +66,10 @@ public final class ChildProcess: Sendable {
             Self.finish(captured, code)
             ended.leave()
         }
+    }
+
+    deinit {
+        if let openInput { close(openInput) }
     }
 
     private static func finish(_ captured: NIOLockedValueBox<Captured>, _ code: Int32) {
