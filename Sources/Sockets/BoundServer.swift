@@ -66,7 +66,8 @@ public func bindServer(
             do {
                 return try SocketAddress.makeAddressResolvingHost(host, port: port)
             } catch {
-                throw SocketError(.invalidArgument, "cannot listen on \(endpoint): the host is not known here", cause: error)
+                throw SocketError(
+                    .invalidArgument, "cannot listen on \(endpoint): the host is not known here", cause: error)
             }
         }
         do {

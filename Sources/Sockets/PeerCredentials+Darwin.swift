@@ -10,7 +10,7 @@ extension PeerCredentials {
         let process: EventLoopFuture<pid_t> = provider.unsafeGetSocketOption(
             level: local, name: SocketOptionName(LOCAL_PEERPID))
         return credentials.and(process).flatMapThrowing { credentials, process in
-            guard credentials.cr_version == XUCRED_VERSION else {
+            guard credentials.cr_version == UInt32(XUCRED_VERSION) else {
                 throw SocketError(.failed, "the kernel describes peers in a form unknown here")
             }
             return PeerCredentials(

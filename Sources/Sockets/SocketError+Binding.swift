@@ -13,7 +13,8 @@ extension SocketError {
     init(binding endpoint: Endpoint, _ error: any Error) {
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
-            self.init(.unavailable, "cannot listen on \(endpoint): the port is in use. Stop its owner or choose another port")
+            self.init(
+                .unavailable, "cannot listen on \(endpoint): the port is in use. Stop its owner or choose another port")
         case EADDRNOTAVAIL:
             self.init(.invalidArgument, "cannot listen on \(endpoint): no interface of this machine has that address")
         case EACCES, EPERM:

@@ -16,7 +16,8 @@ public enum UnixSocket {
     /// - Throws: `SocketError.Code.invalidArgument` for a relative, empty, too long or NUL-holding path.
     public static func checkPath(_ path: String) throws(SocketError) {
         guard path.hasPrefix("/"), !path.hasSuffix("/"), !path.utf8.contains(0) else {
-            throw SocketError(.invalidArgument, "\"\(path)\" is no path for a unix socket: write an absolute path of a file")
+            throw SocketError(
+                .invalidArgument, "\"\(path)\" is no path for a unix socket: write an absolute path of a file")
         }
         let length = path.utf8.count
         guard length <= maximumPathLength else {

@@ -64,6 +64,7 @@ enum CertificateReader {
         guard X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 else { return "" }
         let digits = Array("0123456789abcdef".utf8)
         return String(
-            decoding: digest.prefix(Int(length)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+            decoding: digest.prefix(Int(length)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self
+        )
     }
 }

@@ -52,7 +52,8 @@ struct CertificateTemplate {
         for organization in organizations { try add("O", organization, to: subject) }
         // A common name holds 64 characters (X.520); the alternative names hold all.
         if !commonName.isEmpty { try add("CN", String(commonName.prefix(64)), to: subject) }
-        guard X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0.certificate) } ?? subject) == 1 else {
+        guard X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0.certificate) } ?? subject) == 1
+        else {
             throw failure()
         }
         var extensions: [(CInt, String)] = [
@@ -94,7 +95,8 @@ struct CertificateTemplate {
             }
         }
         guard !name.isEmpty, isPlain || TLSConnection.isAddress(name) else {
-            throw TLSError(.invalidArgument, "cannot make a certificate for \"\(name)\": it is no DNS name or IP address")
+            throw TLSError(
+                .invalidArgument, "cannot make a certificate for \"\(name)\": it is no DNS name or IP address")
         }
     }
 

@@ -55,25 +55,27 @@ final class ContextHandle: @unchecked Sendable {
     private func setUp(_ configuration: TLSServerConfiguration) throws(TLSError) {
         try useCertificate(configuration.certificateFile, key: configuration.keyFile)
         if !protocols.isEmpty {
-            SSL_CTX_set_alpn_select_cb(context, { ssl, out, outLength, offered, offeredLength, _ in
-                guard let ssl, let out, let outLength, let offered, let owner = ContextHandle.owner(of: ssl) else {
-                    return SSL_TLSEXT_ERR_ALERT_FATAL
-                }
-                // The first of ours that the client offers too; the answer points into the client's bytes.
-                for name in owner.protocols {
-                    var index = 0
-                    while index < Int(offeredLength) {
-                        let entry = UnsafeBufferPointer(start: offered + index + 1, count: Int(offered[index]))
-                        if entry.elementsEqual(name.utf8) {
-                            out.pointee = entry.baseAddress
-                            outLength.pointee = offered[index]
-                            return SSL_TLSEXT_ERR_OK
-                        }
-                        index += 1 + entry.count
+            SSL_CTX_set_alpn_select_cb(
+                context,
+                { ssl, out, outLength, offered, offeredLength, _ in
+                    guard let ssl, let out, let outLength, let offered, let owner = ContextHandle.owner(of: ssl) else {
+                        return SSL_TLSEXT_ERR_ALERT_FATAL
                     }
-                }
-                return SSL_TLSEXT_ERR_ALERT_FATAL
-            }, nil)
+                    // The first of ours that the client offers too; the answer points into the client's bytes.
+                    for name in owner.protocols {
+                        var index = 0
+                        while index < Int(offeredLength) {
+                            let entry = UnsafeBufferPointer(start: offered + index + 1, count: Int(offered[index]))
+                            if entry.elementsEqual(name.utf8) {
+                                out.pointee = entry.baseAddress
+                                outLength.pointee = offered[index]
+                                return SSL_TLSEXT_ERR_OK
+                            }
+                            index += 1 + entry.count
+                        }
+                    }
+                    return SSL_TLSEXT_ERR_ALERT_FATAL
+                }, nil)
         }
         guard configuration.clientCertificate != .none else {
             guard configuration.clientCAFile == nil, configuration.allowedNames.isEmpty else {
@@ -95,17 +97,21 @@ final class ContextHandle: @unchecked Sendable {
         // A list of names lets nobody in who shows none.
         let isRequired = configuration.clientCertificate == .required || !configuration.allowedNames.isEmpty
         let required = isRequired ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | required, { verified, store in
-            guard verified == 1, let store, X509_STORE_CTX_get_error_depth(store) == 0 else { return verified }
-            guard let ssl = vz_store_ssl(store), let owner = ContextHandle.owner(of: ssl),
-                let certificate = X509_STORE_CTX_get_current_cert(store)
-            else { return 0 }
-            if owner.allowedNames.isEmpty || CertificateReader.identity(of: certificate).carries(oneOf: owner.allowedNames) {
-                return 1
-            }
-            X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
-            return 0
-        })
+        SSL_CTX_set_verify(
+            context, SSL_VERIFY_PEER | required,
+            { verified, store in
+                guard verified == 1, let store, X509_STORE_CTX_get_error_depth(store) == 0 else { return verified }
+                guard let ssl = vz_store_ssl(store), let owner = ContextHandle.owner(of: ssl),
+                    let certificate = X509_STORE_CTX_get_current_cert(store)
+                else { return 0 }
+                if owner.allowedNames.isEmpty
+                    || CertificateReader.identity(of: certificate).carries(oneOf: owner.allowedNames)
+                {
+                    return 1
+                }
+                X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
+                return 0
+            })
     }
 
     private func setUp(_ configuration: TLSClientConfiguration, offering wire: [UInt8]) throws(TLSError) {

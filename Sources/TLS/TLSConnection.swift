@@ -62,14 +62,16 @@ final class TLSConnection {
     private func expect(_ name: String?, _ verification: TLSClientConfiguration.Verification) throws(TLSError) {
         guard var name, !name.isEmpty else {
             guard verification == .none else {
-                throw TLSError(.invalidArgument, "cannot verify the server: no name is known that its certificate should carry")
+                throw TLSError(
+                    .invalidArgument, "cannot verify the server: no name is known that its certificate should carry")
             }
             return
         }
         if name.hasSuffix(".") { name.removeLast() }
         if Self.isAddress(name) {
             guard X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1 else {
-                throw TLSError(.invalidArgument, "cannot verify the server's address \(name): \(OpenSSLErrors.takeText())")
+                throw TLSError(
+                    .invalidArgument, "cannot verify the server's address \(name): \(OpenSSLErrors.takeText())")
             }
             return
         }
@@ -210,7 +212,8 @@ final class TLSConnection {
             return TLSError(.certificateRejected, "\(attempt): the \(other) did not return a certificate")
         case SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST, SSL_R_WRONG_VERSION_NUMBER, SSL_R_UNKNOWN_PROTOCOL,
             SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_RECORD_LENGTH_MISMATCH, SSL_R_UNEXPECTED_MESSAGE:
-            return TLSError(.handshakeFailed, "\(attempt): the \(other) does not speak TLS as it should (\(cause.text))")
+            return TLSError(
+                .handshakeFailed, "\(attempt): the \(other) does not speak TLS as it should (\(cause.text))")
         case CInt(vz_first_alert_reason)...CInt(vz_last_alert_reason):
             return TLSError(.handshakeFailed, "\(attempt): the \(other) refused (\(cause.text))")
         default:
@@ -222,6 +225,7 @@ final class TLSConnection {
         if result == CLong(X509_V_ERR_APPLICATION_VERIFICATION) {
             return "the certificate of the \(other) carries none of the names that are let in"
         }
-        return "the certificate of the \(other) does not hold: \(String(cString: X509_verify_cert_error_string(result)))"
+        return
+            "the certificate of the \(other) does not hold: \(String(cString: X509_verify_cert_error_string(result)))"
     }
 }

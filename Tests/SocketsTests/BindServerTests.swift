@@ -220,11 +220,15 @@ func answers(_ path: String) async throws -> Bool {
     @Test("a path that does not fit is refused before anything is made")
     func tooLong() async throws {
         let scratch = ScratchDirectory()
-        let fits = scratch.path + "/" + String(repeating: "x", count: UnixSocket.maximumPathLength - scratch.path.utf8.count - 1)
+        let fits =
+            scratch.path + "/"
+            + String(repeating: "x", count: UnixSocket.maximumPathLength - scratch.path.utf8.count - 1)
         #expect(fits.utf8.count == UnixSocket.maximumPathLength)
         let server = try await bindServer(echo(), to: .unix(path: fits))
         await server.close()
-        let error = await #expect(throws: SocketError.self) { try await bindServer(echo(), to: .unix(path: fits + "x")) }
+        let error = await #expect(throws: SocketError.self) {
+            try await bindServer(echo(), to: .unix(path: fits + "x"))
+        }
         #expect(error?.code == .invalidArgument)
         #expect(error?.message.contains("\(UnixSocket.maximumPathLength + 1) bytes") == true)
         #expect(status(fits + "x.lock") == nil)
@@ -243,13 +247,20 @@ func answers(_ path: String) async throws -> Bool {
         #expect(port > 0)
         let error = await #expect(throws: SocketError.self) { try await bindServer(echo(), to: server.endpoint) }
         #expect(error?.code == .unavailable)
-        #expect(error?.message == "cannot listen on tcp://127.0.0.1:\(port): the port is in use. Stop its owner or choose another port")
+        #expect(
+            error?.message
+                == "cannot listen on tcp://127.0.0.1:\(port): the port is in use. Stop its owner or choose another port"
+        )
         await server.close()
     }
 
-    @Test("an address of no interface and a host without address are refused", arguments: ["192.0.2.1", "no-such-host.invalid"])
+    @Test(
+        "an address of no interface and a host without address are refused",
+        arguments: ["192.0.2.1", "no-such-host.invalid"])
     func unreachable(host: String) async {
-        let error = await #expect(throws: SocketError.self) { try await bindServer(echo(), to: .tcp(host: host, port: 0)) }
+        let error = await #expect(throws: SocketError.self) {
+            try await bindServer(echo(), to: .tcp(host: host, port: 0))
+        }
         #expect(error?.code == .invalidArgument)
         #expect(error?.message.contains(host) == true)
     }

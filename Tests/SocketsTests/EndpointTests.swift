@@ -15,7 +15,12 @@ import Testing
         #expect(try Endpoint(parsing: text) == endpoint)
     }
 
-    @Test("refuses what it cannot mean", arguments: ["", "run.sock", "unix://", "unix:run", "tcp://host", "tcp://:1", "tcp://h:70000", "tcp://::1:80", "http://h:1"])
+    @Test(
+        "refuses what it cannot mean",
+        arguments: [
+            "", "run.sock", "unix://", "unix:run", "tcp://host", "tcp://:1", "tcp://h:70000", "tcp://::1:80",
+            "http://h:1",
+        ])
     func refuses(text: String) {
         #expect(throws: SocketError.self) { try Endpoint(parsing: text) }
     }

@@ -4,7 +4,9 @@ import TLS
 import Testing
 
 @Suite("Certificate and key files") struct FilesTests {
-    private func make(_ directory: String, _ names: [String], days: Int = 365) throws -> (certificateFile: String, keyFile: String) {
+    private func make(_ directory: String, _ names: [String], days: Int = 365) throws -> (
+        certificateFile: String, keyFile: String
+    ) {
         try SelfSignedCertificate.make(names: names, directory: directory, validity: days)
     }
 
@@ -42,11 +44,14 @@ import Testing
             try Data("garbage".utf8).write(to: URL(filePath: files.certificateFile))
             _ = try make(directory, ["a"])
             #expect(message(.init(certificateFile: files.certificateFile, keyFile: files.keyFile)) == "")
-            #expect(try Set(FileManager.default.contentsOfDirectory(atPath: directory)) == ["server.crt", "server.key"])
+            #expect(
+                try Set(FileManager.default.contentsOfDirectory(atPath: directory)) == ["server.crt", "server.key"])
         }
     }
 
-    @Test("names that are none make no certificate", arguments: [[], [""], ["a,DNS:b"], ["a b"], ["a\nb"], ["fe80::1%eth0"]])
+    @Test(
+        "names that are none make no certificate",
+        arguments: [[], [""], ["a,DNS:b"], ["a b"], ["a\nb"], ["fe80::1%eth0"]])
     func names(_ names: [String]) async throws {
         try await withDirectory { directory in
             #expect(throws: TLSError.self) { try SelfSignedCertificate.make(names: names, directory: directory) }
@@ -72,14 +77,19 @@ import Testing
                 message(.init(certificateFile: certificate, keyFile: key))
             }
             #expect(server("/nowhere", good.keyFile).hasPrefix("cannot read a certificate from /nowhere: No such file"))
-            #expect(server(good.certificateFile, "/nowhere") == "cannot read the key file /nowhere: No such file or directory")
+            #expect(
+                server(good.certificateFile, "/nowhere")
+                    == "cannot read the key file /nowhere: No such file or directory")
             #expect(server(good.keyFile, good.keyFile).hasPrefix("cannot read a certificate from \(good.keyFile)"))
-            #expect(server(good.certificateFile, good.certificateFile).hasPrefix("the key file \(good.certificateFile) is open to others"))
+            #expect(
+                server(good.certificateFile, good.certificateFile).hasPrefix(
+                    "the key file \(good.certificateFile) is open to others"))
             #expect(server(good.certificateFile, directory).hasPrefix("cannot read a private key from \(directory)"))
             let other = try SelfSignedCertificate.make(names: ["b"], directory: directory, name: "other")
             #expect(
                 server(good.certificateFile, other.keyFile)
-                    .hasPrefix("the key in \(other.keyFile) does not belong to the certificate in \(good.certificateFile)"))
+                    .hasPrefix(
+                        "the key in \(other.keyFile) does not belong to the certificate in \(good.certificateFile)"))
             chmod(good.keyFile, 0o644)
             #expect(
                 server(good.certificateFile, good.keyFile)
@@ -87,7 +97,8 @@ import Testing
             chmod(good.keyFile, 0o640)
             #expect(server(good.certificateFile, good.keyFile) == "")
             try Data("garbage".utf8).write(to: URL(filePath: good.keyFile))
-            #expect(server(good.certificateFile, good.keyFile).hasPrefix("cannot read a private key from \(good.keyFile)"))
+            #expect(
+                server(good.certificateFile, good.keyFile).hasPrefix("cannot read a private key from \(good.keyFile)"))
         }
     }
 
@@ -114,7 +125,8 @@ import Testing
     func encrypted() async throws {
         try await withDirectory { directory in
             let files = try make(directory, ["a"])
-            let made = try await openssl("pkey", "-in", files.keyFile, "-aes128", "-passout", "pass:x", "-out", directory + "/enc.key")
+            let made = try await openssl(
+                "pkey", "-in", files.keyFile, "-aes128", "-passout", "pass:x", "-out", directory + "/enc.key")
             try #require(made.code == 0, "\(made.errors)")
             chmod(directory + "/enc.key", 0o600)
             #expect(

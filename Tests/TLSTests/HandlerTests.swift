@@ -136,7 +136,9 @@ import Testing
     func damagedHandshakes() async throws {
         try await withDirectory { directory in
             let certificates = try Certificates(directory)
-            let (client, server) = (try TLSContext.client(certificates.client), try TLSContext.server(certificates.server))
+            let (client, server) = (
+                try TLSContext.client(certificates.client), try TLSContext.server(certificates.server)
+            )
             try Self.damage(client, server)
         }
     }

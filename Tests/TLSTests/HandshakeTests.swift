@@ -32,7 +32,8 @@ struct Certificates {
     }
 
     func run(serverName: String? = "localhost", payload: [UInt8] = [1, 2, 3]) async throws -> Loopback.Outcome {
-        try await Loopback.run(server: .server(server), client: .client(client), serverName: serverName, payload: payload)
+        try await Loopback.run(
+            server: .server(server), client: .client(client), serverName: serverName, payload: payload)
     }
 }
 
@@ -55,7 +56,8 @@ struct Certificates {
             #expect(peer.commonName == "alice")
             #expect(peer.organizations == ["admins"])
             #expect(peer.names == ["alice.example", "10.1.2.3"])
-            let printed = try await openssl("x509", "-in", directory + "/alice.crt", "-noout", "-fingerprint", "-sha256")
+            let printed = try await openssl(
+                "x509", "-in", directory + "/alice.crt", "-noout", "-fingerprint", "-sha256")
             #expect(printed.output.contains("="))
             #expect(printed.output.lowercased().replacing(":", with: "").contains("=" + peer.fingerprint + "\n"))
         }
@@ -94,7 +96,8 @@ struct Certificates {
         try await withDirectory { directory in
             var certificates = try Certificates(directory)
             let foreign = try CertificateAuthority.make(commonName: "foreign", directory: directory, name: "foreign")
-            let old = try certificates.authority.issue(commonName: "old", usage: .client, directory: directory, validity: -1)
+            let old = try certificates.authority.issue(
+                commonName: "old", usage: .client, directory: directory, validity: -1)
             let server = try certificates.authority.issue(commonName: "srv", usage: .server, directory: directory)
             let mallory = try foreign.issue(commonName: "alice", usage: .client, directory: directory, name: "mallory")
             let own = try SelfSignedCertificate.make(names: ["alice"], directory: directory, name: "own")
@@ -117,7 +120,9 @@ struct Certificates {
         }
     }
 
-    @Test("a name that is let in may be the common or an alternative one", arguments: ["alice", "alice.example", "10.1.2.3"])
+    @Test(
+        "a name that is let in may be the common or an alternative one",
+        arguments: ["alice", "alice.example", "10.1.2.3"])
     func allowed(name: String) async throws {
         try await withDirectory { directory in
             var certificates = try Certificates(directory)
@@ -157,10 +162,13 @@ struct Certificates {
                 #expect((outcome.clientError == nil) == (error == nil))
             }
             certificates.client.serverName = "localhost"
-            #expect(try await certificates.run(serverName: "elsewhere").echoed == [1, 2, 3], "the configured name goes first")
+            #expect(
+                try await certificates.run(serverName: "elsewhere").echoed == [1, 2, 3],
+                "the configured name goes first")
             certificates.client = trusted
             certificates.client.caFile = try CertificateAuthority.make(
-                commonName: "foreign", directory: directory, name: "foreign").certificateFile
+                commonName: "foreign", directory: directory, name: "foreign"
+            ).certificateFile
             let outcome = try await certificates.run()
             #expect(outcome.clientError?.code == .certificateRejected)
             #expect(outcome.serverError?.message.contains("the client refused") == true)
@@ -190,10 +198,16 @@ struct Certificates {
             try Data("garbage".utf8).write(to: URL(filePath: certificates.server.certificateFile))
             #expect(throws: TLSError.self) { try server.reload() }
             #expect(try await Loopback.run(server: server, client: client, payload: [5]).echoed == [5])
-            _ = try certificates.authority.issue(commonName: "server", names: ["renewed"], usage: .server, directory: directory)
+            _ = try certificates.authority.issue(
+                commonName: "server", names: ["renewed"], usage: .server, directory: directory)
             try server.reload()
-            #expect(try await Loopback.run(server: server, client: client, serverName: "renewed", payload: [5]).echoed == [5])
-            #expect(try await Loopback.run(server: server, client: client, payload: [5]).clientError?.code == .certificateRejected)
+            #expect(
+                try await Loopback.run(server: server, client: client, serverName: "renewed", payload: [5]).echoed == [
+                    5
+                ])
+            #expect(
+                try await Loopback.run(server: server, client: client, payload: [5]).clientError?.code
+                    == .certificateRejected)
         }
     }
 }

@@ -18,7 +18,8 @@ import Testing
                 handshake: { _, identity in peer.withLockedValue { $0 = identity } })
             let outcome = try await openssl(
                 "s_client", "-connect", "127.0.0.1:\(server.port)", "-servername", "localhost", version, "-quiet",
-                "-verify_return_error", "-verify_hostname", "localhost", "-CAfile", certificates.authority.certificateFile,
+                "-verify_return_error", "-verify_hostname", "localhost", "-CAfile",
+                certificates.authority.certificateFile,
                 "-cert", directory + "/alice.crt", "-key", directory + "/alice.key", "-alpn", "http/1.1",
                 input: "hello over \(version)\n")
             #expect(outcome.output == "hello over \(version)\n", "\(outcome.errors)")
@@ -95,7 +96,8 @@ import Testing
     func pulling() async throws {
         try await withDirectory { directory in
             let certificates = try Certificates(directory)
-            let server = try await EchoServer(context: .server(certificates.server), autoRead: false, closesAfterLine: true)
+            let server = try await EchoServer(
+                context: .server(certificates.server), autoRead: false, closesAfterLine: true)
             let outcome = try await openssl(
                 "s_client", "-connect", "127.0.0.1:\(server.port)", "-quiet", "-cert", directory + "/alice.crt",
                 "-key", directory + "/alice.key", input: "pulled\n")
@@ -123,7 +125,9 @@ import Testing
         try await withDirectory { directory in
             let certificates = try Certificates(directory)
             let codes = NIOLockedValueBox<[TLSError.Code]>([])
-            let server = try await EchoServer(context: .server(certificates.server), handshakeTimeout: .milliseconds(30)) { error in
+            let server = try await EchoServer(
+                context: .server(certificates.server), handshakeTimeout: .milliseconds(30)
+            ) { error in
                 codes.withLockedValue { $0.append(error.code) }
             }
             #expect(try await plainConnection(port: server.port, sending: [22]).isEmpty)

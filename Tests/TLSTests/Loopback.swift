@@ -22,8 +22,11 @@ struct Loopback {
         server: TLSContext, client: TLSContext, serverName: String? = "localhost", payload: [UInt8]
     ) async throws -> Outcome {
         let seen = NIOLockedValueBox(Outcome())
-        let server = try await EchoServer(context: server) { error in seen.withLockedValue { $0.serverError = error } }
-            handshake: { _, peer in seen.withLockedValue { $0.serverPeer = peer } }
+        let server = try await EchoServer(context: server) { error in
+            seen.withLockedValue { $0.serverError = error }
+        } handshake: { _, peer in
+            seen.withLockedValue { $0.serverPeer = peer }
+        }
         let collected = group.next().makePromise(of: [UInt8].self)
         let channel = try await ClientBootstrap(group: group)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -52,9 +55,13 @@ struct Loopback {
         init(_ collected: EventLoopPromise<[UInt8]>, _ seen: NIOLockedValueBox<Outcome>) {
             (self.collected, self.seen) = (collected, seen)
         }
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { bytes += unwrapInboundIn(data).readableBytesView }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            bytes += unwrapInboundIn(data).readableBytesView
+        }
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if case .handshakeCompleted(let name, _)? = event as? TLSEvent { seen.withLockedValue { $0.clientProtocol = name } }
+            if case .handshakeCompleted(let name, _)? = event as? TLSEvent {
+                seen.withLockedValue { $0.clientProtocol = name }
+            }
             if case .inputClosed? = event as? ChannelEvent { collected.succeed(bytes) }
         }
         func channelInactive(context: ChannelHandlerContext) { collected.succeed(bytes) }
@@ -71,7 +78,8 @@ final class EchoServer: Sendable {
     let port: Int
 
     init(
-        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10), autoRead: Bool = true, closesAfterLine: Bool = false,
+        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10), autoRead: Bool = true,
+        closesAfterLine: Bool = false,
         error: @escaping @Sendable (TLSError) -> Void = { _ in },
         handshake: @escaping @Sendable (String?, PeerIdentity?) -> Void = { _, _ in }
     ) async throws {
@@ -84,7 +92,8 @@ final class EchoServer: Sendable {
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(
                         TLSHandler(context: context, handshakeTimeout: handshakeTimeout),
-                        Echo(isPulling: !autoRead, closesAfterLine: closesAfterLine, error: error, handshake: handshake))
+                        Echo(isPulling: !autoRead, closesAfterLine: closesAfterLine, error: error, handshake: handshake)
+                    )
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -108,7 +117,9 @@ final class EchoServer: Sendable {
             isPulling: Bool, closesAfterLine: Bool, error: @escaping @Sendable (TLSError) -> Void,
             handshake: @escaping @Sendable (String?, PeerIdentity?) -> Void
         ) {
-            (self.isPulling, self.closesAfterLine, self.error, self.handshake) = (isPulling, closesAfterLine, error, handshake)
+            (self.isPulling, self.closesAfterLine, self.error, self.handshake) = (
+                isPulling, closesAfterLine, error, handshake
+            )
         }
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let isLine = unwrapInboundIn(data).readableBytesView.last == UInt8(ascii: "\n")
@@ -137,7 +148,9 @@ func plainConnection(port: Int, sending bytes: [UInt8], thenClose: Bool = false)
     let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: [UInt8].self)
     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Everything(promise)) }
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(Everything(promise))
+            }
         }
         .connect(host: "127.0.0.1", port: port).get()
     try await channel.writeAndFlush(ByteBuffer(bytes: bytes))
@@ -157,7 +170,8 @@ private final class Everything: ChannelInboundHandler {
 
 /// A directory with certificates, removed at the end.
 func withDirectory<R>(_ body: (String) async throws -> R) async throws -> R {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "tls-\(UInt32.random(in: 0...UInt32.max))").path
+    let directory = FileManager.default.temporaryDirectory.appending(path: "tls-\(UInt32.random(in: 0...UInt32.max))")
+        .path
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
     return try await body(directory)

@@ -12,7 +12,8 @@ struct MemoryPair {
             channel = EmbeddedChannel()
             channel.allowRemoteHalfClosure = true
             seen = Recorder()
-            try channel.pipeline.syncOperations.addHandlers(HalfClosing(), TLSHandler(context: context, serverName: "localhost"), seen)
+            try channel.pipeline.syncOperations.addHandlers(
+                HalfClosing(), TLSHandler(context: context, serverName: "localhost"), seen)
         }
 
         func connect() throws {
