@@ -1,7 +1,7 @@
 /// What went wrong in the VKAdapter room: a pod or node operation that failed.
 public struct AdapterError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed }
+        private enum Kind: String { case invalidArgument, unavailable, failed, notFound, unimplemented }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -9,6 +9,10 @@ public struct AdapterError: Error, Sendable, CustomStringConvertible {
         public static let unavailable = Code(kind: .unavailable)
         /// The operation was tried and did not succeed.
         public static let failed = Code(kind: .failed)
+        /// What was asked for is not there.
+        public static let notFound = Code(kind: .notFound)
+        /// The other side cannot do this at all.
+        public static let unimplemented = Code(kind: .unimplemented)
         public var description: String { kind.rawValue }
     }
 

@@ -1,0 +1,78 @@
+public import Sockets
+
+/// How the adapter runs: what the configuration file, flags and environment say, with defaults.
+public struct AdapterConfiguration: Sendable {
+    /// Certificates for a runtime on another machine.
+    public struct RuntimeTLS: Sendable {
+        /// PEM certificates the runtime's must lead to.
+        public var caFile: String
+        /// PEM, what this node shows.
+        public var certificateFile: String
+        public var keyFile: String
+        /// The name in the runtime's certificate; its host where `nil`.
+        public var serverName: String?
+
+        public init(caFile: String, certificateFile: String, keyFile: String, serverName: String? = nil) {
+            self.caFile = caFile
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+            self.serverName = serverName
+        }
+    }
+
+    /// The CRI runtime.
+    public var runtime: Endpoint
+    /// For a runtime reached over TCP; required there unless the runtime is on this machine.
+    public var runtimeTLS: RuntimeTLS?
+    /// The handler of pods without a runtime class; empty leaves it to the runtime.
+    public var runtimeHandler = ""
+
+    /// The name of the node; pods from files carry it.
+    public var nodeName: String
+    /// The node's addresses, the preferred one first; found on the interfaces where empty.
+    public var nodeAddresses: [String] = []
+
+    /// Where manifests of pods are; `nil` runs none.
+    public var podManifestPath: String?
+    /// Between looks at the manifests.
+    public var manifestInterval: Duration = .seconds(1)
+
+    /// The adapter's own directory: pods' volumes, certificate, token. Nobody else may read it.
+    public var root: String
+    /// Where the runtime writes the logs of containers.
+    public var logRoot = "/var/log/pods"
+    public var resolvConf = "/etc/resolv.conf"
+    public var seccompRoot: String?
+    public var clusterDNS: [String] = []
+    public var clusterDomain = ""
+
+    /// Where the kubelet API listens; `nil` serves none. Port 0 takes any.
+    public var kubeletAddress: Endpoint? = .tcp(host: "0.0.0.0", port: 10250)
+    /// PEM; made and kept under ``root`` where `nil`.
+    public var kubeletCertificateFile: String?
+    public var kubeletKeyFile: String?
+    /// PEM; whose certificate leads there need no token.
+    public var kubeletClientCAFile: String?
+    /// The file with the bearer token; `ROOT/kubelet-token`, made at the first start, where `nil`.
+    public var kubeletTokenFile: String?
+
+    /// Of containers that end and images that cannot be pulled: the first delay, the longest, and the quiet time after
+    /// which the first is used again.
+    public var backOffInitial: Duration = .seconds(10)
+    public var backOffMaximum: Duration = .seconds(300)
+    public var backOffReset: Duration = .seconds(600)
+    /// Between tries of other steps that failed.
+    public var retryInterval: Duration = .seconds(10)
+    /// Between lists of the runtime beside its events.
+    public var relistInterval: Duration = .seconds(60)
+
+    /// - Parameters:
+    ///   - runtime: the CRI endpoint.
+    ///   - nodeName: the name of the node, a DNS label or subdomain in lower case.
+    ///   - root: the adapter's own directory.
+    public init(runtime: Endpoint, nodeName: String, root: String) {
+        self.runtime = runtime
+        self.nodeName = nodeName
+        self.root = root
+    }
+}

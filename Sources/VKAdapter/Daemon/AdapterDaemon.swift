@@ -1,0 +1,114 @@
+import HTTP
+import KubeAPI
+public import Logging
+import NIOCore
+import NIOPosix
+import RPC
+public import ServiceLifecycle
+public import Sockets
+import TLS
+
+/// The adapter without a cluster: the pods of a directory, run on a CRI runtime, and the kubelet API.
+///
+/// Ending it ends no pod. What runs is found again at the next start.
+public struct AdapterDaemon: Service {
+    /// Where the kubelet API listens, with the port it got; `nil` without one.
+    public let kubeletEndpoint: Endpoint?
+    private let client: RPCClient
+    private let server: HTTPServer?
+    private let manager: PodManager
+    private let watcher: RuntimeWatcher
+    private let manifests: ManifestDirectory?
+    private let lock: RootLock
+    private let logger: Logger
+
+    /// Runs until SIGTERM or SIGINT, or until the task is asked to shut down gracefully.
+    /// - Throws: ``AdapterError`` with one line that says what is wrong with the configuration or this machine.
+    public static func run(_ configuration: AdapterConfiguration, logger: Logger) async throws {
+        let daemon = try await AdapterDaemon(configuration, logger: logger)
+        let group = ServiceGroup(
+            services: [daemon], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        try await group.run()
+    }
+
+    /// Checks everything that can be wrong and binds the kubelet API; nothing is started yet.
+    /// - Throws: ``AdapterError``.
+    public init(_ configuration: AdapterConfiguration, logger: Logger) async throws {
+        self.logger = logger
+        let group = MultiThreadedEventLoopGroup.singleton
+        let setup = DaemonSetup(configuration: configuration, logger: logger)
+        lock = try await setup.prepareRoot()
+        let addresses = try setup.addresses()
+        let mapping = try await setup.mapping(addresses)
+        let tls = try setup.runtimeTLS()
+        client = RPCClient(endpoint: configuration.runtime, tls: tls.rpc, group: group, logger: logger)
+        let provider = CRIProvider(client: client, nodeName: configuration.nodeName)
+        let runtime = RuntimeInfo()
+        let store = PodStore()
+        var context = PodContext(
+            provider: provider, volumes: LocalVolumeHost(root: configuration.root), logs: LocalLogHost(),
+            mapping: mapping, store: store, runtime: runtime, logger: logger)
+        context.policy = BackOff.Policy(
+            initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
+            reset: configuration.backOffReset)
+        context.retry = configuration.retryInterval
+        manager = PodManager(context: context)
+        var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
+        watcher.intervals.relist = configuration.relistInterval
+        self.watcher = watcher
+        manifests = configuration.podManifestPath.map {
+            ManifestDirectory(
+                path: $0, nodeName: configuration.nodeName, interval: configuration.manifestInterval, logger: logger)
+        }
+        try await manifests?.check()
+        guard let address = configuration.kubeletAddress else {
+            server = nil
+            kubeletEndpoint = nil
+            return
+        }
+        var api = KubeletAPI(
+            store: store, provider: provider, logs: context.logs, mapping: mapping,
+            authenticators: try await setup.authenticators(), authorizer: AllowAuthenticated(),
+            streamingTLS: tls.streaming, group: group, logger: logger)
+        if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
+        let server = HTTPServer(
+            listeners: [try setup.listener(address, names: [configuration.nodeName, "localhost"] + addresses)],
+            drainTime: .seconds(5), logger: logger, group: group
+        ) { [api] in try await api.handle($0) }
+        do {
+            kubeletEndpoint = try await server.start().first
+        } catch {
+            throw AdapterError(
+                .unavailable,
+                "the kubelet API cannot listen on \(address): is another kubelet or adapter running here? Stop it or "
+                    + "choose another port", cause: error)
+        }
+        self.server = server
+    }
+
+    public func run() async throws {
+        if let kubeletEndpoint { logger.info("the kubelet API listens on \(kubeletEndpoint)") }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await cancelWhenGracefulShutdown { await watcher.run() } }
+            group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
+            group.addTask {
+                await cancelWhenGracefulShutdown {
+                    guard let manifests else { return manager.tell(.wanted([], unreadable: [])) }
+                    await manifests.run { manager.tell(.wanted($0, unreadable: $1)) }
+                }
+            }
+            if let server {
+                group.addTask {
+                    do {
+                        try await server.run()
+                    } catch {
+                        logger.error("the kubelet API ended: \(error)")
+                    }
+                }
+            }
+        }
+        await client.close()
+        lock.release()
+        logger.info("the adapter ends; its pods run on")
+    }
+}

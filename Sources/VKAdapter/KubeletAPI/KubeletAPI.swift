@@ -1,0 +1,124 @@
+import HTTP
+import KubeAPI
+import Logging
+import NIOCore
+import NIOHTTP1
+import Sockets
+import TLS
+
+/// What a kubelet serves to API servers and people: pods, logs and streams. Every request says who it is from.
+struct KubeletAPI: Sendable {
+    let store: PodStore
+    let provider: any Provider
+    let logs: any LogHost
+    let mapping: MappingContext
+    let authenticators: [any Authenticator]
+    let authorizer: any Authorizer
+    /// For streaming URLs of a runtime that wants TLS.
+    var streamingTLS: TLSContext?
+    /// Where a streaming URL leads that names no host.
+    var streamingHost = "127.0.0.1"
+    let group: any EventLoopGroup
+    var now: @Sendable () -> Timestamp = { Timestamp.now() }
+    let logger: Logger
+
+    func handle(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let route = Route(request.path)
+        var requester: Requester?
+        for authenticator in authenticators where requester == nil {
+            do {
+                requester = try await authenticator.requester(request)
+            } catch {
+                logger.error("a request to the kubelet API cannot be authenticated: \(error)")
+            }
+        }
+        guard let requester else { return text(.unauthorized, "Unauthorized") }
+        let verb = Self.verb(request.method)
+        let subresources = route.subresources
+        guard try await authorizer.allows(requester, verb: verb, subresources: subresources) else {
+            return text(
+                .forbidden,
+                "Forbidden (user=\(requester.name), verb=\(verb), resource=nodes, subresource(s)=["
+                    + "\(subresources.joined(separator: " "))])")
+        }
+        guard route.methods.contains(request.method) else {
+            return route.methods.isEmpty
+                ? text(.notFound, "404 page not found") : text(.methodNotAllowed, "405: Method Not Allowed")
+        }
+        do {
+            return try await answer(route, request)
+        } catch let refusal as Refusal {
+            return text(refusal.status, refusal.text)
+        }
+    }
+
+    /// A request that gets no more than a text.
+    struct Refusal: Error {
+        var status: HTTPResponseStatus
+        var text: String
+    }
+
+    private func answer(_ route: Route, _ request: HTTPRequest) async throws -> HTTPResponse {
+        switch route {
+        case .healthz: return text(.ok, "ok")
+        case .pods: return json(PodList(items: store.all))
+        case .runningPods: return json(PodList(items: store.all.compactMap(Self.running)))
+        case .containerLogs(let namespace, let pod, let container):
+            return try await containerLogs(namespace, pod, container, request)
+        case .exec(let namespace, let pod, let uid, let container):
+            return try await exec(namespace, pod, uid, container, request)
+        case .attach(let namespace, let pod, let uid, let container):
+            return try await attach(namespace, pod, uid, container, request)
+        case .portForward(let namespace, let pod, let uid): return try await portForward(namespace, pod, uid, request)
+        case .unknown: return text(.notFound, "404 page not found")
+        }
+    }
+
+    /// The pod with what of it runs now; `nil` when nothing does.
+    private static func running(_ pod: Pod) -> Pod? {
+        let names = Set(
+            (pod.status.initContainerStatuses + pod.status.containerStatuses)
+                .filter { $0.state.running != nil }.map(\.name))
+        guard !names.isEmpty else { return nil }
+        var running = Pod()
+        running.metadata.name = pod.metadata.name
+        running.metadata.namespace = pod.metadata.namespace
+        running.metadata.uid = pod.metadata.uid
+        running.spec.containers = (pod.spec.initContainers + pod.spec.containers).filter { names.contains($0.name) }
+            .map { container in
+                Container {
+                    $0.name = container.name
+                    $0.image = container.image
+                }
+            }
+        return running
+    }
+
+    /// - Throws: 404 in the kubelet's words.
+    func pod(_ namespace: String, _ name: String, _ uid: String? = nil, _ words: String = "pod does not exist")
+        throws -> Pod
+    {
+        guard let pod = store.pod(namespace: namespace, name: name), uid == nil || uid == pod.metadata.uid else {
+            throw Refusal(status: .notFound, text: words)
+        }
+        return pod
+    }
+
+    func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse { HTTPResponse(status, text: text) }
+
+    private func json(_ list: PodList) -> HTTPResponse {
+        HTTPResponse(
+            .ok, headers: ["content-type": "application/json"],
+            body: .bytes(ByteBuffer(bytes: list.encodedAlways().jsonBytes())))
+    }
+
+    private static func verb(_ method: HTTPMethod) -> String {
+        switch method {
+        case .POST: "create"
+        case .PUT: "update"
+        case .PATCH: "patch"
+        case .DELETE: "delete"
+        default: "get"
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import KubeAPI
+import Logging
+import NIOConcurrencyHelpers
+import Proto
+
+/// What every pod worker is given.
+struct PodContext: Sendable {
+    var provider: any Provider
+    var volumes: any VolumeHost
+    var logs: any LogHost
+    var mapping: MappingContext
+    var store: PodStore
+    var runtime: RuntimeInfo
+    var policy = BackOff.Policy.kubelet
+    /// Between tries of a step that failed.
+    var retry: Duration = .seconds(10)
+    var now: @Sendable () -> Timestamp = { Timestamp.now() }
+    var logger: Logger
+}
+
+/// What is known of the runtime, once it has answered.
+final class RuntimeInfo: Sendable {
+    private let box = NIOLockedValueBox("")
+    init(name: String = "") { self.name = name }
+    /// `RuntimeName`, for container ids.
+    var name: String {
+        get { box.withLockedValue { $0 } }
+        set { box.withLockedValue { $0 = newValue } }
+    }
+}
+
+/// The pods of this node with their status, as they are shown to everybody else.
+final class PodStore: Sendable {
+    private let pods = NIOLockedValueBox<[String: Pod]>([:])
+    /// Called with every pod whose status changed: the cluster mode tells its API server.
+    private let published: @Sendable (Pod) -> Void
+
+    init(published: @escaping @Sendable (Pod) -> Void = { _ in }) { self.published = published }
+
+    func publish(_ pod: Pod) {
+        let isNew = pods.withLockedValue { pods in
+            if pods[pod.metadata.uid] == pod { return false }
+            pods[pod.metadata.uid] = pod
+            return true
+        }
+        if isNew { published(pod) }
+    }
+
+    func remove(uid: String) { pods.withLockedValue { _ = $0.removeValue(forKey: uid) } }
+
+    func pod(uid: String) -> Pod? { pods.withLockedValue { $0[uid] } }
+
+    /// The pod of that name. Of two, the one that is not going.
+    func pod(namespace: String, name: String) -> Pod? {
+        all.filter { $0.metadata.namespace == namespace && $0.metadata.name == name }
+            .min { left, _ in left.metadata.deletionTimestamp == nil }
+    }
+
+    /// By namespace and name.
+    var all: [Pod] {
+        pods.withLockedValue { Array($0.values) }.sorted {
+            ($0.fullName, $0.metadata.uid) < ($1.fullName, $1.metadata.uid)
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import KubeAPI
+import Logging
+
+/// Gives every pod its worker: those the sources want, and those only the runtime still has, which are removed. One loop
+/// over one queue of news; workers are its children.
+actor PodManager {
+    enum News: Sendable {
+        /// All pods that should be there, and the manifest files that may mean others nobody can read.
+        case wanted([Pod], unreadable: Set<String>)
+        /// All pods the runtime has.
+        case listed([String: PodDigest])
+        /// Something happened to a pod; to all of them where it is empty.
+        case changed(String)
+        case ended(String)
+    }
+
+    private let context: PodContext
+    private let queue: AsyncStream<News>
+    private let input: AsyncStream<News>.Continuation
+    private var workers: [String: PodWorker] = [:]
+    private var wanted: [String: Pod]?
+    private var unreadable: Set<String> = []
+    /// What the runtime had at the last list; `nil` before the first.
+    private var listed: [String: PodDigest]?
+    private var hasCleared = false
+
+    init(context: PodContext) {
+        self.context = context
+        (queue, input) = AsyncStream.makeStream()
+    }
+
+    nonisolated func tell(_ news: News) { input.yield(news) }
+
+    /// Runs until the task is cancelled. Pods run on.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            for await news in queue {
+                for worker in take(news) {
+                    group.addTask {
+                        await worker.run()
+                        if !Task.isCancelled { self.tell(.ended(worker.uid)) }
+                    }
+                }
+                if let leftovers = dataToClear() { group.addTask { await self.clear(leftovers) } }
+                for (worker, pod) in changes {
+                    if let pod { await worker.update(pod) } else { await worker.remove() }
+                }
+                changes = []
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Workers with a new specification, or none when their pod has to go.
+    private var changes: [(PodWorker, Pod?)] = []
+
+    /// - Returns: workers to start.
+    private func take(_ news: News) -> [PodWorker] {
+        switch news {
+        case .wanted(let pods, let unreadable):
+            wanted = Dictionary(pods.map { ($0.metadata.uid, $0) }) { first, _ in first }
+            self.unreadable = unreadable
+            let known = Set(workers.keys).union(pods.map(\.metadata.uid))
+            for pod in context.store.all where !known.contains(pod.metadata.uid) {
+                context.store.remove(uid: pod.metadata.uid)
+            }
+            for (uid, worker) in workers { changes.append((worker, self.wanted?[uid])) }
+            for pod in pods where workers[pod.metadata.uid] == nil && context.store.pod(uid: pod.metadata.uid) == nil {
+                context.store.publish(pending(pod))
+            }
+        case .listed(let pods):
+            let before = listed ?? [:]
+            listed = pods
+            for (uid, worker) in workers where before[uid] != pods[uid] { worker.poke() }
+        case .changed(let uid):
+            if uid.isEmpty {
+                for worker in workers.values { worker.poke() }
+            } else {
+                workers[uid]?.poke()
+            }
+            return []
+        case .ended(let uid):
+            workers[uid] = nil
+            listed?[uid] = nil
+        }
+        return settle()
+    }
+
+    /// Nothing is started or removed before both sides are known: what should be, and what is.
+    private func settle() -> [PodWorker] {
+        guard let wanted, let listed else { return [] }
+        var new: [PodWorker] = []
+        func add(_ worker: PodWorker) {
+            workers[worker.uid] = worker
+            new.append(worker)
+        }
+        for (uid, digest) in listed where wanted[uid] == nil && workers[uid] == nil {
+            if let file = digest.annotations[StaticPod.fileAnnotation], unreadable.contains(file) { continue }
+            context.logger.info(
+                "removing a pod nobody wants any more",
+                metadata: ["pod": "\(digest.identity.podNamespace)/\(digest.identity.podName)", "uid": "\(uid)"])
+            add(PodWorker(orphan(uid, digest), isRemoving: true, context: context))
+        }
+        // A pod waits until another of its name is gone.
+        var taken = Set(workers.keys.compactMap { uid in wanted[uid] == nil ? fullName(uid) : nil })
+        for (uid, pod) in wanted.sorted(by: { $0.value.fullName < $1.value.fullName }) {
+            if workers[uid] != nil {
+                taken.insert(pod.fullName)
+            } else if taken.insert(pod.fullName).inserted {
+                names[uid] = pod.fullName
+                add(PodWorker(pod, context: context))
+            }
+        }
+        return new
+    }
+
+    private var names: [String: String] = [:]
+
+    private func fullName(_ uid: String) -> String? {
+        names[uid] ?? listed?[uid].map { "\($0.identity.podNamespace)/\($0.identity.podName)" }
+    }
+
+    private func pending(_ pod: Pod) -> Pod {
+        var input = StatusInput(pod: pod, now: context.now())
+        input.hostIPs = context.mapping.hostIPs
+        var pod = pod
+        pod.status = input.status()
+        return pod
+    }
+
+    /// What can be said of a pod whose specification is lost.
+    private func orphan(_ uid: String, _ digest: PodDigest) -> Pod {
+        var pod = Pod()
+        pod.metadata.name = digest.identity.podName
+        pod.metadata.namespace = digest.identity.podNamespace
+        pod.metadata.uid = uid
+        pod.metadata.deletionTimestamp = context.now()
+        pod.metadata.deletionGracePeriodSeconds = digest.grace
+        pod.spec.restartPolicy = .never
+        return pod
+    }
+
+    // MARK: Files of pods that are gone
+
+    /// - Returns: once, when both sides are known: who keeps its files.
+    private func dataToClear() -> Set<String>? {
+        guard !hasCleared, let wanted, let listed else { return nil }
+        hasCleared = true
+        return Set(wanted.keys).union(listed.keys).union(workers.keys)
+    }
+
+    private func clear(_ kept: Set<String>) async {
+        do {
+            for uid in try await context.volumes.podsWithData() where !kept.contains(uid) && workers[uid] == nil {
+                try await context.volumes.removePod(uid: uid)
+                context.logger.info("removed the files of a pod that is gone", metadata: ["uid": "\(uid)"])
+            }
+        } catch {
+            context.logger.warning("cannot remove the files of pods that are gone: \(error)")
+        }
+    }
+}

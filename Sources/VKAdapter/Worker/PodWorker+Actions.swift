@@ -1,0 +1,189 @@
+import KubeAPI
+import Logging
+import Proto
+
+/// Why a container cannot be started, as its status says it.
+struct StartFailure: Error {
+    var reason: WaitingReason
+    /// Whether it waits for its image.
+    var pull: (image: String, cause: String)?
+    var cause: any Error
+
+    init(_ reason: WaitingReason, _ cause: any Error, pull: (image: String, cause: String)? = nil) {
+        self.reason = reason
+        self.cause = cause
+        self.pull = pull
+    }
+}
+
+extension PodWorker {
+    func take(_ action: Action) async throws {
+        let provider = context.provider
+        switch action {
+        case .createSandbox(let attempt, let old): try await createSandbox(attempt, replacing: old)
+        case .startContainer(let name, let attempt, let sandbox):
+            guard let container = container(name) else { return }
+            try await start(container, attempt, sandbox)
+            backoff.succeeded(.container(name))
+        case .startCreated(let id, let name):
+            logger.info("starting the container made before", metadata: ["container": "\(name)"])
+            try await start(id: id)
+            backoff.succeeded(.container(name))
+        case .stopContainer(let id, let name, let grace, let why):
+            logger.info("stopping container: \(why)", metadata: ["container": "\(name)"])
+            try await provider.stopContainer(id, grace: grace)
+        case .removeContainer(let id, let name): try await removeContainer(id, name)
+        case .stopSandbox(let id): try await provider.stopSandbox(id)
+        case .removeSandbox(let id): try await provider.removeSandbox(id)
+        case .wait, .removeData: break
+        }
+    }
+
+    func container(_ name: String) -> Container? {
+        (pod.spec.initContainers + pod.spec.containers).first { $0.name == name }
+    }
+
+    /// Remembers that a step failed, and says so.
+    func failed(_ action: Action, _ error: any Error) {
+        let now = context.now()
+        // A runtime that is away is no fault of the pod: it is tried again as soon as it is back.
+        let isAway = ((error as? StartFailure)?.cause as? AdapterError ?? error as? AdapterError)?.code == .unavailable
+        switch action {
+        case .startContainer(let name, _, _), .startCreated(_, let name):
+            let failure = error as? StartFailure ?? StartFailure(.runContainerError("\(error)"), error)
+            if isAway {
+                backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
+                return
+            }
+            logger.error("\(failure.reason.reason): \(failure.reason.message)", metadata: ["container": "\(name)"])
+            if let pull = failure.pull {
+                backoff.pullFailed(name, image: pull.image, cause: pull.cause, now: now)
+            } else {
+                backoff.failed(action.subject, failure.reason, now: now)
+            }
+        default:
+            if isAway {
+                backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
+                return
+            }
+            logger.error("\(error)")
+            backoff.failed(action.subject, WaitingReason("ContainerCreating", "\(error)"), now: now)
+        }
+    }
+
+    // MARK: The sandbox
+
+    private func createSandbox(_ attempt: UInt32, replacing old: String?) async throws {
+        let provider = context.provider
+        if let old {
+            logger.info("the sandbox of the pod ended: it gets a new one", metadata: ["sandbox": "\(old)"])
+            try await provider.stopSandbox(old)
+        }
+        try await context.volumes.prepare(pod)
+        let config = PodMapping.sandboxConfig(pod, attempt: attempt, context.mapping)
+        try await context.logs.prepare(config.logDirectory)
+        let id = try await provider.runSandbox(config, handler: PodMapping.runtimeHandler(pod, context.mapping))
+        backoff.succeeded(.sandbox)
+        logger.info("made sandbox", metadata: ["sandbox": "\(id)", "attempt": "\(attempt)"])
+    }
+
+    // MARK: Containers
+
+    private func start(_ container: Container, _ attempt: UInt32, _ sandbox: String) async throws {
+        let provider = context.provider
+        let before = try await provider.observe(podUID: uid)
+        guard let up = before.readySandbox, up.id == sandbox else { return }
+        let config = PodMapping.sandboxConfig(pod, attempt: up.metadata?.attempt ?? 0, context.mapping)
+        let (imageRef, user) = try await image(of: container, sandbox: config)
+        // From here on it counts as a restart.
+        if let last = before.newest(container.name), last.status.state == .containerExited {
+            backoff.restarted(
+                container.name, ended: last.ended,
+                remembered: .remembered(attempt: last.attempt, createdAt: last.created, backoff.policy),
+                now: context.now())
+        }
+        let ips = before.ips.isEmpty && pod.spec.hostNetwork ? context.mapping.hostIPs : before.ips
+        let containerConfig: CRI.ContainerConfig
+        do {
+            let paths = try await context.volumes.paths(
+                pod, container, attempt: attempt,
+                subPaths: PodMapping.subPaths(pod, container, podIPs: ips, context.mapping),
+                hosts: PodMapping.hostsFile(pod, podIPs: ips, context.mapping))
+            containerConfig = try PodMapping.containerConfig(
+                pod, container, attempt: attempt, imageRef: imageRef, user: user, podIPs: ips, paths: paths,
+                context.mapping)
+            try await context.logs.prepare("\(config.logDirectory)/\(container.name)")
+        } catch {
+            throw StartFailure(.createContainerConfigError(error.description), error)
+        }
+        let id: String
+        do {
+            id = try await provider.createContainer(containerConfig, sandboxID: sandbox, sandbox: config)
+        } catch {
+            throw StartFailure(.createContainerError("\(error)"), error)
+        }
+        try await start(id: id)
+        logger.info(
+            "started container", metadata: ["container": "\(container.name)", "id": "\(id)", "attempt": "\(attempt)"])
+    }
+
+    private func start(id: String) async throws {
+        do {
+            try await context.provider.startContainer(id)
+        } catch {
+            if (error as? AdapterError)?.code != .unavailable, !Task.isCancelled { backoff.couldNotStart(id: id) }
+            throw StartFailure(.runContainerError("\(error)"), error)
+        }
+    }
+
+    /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).
+    private func image(of container: Container, sandbox: CRI.PodSandboxConfig) async throws -> (String, ImageUser) {
+        let provider = context.provider
+        let image = container.image
+        let spec = CRI.ImageSpec {
+            $0.image = image
+            $0.userSpecifiedImage = image
+            $0.runtimeHandler = PodMapping.runtimeHandler(pod, context.mapping)
+        }
+        var present: CRI.Image?
+        do {
+            present = try await provider.image(spec)
+        } catch {
+            throw StartFailure(.imageInspectError(image: image, cause: "\(error)"), error)
+        }
+        if present == nil || container.imagePullPolicy == .always {
+            if container.imagePullPolicy == .never {
+                throw StartFailure(
+                    .errImageNeverPull(image: image), AdapterError(.failed, "the image \(image) is not present"))
+            }
+            logger.info("pulling image \(image)", metadata: ["container": "\(container.name)"])
+            let start = ContinuousClock.now
+            do {
+                let ref = try await provider.pull(spec, auth: nil, sandbox: sandbox)
+                present = try await provider.image(spec) ?? CRI.Image { $0.id = ref }
+            } catch {
+                let cause = (error as? AdapterError)?.cause.map { "\($0)" } ?? "\(error)"
+                throw StartFailure(.errImagePull(cause), error, pull: (image, cause))
+            }
+            backoff.pulled(image)
+            logger.info("pulled image \(image) in \(WaitingReason.goText(ContinuousClock.now - start))")
+        }
+        let user = ImageUser(uid: present?.uid?.value, username: present?.username ?? "")
+        return (present?.id ?? image, user)
+    }
+
+    private func removeContainer(_ id: String, _ name: String) async throws {
+        let log = try await context.provider.observe(podUID: uid).containers.first { $0.id == id }?.status.logPath
+        try await context.provider.removeContainer(id)
+        // A removed pod's logs go with its directory.
+        guard pod.metadata.deletionTimestamp == nil, let log, !log.isEmpty else { return }
+        try await context.logs.remove(log: log)
+    }
+
+    /// The runtime has nothing of the pod any more.
+    func removeData() async throws {
+        try await context.volumes.removePod(uid: uid)
+        try await context.logs.remove(podDirectory: PodMapping.logDirectory(pod, context.mapping))
+        logger.info("removed pod")
+    }
+}

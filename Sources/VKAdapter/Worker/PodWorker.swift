@@ -1,0 +1,215 @@
+import KubeAPI
+import Logging
+import Proto
+
+/// Makes one pod what it should be: looks at what the runtime has, asks ``nextActions(spec:observed:backoff:now:busy:isEnded:)``,
+/// does it, and looks again. Everything it must not forget is in the runtime.
+actor PodWorker {
+    nonisolated let uid: String
+    let context: PodContext
+    var pod: Pod
+    var backoff = BackOffs()
+    var logger: Logger
+    private var observed = ObservedPod()
+    private var status: PodStatus?
+    private var busy: Set<Action.Subject> = []
+    private var isRemoving: Bool
+    private var isGone = false
+    private var failure: WaitingReason?
+    private var timer: Task<Void, Never>?
+    private var messages: [String: String] = [:]
+    private var wasUnreachable = false
+    private let signals: AsyncStream<Void>
+    private let signal: AsyncStream<Void>.Continuation
+
+    /// - Parameter isRemoving: the pod is only stopped and removed: nobody wants it any more.
+    init(_ pod: Pod, isRemoving: Bool = false, context: PodContext) {
+        self.pod = pod
+        self.isRemoving = isRemoving
+        self.context = context
+        uid = pod.metadata.uid
+        logger = context.logger
+        logger[metadataKey: "pod"] = "\(pod.fullName)"
+        backoff.policy = context.policy
+        backoff.retry = context.retry
+        (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Something may have happened to the pod.
+    nonisolated func poke() { signal.yield() }
+
+    /// Another specification of the same pod.
+    func update(_ new: Pod) {
+        guard !isRemoving, new != pod else { return }
+        for (old, new) in zip(pod.spec.containers, new.spec.containers) where old.image != new.image {
+            backoff.forget(new.name)
+        }
+        pod = new
+        poke()
+    }
+
+    /// The pod has to go. Steps towards running it are cancelled.
+    /// - Parameter grace: seconds its containers get; the pod's own where `nil`.
+    func remove(grace: Int64? = nil) {
+        if isRemoving { return }
+        isRemoving = true
+        pod.metadata.deletionGracePeriodSeconds = grace ?? pod.spec.terminationGracePeriodSeconds ?? 30
+        pod.metadata.deletionTimestamp = context.now().advanced(
+            by: .seconds(pod.metadata.deletionGracePeriodSeconds ?? 0))
+        logger.info("stopping pod")
+        poke()
+    }
+
+    /// Works until the pod is removed or the task is cancelled; then the pod runs on.
+    func run() async {
+        poke()
+        while !Task.isCancelled, !isGone {
+            let wasRemoving = isRemoving
+            await withDiscardingTaskGroup { group in
+                for await _ in signals {
+                    if isRemoving != wasRemoving || isGone { break }
+                    for action in await step() { group.addTask { await self.perform(action) } }
+                }
+                // Steps of a pod that is going now, or of an adapter that ends, are of no use.
+                group.cancelAll()
+            }
+            busy = []
+            poke()
+        }
+        timer?.cancel()
+        signal.finish()
+    }
+
+    /// One look and what follows from it.
+    private func step() async -> [Action] {
+        // Before and after the look: what ends in between may be missing from it.
+        let before = busy
+        let removing = isRemoving
+        do {
+            observed = try await context.provider.observe(podUID: uid)
+        } catch {
+            if !Task.isCancelled { lost(error) }
+            return []
+        }
+        wasUnreachable = false
+        guard removing == isRemoving else { return [] }
+        await readMessages()
+        let busy = before.union(busy)
+        let now = context.now()
+        let deadline = deadline(now)
+        let actions =
+            removing
+            ? removalActions(spec: pod, observed: observed, backoff: backoff, now: now, busy: busy)
+            : nextActions(
+                spec: pod, observed: observed, backoff: backoff, now: now, busy: busy, isEnded: failure != nil)
+        var waiting: [String: WaitingReason] = [:]
+        var wake = deadline
+        var work: [Action] = []
+        for action in actions {
+            guard case .wait(let name, let reason, let until) = action else {
+                work.append(action)
+                continue
+            }
+            waiting[name] = reason
+            wake = min(wake ?? until, until)
+        }
+        publish(waiting, now)
+        schedule(wake, now)
+        for action in work { self.busy.insert(action.subject) }
+        return work
+    }
+
+    /// - Returns: when the pod's active deadline comes.
+    private func deadline(_ now: Timestamp) -> Timestamp? {
+        guard !isRemoving, failure == nil, let seconds = pod.spec.activeDeadlineSeconds,
+            let start = status?.startTime, status?.phase != .succeeded, status?.phase != .failed
+        else { return nil }
+        let end = start.advanced(by: .seconds(seconds))
+        if now < end { return end }
+        failure = WaitingReason("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        logger.warning("pod was active longer than its deadline of \(seconds) s")
+        return nil
+    }
+
+    private func publish(_ waiting: [String: WaitingReason], _ now: Timestamp) {
+        if isGone { return }
+        var input = StatusInput(pod: pod, now: now)
+        input.sandbox = observed.sandbox
+        input.containers = observed.containers.map(\.status)
+        input.waiting = waiting
+        if let all = waiting[""] {
+            for container in pod.spec.initContainers + pod.spec.containers { input.waiting[container.name] = all }
+        }
+        input.previous = status
+        input.hostIPs = context.mapping.hostIPs
+        input.runtimeName = context.runtime.name
+        input.terminationMessages = messages
+        input.failure = failure
+        input.terminating = isRemoving
+        let new = input.status()
+        if new.phase != status?.phase {
+            logger.info("pod is \(new.phase)", metadata: new.podIP.isEmpty ? [:] : ["ip": "\(new.podIP)"])
+        }
+        status = new
+        var shown = pod
+        shown.status = new
+        context.store.publish(shown)
+    }
+
+    /// What containers that ended have left to say; each is asked once.
+    private func readMessages() async {
+        for run in observed.containers where run.status.state == .containerExited && messages[run.id] == nil {
+            do {
+                var text = try await context.volumes.terminationMessage(
+                    podUID: uid, container: run.name, attempt: run.attempt)
+                let falls =
+                    run.status.annotations[KubeletAnnotation.terminationMessagePolicy] == "FallbackToLogsOnError"
+                if text == nil, falls, run.status.exitCode != 0 {
+                    text = try await context.logs.tail(run.status.logPath, bytes: 2048, lines: 80)
+                }
+                messages[run.id] = text ?? run.status.message
+            } catch {
+                if Task.isCancelled { return }
+                messages[run.id] = run.status.message
+                logger.warning("cannot read the last words of container \(run.name): \(error)")
+            }
+        }
+        let known = Set(observed.containers.map(\.id))
+        messages = messages.filter { known.contains($0.key) }
+    }
+
+    private func lost(_ error: any Error) {
+        // The watcher says when the runtime is away; whoever is waited for wakes everybody.
+        let isAway = (error as? AdapterError)?.code == .unavailable
+        if !wasUnreachable, !isAway { logger.error("cannot look at the pod: \(error)") }
+        wasUnreachable = true
+        let now = context.now()
+        schedule(now.advanced(by: context.retry), now)
+    }
+
+    private func schedule(_ wake: Timestamp?, _ now: Timestamp) {
+        timer?.cancel()
+        guard let wake else { return timer = nil }
+        let delay = max(.milliseconds(1), wake.since(now))
+        timer = Task { [signal] in
+            do { try await Task.sleep(for: delay) } catch { return }
+            signal.yield()
+        }
+    }
+
+    private func perform(_ action: Action) async {
+        do {
+            if case .removeData = action {
+                try await removeData()
+                isGone = true
+                context.store.remove(uid: uid)
+            } else {
+                try await take(action)
+            }
+        } catch {
+            if !Task.isCancelled, !(error is CancellationError) { failed(action, error) }
+        }
+        busy.remove(action.subject)
+        poke()
+    }
+}
