@@ -87,6 +87,7 @@ let package = Package(
         room("CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
         room("VKAdapter", nio + [
             nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", logging, lifecycle,
+            signals,
         ]),
 
         // Executables: arguments, configuration, signals

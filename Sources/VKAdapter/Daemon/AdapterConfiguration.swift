@@ -34,8 +34,8 @@ public struct AdapterConfiguration: Sendable {
 
     /// Where manifests of pods are; `nil` runs none.
     public var podManifestPath: String?
-    /// Between looks at the manifests.
-    public var manifestInterval: Duration = .seconds(1)
+    /// Between looks at the manifests when the system does not say that one changed.
+    public var manifestInterval: Duration = .seconds(20)
 
     /// The adapter's own directory: pods' volumes, certificate, token. Nobody else may read it.
     public var root: String

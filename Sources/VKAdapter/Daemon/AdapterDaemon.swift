@@ -7,6 +7,7 @@ import RPC
 public import ServiceLifecycle
 public import Sockets
 import TLS
+import UnixSignals
 
 /// The adapter without a cluster: the pods of a directory, run on a CRI runtime, and the kubelet API.
 ///

@@ -27,16 +27,14 @@ extension KubeletAPI {
                 $0.name == container && $0.containerID == run.containerID && $0.state.running != nil
             }
         }
+        guard try await logs.exists(path) else {
+            throw Refusal(
+                status: .badRequest, text: "the log of container \"\(container)\" in pod \"\(name)\" is gone: \(path)")
+        }
         return HTTPResponse(
             .ok, headers: ["content-type": "text/plain"],
             body: .stream { writer in
-                do {
-                    try await logs.read(path, options, isRunning: isRunning) { try await writer.write($0) }
-                } catch let error as AdapterError where error.code == .notFound {
-                    // A container that has written nothing yet, for a runtime that makes the file then.
-                    guard options.follow, await isRunning() else { return }
-                    throw error
-                }
+                try await logs.read(path, options, isRunning: isRunning) { try await writer.write($0) }
             })
     }
 

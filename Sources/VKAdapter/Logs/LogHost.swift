@@ -1,3 +1,5 @@
+import HostFiles
+import KubeAPI
 import NIOCore
 import NIOPosix
 
@@ -18,6 +20,9 @@ protocol LogHost: Sendable {
     /// Removes the log of one run of a container.
     func remove(log: String) async throws(AdapterError)
 
+    /// Whether there is such a file.
+    func exists(_ log: String) async throws(AdapterError) -> Bool
+
     /// The end of a log, without times: at most so many bytes and lines.
     func tail(_ log: String, bytes: Int, lines: Int) async throws -> String
 
@@ -25,7 +30,6 @@ protocol LogHost: Sendable {
     /// - Parameters:
     ///   - isRunning: whether more may be written; asked when a log that is followed is at its end.
     ///   - write: takes the text; reading waits for it.
-    /// - Throws: ``AdapterError`` `notFound` when there is no such file.
     func read(
         _ log: String, _ options: LogOptions, isRunning: @escaping @Sendable () async -> Bool,
         write: @escaping @Sendable (ByteBuffer) async throws -> Void
@@ -39,7 +43,7 @@ struct LocalLogHost: LogHost {
     init(pool: NIOThreadPool = .singleton) { self.pool = pool }
 
     func prepare(_ directory: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in try SystemCall.makeDirectories(directory, mode: 0o755) }
+        try await run { () throws(AdapterError) in _ = try SystemCall.makeDirectories(directory, mode: 0o755) }
     }
 
     func remove(podDirectory: String) async throws(AdapterError) {
@@ -52,15 +56,16 @@ struct LocalLogHost: LogHost {
         }
     }
 
+    func exists(_ log: String) async throws(AdapterError) -> Bool {
+        try await run { () throws(AdapterError) in try SystemCall.status(log) != nil }
+    }
+
     func tail(_ log: String, bytes: Int, lines: Int) async throws -> String {
         let text = NIOLockedText()
         var options = LogOptions()
         options.tailLines = lines
-        do {
-            try await read(log, options, isRunning: { false }, write: { text.append($0) })
-        } catch let error as AdapterError where error.code == .notFound {
-            return ""
-        }
+        guard try await exists(log) else { return "" }
+        try await read(log, options, isRunning: { false }, write: { text.append($0) })
         return text.suffix(bytes)
     }
 
@@ -68,12 +73,20 @@ struct LocalLogHost: LogHost {
         _ log: String, _ options: LogOptions, isRunning: @escaping @Sendable () async -> Bool,
         write: @escaping @Sendable (ByteBuffer) async throws -> Void
     ) async throws {
-        try await LogReader(path: log, options: options, pool: pool, isRunning: isRunning, write: write).run()
+        var wanted = LogReadOptions()
+        wanted.follow = options.follow
+        wanted.tail = options.tailLines
+        wanted.since = options.since?.nanosecondsSince1970
+        wanted.limitBytes = options.limitBytes
+        wanted.timestamps = options.timestamps
+        try await LogReader(path: log, options: wanted).run(isFinished: { await !isRunning() }, write: write)
     }
 
-    private func run(_ work: @escaping @Sendable () throws(AdapterError) -> Void) async throws(AdapterError) {
+    private func run<Result: Sendable>(_ work: @escaping @Sendable () throws(AdapterError) -> Result)
+        async throws(AdapterError) -> Result
+    {
         do {
-            try await pool.runIfActive { try work() }
+            return try await pool.runIfActive { try work() }
         } catch let error as AdapterError {
             throw error
         } catch {

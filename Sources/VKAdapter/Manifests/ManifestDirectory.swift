@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import Logging
 import NIOPosix
@@ -12,8 +13,10 @@ import Darwin
 struct ManifestDirectory: Sendable {
     let path: String
     let nodeName: String
-    /// Between looks at the directory.
-    var interval: Duration = .seconds(1)
+    /// Between looks at the directory when nobody says that it changed.
+    var interval: Duration = .seconds(20)
+    /// Between a change and the look: editors write in pieces.
+    var settling: Duration = .milliseconds(50)
     var pool: NIOThreadPool = .singleton
     let logger: Logger
 
@@ -51,6 +54,9 @@ struct ManifestDirectory: Sendable {
         var isFirst = true
         var trouble: String?
         while !Task.isCancelled {
+            // The watch begins before the look: a change is in one or the other. What cannot be watched is looked at now
+            // and then.
+            let watcher = try? FileWatcher(directory: path)
             do {
                 let (before, path) = (known, path)
                 let look = try await pool.runIfActive { try Self.look(path, known: before) }
@@ -76,7 +82,21 @@ struct ManifestDirectory: Sendable {
                 if trouble != text { logger.error("the manifests cannot be read, their pods stay as they are: \(text)") }
                 trouble = text
             }
-            do { try await Task.sleep(for: interval) } catch { return }
+            await waitForChange(watcher)
+        }
+    }
+
+    private func waitForChange(_ watcher: FileWatcher?) async {
+        await withTaskGroup(of: Void.self) { group in
+            if let watcher {
+                group.addTask {
+                    for await _ in watcher { break }
+                    try? await Task.sleep(for: settling)
+                }
+            }
+            group.addTask { try? await Task.sleep(for: interval) }
+            await group.next()
+            group.cancelAll()
         }
     }
 
