@@ -17,6 +17,7 @@ public struct AdapterDaemon: Service {
     public let kubeletEndpoint: Endpoint?
     private let client: RPCClient
     private let server: HTTPServer?
+    let store: PodStore
     private let manager: PodManager
     private let watcher: RuntimeWatcher
     private let manifests: ManifestDirectory?
@@ -46,6 +47,7 @@ public struct AdapterDaemon: Service {
         let provider = CRIProvider(client: client, nodeName: configuration.nodeName)
         let runtime = RuntimeInfo()
         let store = PodStore()
+        self.store = store
         var context = PodContext(
             provider: provider, volumes: LocalVolumeHost(root: configuration.root), logs: LocalLogHost(),
             mapping: mapping, store: store, runtime: runtime, logger: logger)

@@ -56,12 +56,7 @@ struct DaemonSetup: Sendable {
         mapping.labels = [CRIProvider.nodeLabel: configuration.nodeName]
         mapping.defaultRuntimeHandler = configuration.runtimeHandler
         if let root = configuration.seccompRoot { mapping.seccompRoot = root }
-        let path = configuration.resolvConf
-        if let bytes = try await pool.runIfActive({ try SystemCall.read(path, limit: 1 << 20) }) {
-            mapping.resolvConf = ResolvConf(parsing: String(decoding: bytes, as: UTF8.self))
-        } else {
-            logger.warning("there is no \(path): pods get no name servers from it")
-        }
+        mapping.resolvConf = try await resolvConf()
         let pages = sysconf(Int32(_SC_PHYS_PAGES))
         let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
         if pages > 0, processors > 0 {
@@ -69,6 +64,23 @@ struct DaemonSetup: Sendable {
             mapping.allocatable["cpu"] = Quantity(value: Int64(processors))
         }
         return mapping
+    }
+
+    /// The name servers of this machine. One that answers only this machine is of no use to a pod: behind systemd's the
+    /// real ones are written down elsewhere.
+    private func resolvConf() async throws -> ResolvConf {
+        let path = configuration.resolvConf
+        return try await pool.runIfActive {
+            guard let bytes = try FileText.read(path, limit: 1 << 20) else {
+                logger.warning("there is no \(path): pods get no name servers from it")
+                return ResolvConf()
+            }
+            let own = ResolvConf(parsing: String(decoding: bytes, as: UTF8.self))
+            guard own.nameservers.allSatisfy({ $0.hasPrefix("127.") || $0 == "::1" }), !own.nameservers.isEmpty,
+                let bytes = try FileText.read("/run/systemd/resolve/resolv.conf", limit: 1 << 20)
+            else { return own }
+            return ResolvConf(parsing: String(decoding: bytes, as: UTF8.self))
+        }
     }
 
     /// Contexts for a runtime on another machine: one for calls, one for streams on the same port.
@@ -98,7 +110,7 @@ struct DaemonSetup: Sendable {
         let isOwn = configuration.kubeletTokenFile == nil
         try await pool.runIfActive {
             if isOwn { try TokenFileAuthenticator.prepare(path) }
-            guard try SystemCall.read(path, limit: 4096)?.isEmpty == false else {
+            guard try FileText.read(path, limit: 4096)?.isEmpty == false else {
                 throw AdapterError(.invalidArgument, "the token file \(path) is missing or empty: put a token in it")
             }
         }

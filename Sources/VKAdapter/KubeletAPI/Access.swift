@@ -58,7 +58,7 @@ struct TokenFileAuthenticator: Authenticator {
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         let given = Array(parts[1].utf8).trimmed
         let path = path
-        let wanted = try await pool.runIfActive { try SystemCall.read(path, limit: 4096) ?? [] }.trimmed
+        let wanted = try await pool.runIfActive { try FileText.read(path, limit: 4096) ?? [] }.trimmed
         guard !wanted.isEmpty, Self.areEqual(given, wanted) else { return nil }
         return Requester(name: "kubelet-token")
     }

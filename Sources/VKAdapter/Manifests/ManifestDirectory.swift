@@ -134,8 +134,7 @@ struct ManifestDirectory: Sendable {
 
     private static func read(_ file: String) -> Content {
         do throws(AdapterError) {
-            let bytes = try SystemCall.read(file, limit: sizeLimit + 1) ?? []
-            if bytes.count > sizeLimit { return .unreadable("\(file) is larger than \(sizeLimit >> 20) MiB") }
+            let bytes = try FileText.read(file, limit: sizeLimit) ?? []
             return .bytes(bytes)
         } catch {
             return .unreadable("\(error)")

@@ -30,7 +30,11 @@ struct BackOff: Sendable, Hashable {
     static func remembered(attempt: UInt32, createdAt: Timestamp, _ policy: Policy) -> BackOff? {
         guard attempt > 0 else { return nil }
         var delay = policy.initial
-        for _ in 1..<attempt where delay < policy.maximum { delay *= 2 }
+        var doublings = attempt - 1
+        while doublings > 0, delay < policy.maximum {
+            delay *= 2
+            doublings -= 1
+        }
         return BackOff(delay: min(delay, policy.maximum), since: createdAt)
     }
 }

@@ -1,0 +1,151 @@
+import Proto
+import RPC
+
+extension FakeRuntime.State {
+    mutating func runSandbox(_ request: CRI.RunPodSandboxRequest) throws -> CRI.RunPodSandboxResponse {
+        guard let config = request.config, let metadata = config.metadata, !metadata.uid.isEmpty else {
+            throw RPCError(.invalidArgument, "no metadata")
+        }
+        if let sandboxFailure { throw RPCError(.unknown, sandboxFailure) }
+        if sandboxes.values.contains(where: { $0.config.metadata == metadata }) {
+            throw RPCError(.alreadyExists, "the sandbox name is reserved")
+        }
+        let id = id("sandbox")
+        let now = now()
+        sandboxes[id] = FakeRuntime.Sandbox(
+            config: config, handler: request.runtimeHandler,
+            status: CRI.PodSandboxStatus {
+                $0.id = id
+                $0.metadata = metadata
+                $0.state = .sandboxReady
+                $0.createdAt = now
+                $0.labels = config.labels
+                $0.annotations = config.annotations
+                $0.network = CRI.PodSandboxNetworkStatus { $0.ip = "10.1.0.\(next)" }
+                $0.runtimeHandler = request.runtimeHandler
+            })
+        tell(id, .containerStartedEvent)
+        return .init { $0.podSandboxId = id }
+    }
+
+    mutating func removeSandbox(_ id: String) throws -> CRI.RemovePodSandboxResponse {
+        stopSandbox(id)
+        for (container, value) in containers where value.sandbox == id { containers[container] = nil }
+        if sandboxes.removeValue(forKey: id) != nil { tell(id, .containerDeletedEvent) }
+        return .init()
+    }
+
+    mutating func create(_ request: CRI.CreateContainerRequest) throws -> CRI.CreateContainerResponse {
+        guard let sandbox = sandboxes[request.podSandboxId], sandbox.status.state == .sandboxReady else {
+            throw RPCError(.notFound, "no sandbox \(request.podSandboxId) that is ready")
+        }
+        guard let config = request.config, let metadata = config.metadata, let image = config.image else {
+            throw RPCError(.invalidArgument, "no metadata or image")
+        }
+        guard images.contains(where: { $0 == image.image || "sha256:\($0)" == image.image }) else {
+            throw RPCError(.notFound, "no image \(image.image)")
+        }
+        if containers.values.contains(where: {
+            $0.config.metadata == metadata && sandboxes[$0.sandbox]?.config.metadata?.uid == sandbox.config.metadata?.uid
+        }) {
+            throw RPCError(.alreadyExists, "the container name is reserved")
+        }
+        guard request.sandboxConfig == sandbox.config else {
+            throw RPCError(.invalidArgument, "another sandbox config than the sandbox was made with")
+        }
+        let id = id("container")
+        let now = now()
+        containers[id] = FakeRuntime.Container(
+            sandbox: request.podSandboxId, config: config,
+            status: CRI.ContainerStatus {
+                $0.id = id
+                $0.metadata = metadata
+                $0.state = .containerCreated
+                $0.createdAt = now
+                $0.labels = config.labels
+                $0.annotations = config.annotations
+                $0.image = image
+                $0.imageRef = image.image
+                $0.logPath = "\(sandbox.config.logDirectory)/\(config.logPath)"
+                $0.mounts = config.mounts
+            })
+        tell(id, .containerCreatedEvent)
+        return .init { $0.containerId = id }
+    }
+
+    mutating func start(_ id: String) throws -> CRI.StartContainerResponse {
+        guard let container = containers[id] else { throw RPCError(.notFound, "no container \(id)") }
+        guard container.status.state == .containerCreated else {
+            throw RPCError(.failedPrecondition, "container \(id) was started before")
+        }
+        let image = container.config.image?.userSpecifiedImage ?? ""
+        if unstartable.contains(image) { throw RPCError(.unknown, "exec: \"nope\": not found") }
+        let now = now()
+        containers[id]?.status.state = .containerRunning
+        containers[id]?.status.startedAt = now
+        tell(id, .containerStartedEvent)
+        if let code = exits[image] { end(id, code) }
+        return .init()
+    }
+
+    mutating func removeContainer(_ id: String) throws -> CRI.RemoveContainerResponse {
+        end(id, 137)
+        if containers[id] != nil {
+            tell(id, .containerDeletedEvent)
+            containers[id] = nil
+        }
+        return .init()
+    }
+
+    func list(_ request: CRI.ListPodSandboxRequest) -> CRI.ListPodSandboxResponse {
+        .init {
+            $0.items = sandboxes.values.map(\.status).filter { matches($0.labels, request.filter?.labelSelector) }
+                .map { status in
+                    CRI.PodSandbox {
+                        $0.id = status.id
+                        $0.metadata = status.metadata
+                        $0.state = status.state
+                        $0.createdAt = status.createdAt
+                        $0.labels = status.labels
+                        $0.annotations = status.annotations
+                    }
+                }
+        }
+    }
+
+    func list(_ request: CRI.ListContainersRequest) -> CRI.ListContainersResponse {
+        .init {
+            $0.containers = containers.values.filter { matches($0.status.labels, request.filter?.labelSelector) }
+                .map { container in
+                    CRI.Container {
+                        $0.id = container.status.id
+                        $0.podSandboxId = container.sandbox
+                        $0.metadata = container.status.metadata
+                        $0.state = container.status.state
+                        $0.createdAt = container.status.createdAt
+                        $0.labels = container.status.labels
+                        $0.annotations = container.status.annotations
+                    }
+                }
+        }
+    }
+
+    private func matches(_ labels: [String: String], _ selector: [String: String]?) -> Bool {
+        (selector ?? [:]).allSatisfy { labels[$0.key] == $0.value }
+    }
+
+    func image(_ spec: CRI.ImageSpec?) -> CRI.Image? {
+        guard let name = spec?.image, images.contains(name) else { return nil }
+        return CRI.Image {
+            $0.id = "sha256:\(name)"
+            $0.repoTags = [name]
+        }
+    }
+
+    mutating func pull(_ spec: CRI.ImageSpec?) throws -> CRI.PullImageResponse {
+        let name = spec?.image ?? ""
+        guard registry.contains(name) else { throw RPCError(.notFound, "\(name): not found in any registry") }
+        images.insert(name)
+        return .init { $0.imageRef = "sha256:\(name)" }
+    }
+}

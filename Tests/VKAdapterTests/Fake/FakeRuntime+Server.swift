@@ -1,0 +1,104 @@
+import Logging
+import NIOPosix
+import Proto
+import RPC
+import Sockets
+
+extension FakeRuntime {
+    /// Serves the runtime on a unix socket while the body runs.
+    func serve<R>(_ path: String, _ body: (Endpoint) async throws -> R) async throws -> R {
+        let server = RPCServer(
+            listeners: [.unix(path)], router: router(), logger: Logger(label: "fake", factory: { _ in SwiftLogNoOpLogHandler() }),
+            group: MultiThreadedEventLoopGroup.singleton)
+        _ = try await server.start()
+        do {
+            let result = try await body(.unix(path: path))
+            await server.drain(within: .zero)
+            return result
+        } catch {
+            await server.drain(within: .zero)
+            throw error
+        }
+    }
+
+    private func unary<Q, R>(
+        _ method: UnaryMethod<Q, R>, _ router: inout Router, _ body: @escaping @Sendable (inout State, Q) throws -> R
+    ) {
+        router.handle(method) { [self] request, _ in
+            .now(
+                try edit { state in
+                    state.count(method.name)
+                    return try body(&state, request)
+                })
+        }
+    }
+
+    private func router() -> Router {
+        var router = Router()
+        typealias Runtime = CRI.RuntimeService
+        unary(Runtime.version, &router) { _, _ in
+            .init {
+                $0.version = "0.1.0"
+                $0.runtimeName = "fake"
+                $0.runtimeVersion = "1"
+                $0.runtimeApiVersion = "v1"
+            }
+        }
+        unary(Runtime.listPodSandbox, &router) { state, request in state.list(request) }
+        unary(Runtime.listContainers, &router) { state, request in state.list(request) }
+        unary(Runtime.podSandboxStatus, &router) { state, request in
+            guard let sandbox = state.sandboxes[request.podSandboxId] else {
+                throw RPCError(.notFound, "no sandbox \(request.podSandboxId)")
+            }
+            return .init { $0.status = sandbox.status }
+        }
+        unary(Runtime.containerStatus, &router) { state, request in
+            guard let container = state.containers[request.containerId] else {
+                throw RPCError(.notFound, "no container \(request.containerId)")
+            }
+            return .init { $0.status = container.status }
+        }
+        unary(Runtime.runPodSandbox, &router) { state, request in try state.runSandbox(request) }
+        unary(Runtime.stopPodSandbox, &router) { state, request in
+            state.stopSandbox(request.podSandboxId)
+            return .init()
+        }
+        unary(Runtime.removePodSandbox, &router) { state, request in try state.removeSandbox(request.podSandboxId) }
+        unary(Runtime.createContainer, &router) { state, request in
+            let answer = try state.create(request)
+            if state.losesCreateAnswers { throw RPCError(.unavailable, "the connection is lost") }
+            return answer
+        }
+        unary(Runtime.startContainer, &router) { state, request in try state.start(request.containerId) }
+        unary(Runtime.stopContainer, &router) { state, request in
+            if let container = state.containers[request.containerId] {
+                state.stops.append((container.config.metadata?.name ?? "", request.timeout))
+            }
+            state.end(request.containerId, 143)
+            return .init()
+        }
+        unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
+        unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) } }
+        unary(CRI.ImageService.pullImage, &router) { state, request in try state.pull(request.image) }
+        unary(Runtime.exec, &router) { state, request in
+            guard state.containers[request.containerId]?.status.state == .containerRunning else {
+                throw RPCError(.failedPrecondition, "container \(request.containerId) does not run")
+            }
+            return .init { $0.url = state.execURL }
+        }
+        unary(Runtime.attach, &router) { state, _ in .init { $0.url = state.execURL } }
+        unary(Runtime.portForward, &router) { state, _ in .init { $0.url = state.execURL } }
+        router.handle(Runtime.getContainerEvents) { [self] _, _, writer in
+            guard edit({ $0.hasEvents }) else { throw RPCError(.unimplemented, "no events") }
+            let (events, listener) = AsyncStream<CRI.ContainerEventResponse>.makeStream()
+            let key = edit { state in
+                state.next += 1
+                state.listeners[state.next] = listener
+                return state.next
+            }
+            defer { edit { $0.listeners[key] = nil } }
+            for await event in events { try await writer.write(event) }
+        }
+        return router
+    }
+}

@@ -1,0 +1,116 @@
+import KubeAPI
+import NIOConcurrencyHelpers
+import Proto
+import RPC
+
+/// A CRI runtime without processes, as strict as a real one: names are taken once, containers live in sandboxes that are
+/// ready, what runs is not removed, images are there or are pulled.
+final class FakeRuntime: Sendable {
+    struct Sandbox {
+        var config: CRI.PodSandboxConfig
+        var handler: String
+        var status: CRI.PodSandboxStatus
+    }
+    struct Container {
+        var sandbox: String
+        var config: CRI.ContainerConfig
+        var status: CRI.ContainerStatus
+    }
+    struct State {
+        var sandboxes: [String: Sandbox] = [:]
+        var containers: [String: Container] = [:]
+        /// Present images, by the name they are asked for.
+        var images: Set<String> = ["busybox:1"]
+        /// Images a registry has.
+        var registry: Set<String> = ["pulled:1"]
+        /// Containers of this image end at once with this code.
+        var exits: [String: Int32] = [:]
+        /// Containers of this image cannot be started.
+        var unstartable: Set<String> = []
+        /// `RunPodSandbox` fails with this.
+        var sandboxFailure: String?
+        /// `CreateContainer` works and its answer is lost.
+        var losesCreateAnswers = false
+        var hasEvents = true
+        var calls: [String: Int] = [:]
+        var stops: [(name: String, grace: Int64)] = []
+        var next = 0
+        var clock: Int64 = 0
+        var listeners: [Int: AsyncStream<CRI.ContainerEventResponse>.Continuation] = [:]
+        var execURL = ""
+    }
+
+    let box = NIOLockedValueBox(State())
+
+    /// Changes or reads the state.
+    @discardableResult func edit<R>(_ body: (inout State) throws -> R) rethrows -> R { try box.withLockedValue(body) }
+
+    var calls: [String: Int] { edit { $0.calls } }
+
+    // MARK: What a test does to containers
+
+    /// All runs of a container, oldest first.
+    func runs(_ name: String) -> [Container] {
+        edit { state in
+            state.containers.values.filter { $0.config.metadata?.name == name }
+                .sorted { $0.status.createdAt < $1.status.createdAt }
+        }
+    }
+
+    func running(_ name: String) -> Container? { runs(name).last { $0.status.state == .containerRunning } }
+
+    /// The newest run of a container ends by itself.
+    func exit(_ name: String, _ code: Int32) {
+        guard let id = running(name)?.status.id else { return }
+        edit { $0.end(id, code) }
+    }
+
+    /// A sandbox dies with all that is in it.
+    func killSandboxes() {
+        edit { state in
+            for id in state.sandboxes.keys { state.stopSandbox(id) }
+        }
+    }
+}
+
+extension FakeRuntime.State {
+    mutating func count(_ call: String) { calls[call, default: 0] += 1 }
+
+    mutating func id(_ prefix: String) -> String {
+        next += 1
+        return "\(prefix)\(next)"
+    }
+
+    /// Later than every time before.
+    mutating func now() -> Int64 {
+        clock = max(clock + 1, Timestamp.now().nanosecondsSince1970)
+        return clock
+    }
+
+    mutating func end(_ id: String, _ code: Int32) {
+        guard containers[id]?.status.state == .containerRunning else { return }
+        let now = now()
+        containers[id]?.status.state = .containerExited
+        containers[id]?.status.finishedAt = now
+        containers[id]?.status.exitCode = code
+        tell(id, .containerStoppedEvent)
+    }
+
+    mutating func stopSandbox(_ id: String) {
+        guard sandboxes[id]?.status.state == .sandboxReady else { return }
+        for (container, value) in containers where value.sandbox == id { end(container, 137) }
+        sandboxes[id]?.status.state = .sandboxNotready
+        sandboxes[id]?.status.network = nil
+        tell(id, .containerStoppedEvent)
+    }
+
+    func tell(_ id: String, _ type: CRI.ContainerEventType) {
+        let sandbox = sandboxes[containers[id]?.sandbox ?? id]?.status
+        let event = CRI.ContainerEventResponse {
+            $0.containerId = id
+            $0.containerEventType = type
+            $0.podSandboxStatus = sandbox
+        }
+        for listener in listeners.values { listener.yield(event) }
+    }
+}
