@@ -22,6 +22,8 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
     /// What was attempted, on what, and what to do about it.
     public var message: String
     public var cause: (any Error)?
+    /// Whether a server met it in what a client sent: the client is told then.
+    var isOfRequest = false
 
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code

@@ -1,21 +1,23 @@
 public import NIOCore
 
-/// The raw bytes of a connection after an upgrade.
+/// The raw bytes of a connection after an upgrade. It closes at the latest when nobody holds it any more.
 public struct RawConnection: Sendable {
     /// What the peer sends, until it closes its half. Reading slowly slows it down.
     public let inbound: HTTPBody
-    private let channel: any Channel
+    private let holder: ChannelHolder
+    private var channel: any Channel { holder.channel }
 
-    init(channel: any Channel, inbound: HTTPBody) {
-        self.channel = channel
+    init(holder: ChannelHolder, inbound: HTTPBody) {
+        self.holder = holder
         self.inbound = inbound
     }
 
     /// Suspends until the system has taken the bytes.
-    /// - Throws: when the connection is gone.
+    /// - Throws: when the connection is gone; `CancellationError`, and then the bytes may still be sent.
     public func write(_ bytes: ByteBuffer) async throws {
         guard bytes.readableBytes > 0 else { return }
-        try await channel.writeAndFlush(bytes).get()
+        try Task.checkCancellation()
+        try await channel.writeAndFlush(bytes).valueUnlessCancelled()
     }
 
     /// Queues the bytes in the order of the calls. The future completes when the system has taken them.
@@ -29,30 +31,53 @@ public struct RawConnection: Sendable {
     /// Ends when the connection does.
     public func waitForClose() async { try? await channel.closeFuture.get() }
 
-    /// Carries the bytes of each to the other, half-closes included, until both have ended or one breaks; closes both.
+    /// Carries the bytes of each to the other, half-closes included, until both have ended, one is gone altogether or
+    /// breaks; closes both.
     public static func relay(_ first: RawConnection, _ second: RawConnection) async {
-        await withTaskGroup(of: Bool.self) { group in
+        await withTaskGroup(of: Direction.self) { group in
             group.addTask { await pump(first, second) }
             group.addTask { await pump(second, first) }
-            // A direction that ended well leaves the other to finish; one that broke ends both.
-            while let endedWell = await group.next() {
-                if !endedWell { break }
+            var ended = 0
+            // A direction that ended well leaves the other to finish, unless nobody is there to hear it.
+            for await direction in group {
+                guard case .ended(let source) = direction else { break }
+                ended += 1
+                if ended == 2 { break }
+                group.addTask {
+                    await source.waitForClose()
+                    return .broken
+                }
             }
+            group.cancelAll()
             await first.close()
             await second.close()
-            group.cancelAll()
         }
     }
 
-    private static func pump(_ from: RawConnection, _ to: RawConnection) async -> Bool {
+    private enum Direction: Sendable {
+        /// The source said that it was done; its other half may still be open.
+        case ended(RawConnection)
+        case broken
+    }
+
+    private static func pump(_ source: RawConnection, _ sink: RawConnection) async -> Direction {
         do {
-            for try await bytes in from.inbound { try await to.write(bytes) }
-            try await to.closeOutput()
-            return true
+            for try await bytes in source.inbound { try await sink.write(bytes) }
+            try await sink.closeOutput()
+            return .ended(source)
         } catch {
-            return false
+            return .broken
         }
     }
+}
+
+/// Closes a channel that was forgotten.
+final class ChannelHolder: Sendable {
+    let channel: any Channel
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    deinit { channel.close(promise: nil) }
 }
 
 /// The last handler of an upgraded channel: hands its bytes to the reader at the reader's pace.
@@ -79,7 +104,8 @@ final class RawHandler: ChannelDuplexHandler {
         slot.value = handler
         try channel.pipeline.syncOperations.addHandler(handler)
         channel.closeFuture.assumeIsolated().whenComplete { _ in slot.value = nil }
-        return RawConnection(channel: channel, inbound: HTTPBody(made.sequence))
+        let holder = ChannelHolder(channel)
+        return RawConnection(holder: holder, inbound: HTTPBody(made.sequence, holder: holder))
     }
 
     private var isDiscarding = false
@@ -115,7 +141,7 @@ final class RawHandler: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) { source.finish() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        source.finish(error)
+        source.finish(HTTPError(.connectionLost, "the connection broke", cause: error))
         context.close(promise: nil)
     }
 }

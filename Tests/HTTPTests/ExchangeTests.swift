@@ -20,7 +20,7 @@ import Testing
     @Test func `bodies go up and come down whole, with and without a length`() async throws {
         try await Harness.run { harness async throws in
             let bytes = ByteBuffer(bytes: (0..<(5 << 20)).map { UInt8(truncatingIfNeeded: $0) })
-            let plain = try await harness.client.execute(.POST, "/echo", body: .bytes(bytes), timeout: .seconds(20))
+            let plain = try await harness.client.execute(.POST, "/echo", body: .bytes(bytes), timeout: .seconds(60))
             let plainBody = try await plain.body.collect(upTo: 64 << 20)
             #expect(plainBody == bytes)
             let chunked = try await harness.client.execute(
@@ -28,7 +28,7 @@ import Testing
                 body: .stream { writer in
                     var rest = bytes
                     while let chunk = rest.readSlice(length: min(100_000, max(1, rest.readableBytes))) { try await writer.write(chunk) }
-                }, timeout: .seconds(20))
+                }, timeout: .seconds(60))
             let chunkedBody = try await chunked.body.collect(upTo: 64 << 20)
             #expect(chunkedBody == bytes)
         }
@@ -36,7 +36,7 @@ import Testing
 
     @Test func `a slow reader holds the producer back`() async throws {
         try await Harness.run { harness async throws in
-            let response = try await harness.client.execute(.GET, "/stream?count=1600", timeout: .seconds(20))
+            let response = try await harness.client.execute(.GET, "/stream?count=1600", timeout: .seconds(60))
             var iterator = response.body.makeAsyncIterator()
             var received = try #require(try await iterator.next()).readableBytes
             // 100 MB wait; what is not read is not sent.
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `a response that breaks off is an error, not an end`() async throws {
         try await Harness.run { harness async throws in
-            let response = try await harness.client.execute(.GET, "/cut", timeout: .seconds(20))
+            let response = try await harness.client.execute(.GET, "/cut", timeout: .seconds(60))
             await #expect(throws: HTTPError.self) { _ = try await response.body.collect(upTo: 100) }
         }
     }
@@ -71,7 +71,7 @@ import Testing
 
     @Test func `time and cancellation end a request and its handler`() async throws {
         try await Harness.run { harness async throws in
-            await #expect { _ = try await harness.client.execute(.GET, "/hang", timeout: .milliseconds(50)) }
+            await #expect { _ = try await harness.client.execute(.GET, "/hang", timeout: .seconds(1)) }
                 throws: { ($0 as? HTTPError)?.code == .timedOut }
             try await eventually("the handler is cancelled") { harness.log.all == ["hanging", "cancelled"] }
             let request = Task { try await harness.client.execute(.GET, "/hang", timeout: nil) }
@@ -90,7 +90,7 @@ import Testing
 
     @Test func `draining ends a connection after its request`() async throws {
         try await Harness.run { harness async throws in
-            let response = try await harness.client.execute(.GET, "/stream?count=100", timeout: .seconds(20))
+            let response = try await harness.client.execute(.GET, "/stream?count=100", timeout: .seconds(60))
             async let drained: Void = harness.server.drain(within: .seconds(20))
             let body = try await response.body.collect(upTo: 64 << 20)
             #expect(body.readableBytes == 100 * (64 << 10))

@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Sockets
+import TLS
 import Testing
 
 /// A server with a route for every way a request can go, and a client of it.
@@ -25,7 +26,10 @@ struct Harness: Sendable {
         var all: [String] { entries.withLockedValue { $0 } }
     }
 
-    static func run(tcp: Bool = false, limits: HTTPServerLimits = .init(), _ body: (Harness) async throws -> Void) async throws {
+    static func run(
+        tcp: Bool = false, limits: HTTPServerLimits = .init(), client options: HTTPClientOptions = .init(),
+        _ body: (Harness) async throws -> Void
+    ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "http-\(UInt32.random(in: 0...UInt32.max))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
@@ -34,7 +38,7 @@ struct Harness: Sendable {
             listeners: [tcp ? .tcp(host: "127.0.0.1", port: 0) : .unix(directory.appending(path: "s").path)], limits: limits,
             logger: logger, group: group) { try await route($0, log) }
         let endpoint = try await server.start()[0]
-        let client = HTTPClient(endpoint: endpoint, group: group)
+        let client = HTTPClient(endpoint: endpoint, options: options, group: group)
         do {
             try await body(Harness(server: server, client: client, endpoint: endpoint, log: log))
         } catch {
@@ -46,7 +50,7 @@ struct Harness: Sendable {
         await server.drain(within: .seconds(5))
     }
 
-    private static func route(_ request: HTTPRequest, _ log: Log) async throws -> HTTPResponse {
+    static func route(_ request: HTTPRequest, _ log: Log) async throws -> HTTPResponse {
         switch request.path {
         case "/hello": return HTTPResponse(.ok, text: "hello \(request.queryValues("name").joined(separator: ","))")
         case "/echo":
@@ -65,6 +69,41 @@ struct Harness: Sendable {
                 try await writer.write(ByteBuffer(string: "begun"))
                 throw CancellationError()
             })
+        case "/slow-read":
+            var count = 0
+            var isPaused = false
+            for try await bytes in request.body {
+                count += bytes.readableBytes
+                guard count >= 1 << 20, !isPaused else { continue }
+                isPaused = true
+                log.add("paused")
+                try await eventually("the test goes on") { log.all.contains("go on") }
+            }
+            return HTTPResponse(.ok, text: "\(count)")
+        case "/read-twice":
+            _ = try await request.body.collect(upTo: 100)
+            _ = try await request.body.collect(upTo: 100)
+            return HTTPResponse(.ok)
+        case "/small":
+            let bytes = try await request.body.collect(upTo: 10)
+            return HTTPResponse(.ok, body: .bytes(bytes))
+        case "/inject":
+            return HTTPResponse(.ok, headers: ["x-name": request.queryValue("name") ?? ""])
+        case "/peer":
+            return HTTPResponse(.ok, text: request.peer?.commonName ?? "nobody")
+        case "/follow":
+            return HTTPResponse(.ok, body: .stream { writer in
+                try await writer.write(ByteBuffer(string: "begun"))
+                log.add("following")
+                do {
+                    try await Task.sleep(for: .seconds(3600))
+                } catch {
+                    log.add("stopped")
+                    throw error
+                }
+            })
+        case "/no-content": return HTTPResponse(.noContent, body: .bytes(ByteBuffer(string: "not to be sent")))
+        case "/own-cancellation": throw CancellationError()
         case "/ignore": return HTTPResponse(.forbidden, text: "no")
         case "/hang":
             log.add("hanging")
@@ -77,6 +116,11 @@ struct Harness: Sendable {
             return HTTPResponse(.ok)
         case "/upgrade":
             guard request.upgrade == "echo" else { return HTTPResponse(.badRequest, text: "upgrade to echo") }
+            if request.target.hasSuffix("slow") { try await Task.sleep(for: .milliseconds(10)) }
+            if request.target.hasSuffix("waits") {
+                log.add("waiting")
+                try await eventually("the test goes on") { log.all.contains("go on") }
+            }
             return .upgrade(to: "echo", headers: ["x-extra": "kept"]) { connection in
                 for try await bytes in connection.inbound { try await connection.write(bytes) }
                 try await connection.write(ByteBuffer(string: "!"))
@@ -87,48 +131,25 @@ struct Harness: Sendable {
     }
 
     func text(_ method: HTTPMethod, _ target: String, body: HTTPClient.RequestBody = .none) async throws -> (HTTPResponseStatus, String) {
-        let response = try await client.execute(method, target, body: body, timeout: .seconds(20))
+        let response = try await client.execute(method, target, body: body, timeout: .seconds(60))
         return (response.status, String(buffer: try await response.body.collect(upTo: 64 << 20)))
     }
 
     /// Sends raw bytes, their end when the answer holds `halfCloseAfter`, and returns all that comes until the server closes.
     func raw(_ text: String, halfCloseAfter: String? = nil) async throws -> String {
-        let collected = Self.group.next().makePromise(of: String.self)
-        let bootstrap = ClientBootstrap(group: Self.group).channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Collector(done: collected, mark: halfCloseAfter)) }
+        let socket = try await RawSocket.connect(to: endpoint)
+        // A server that has heard enough may end it before all is sent.
+        try? await socket.write(text)
+        if let halfCloseAfter {
+            try await socket.expect(halfCloseAfter)
+            try await socket.closeOutput()
         }
-        let channel: any Channel
-        switch endpoint {
-        case .unix(let path): channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
-        case .tcp(let host, let port): channel = try await bootstrap.connect(host: host, port: port).get()
-        }
-        channel.writeAndFlush(ByteBuffer(string: text), promise: nil)
-        return try await collected.futureResult.get()
+        return await socket.readToEnd()
     }
-}
-
-private final class Collector: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    private var all = ByteBuffer()
-    private let done: EventLoopPromise<String>
-    private var mark: String?
-    init(done: EventLoopPromise<String>, mark: String?) {
-        self.done = done
-        self.mark = mark
-    }
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
-        all.writeBuffer(&bytes)
-        guard let mark, String(buffer: all).contains(mark) else { return }
-        self.mark = nil
-        context.close(mode: .output, promise: nil)
-    }
-    func channelInactive(context: ChannelHandlerContext) { done.succeed(String(buffer: all)) }
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
 
 func eventually(_ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(60)
     while try await !condition() {
         if ContinuousClock.now > end {
             Issue.record(what, sourceLocation: sourceLocation)

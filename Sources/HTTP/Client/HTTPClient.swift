@@ -12,6 +12,8 @@ public struct HTTPClientOptions: Sendable {
     public var idleConnections = 8
     /// How long they are kept.
     public var idleTimeout: TimeAmount = .seconds(60)
+    /// Bytes of all header fields of a response together.
+    public var headBytes = 256 << 10
 
     public init() {}
 }
@@ -58,19 +60,29 @@ public final class HTTPClient: Sendable {
     /// - Parameters:
     ///   - target: path and query, encoded.
     ///   - timeout: until the head; connecting has its own limit. The body may take as long as it takes.
-    /// - Throws: `HTTPError`: `unavailable` when the server cannot be reached, `timedOut`, `connectionLost`.
+    /// - Throws: `HTTPError`: `invalidArgument` for what cannot stand in a request, `unavailable` when the server cannot
+    ///   be reached, `timedOut`, `connectionLost`. `CancellationError`.
     public func execute(
         _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: RequestBody = .none, timeout: TimeAmount?
     ) async throws -> HTTPClientResponse {
-        let head = requestHead(method, target, headers, body)
-        if let idle = takeIdle() {
+        let head = try requestHead(method, target, headers, body)
+        // A connection that the server closed while it was idle: nothing was answered, so nothing was lost.
+        while let idle = takeIdle() {
             do {
                 return try await send(head, body, on: idle, timeout)
-            } catch let error as HTTPError where error.code == .connectionLost && idle.wasStale && isRepeatable(method, body) {
-                // The server closed it while it was idle; nothing was answered, so nothing was lost.
+            } catch is StaleConnection {
+                continue
+            } catch let error as HTTPError
+                where error.code == .connectionLost && idle.wasStale && isRepeatable(method, body)
+            {
+                break
             }
         }
-        return try await send(head, body, on: try await connect(), timeout)
+        do {
+            return try await send(head, body, on: try await connect(), timeout)
+        } catch let stale as StaleConnection {
+            throw stale.error
+        }
     }
 
     /// Sends a request to switch to `protocolName` and hands over the connection. Also takes a 200 without a length, as
@@ -84,16 +96,25 @@ public final class HTTPClient: Sendable {
         headers.replaceOrAdd(name: "connection", value: "Upgrade")
         headers.replaceOrAdd(name: "upgrade", value: protocolName)
         let body: RequestBody = body.map { .bytes($0) } ?? .none
+        let head = try requestHead(method, target, headers, body)
         let connection = try await connect()
         let answer = try await connection.withDeadline(timeout, "\(method) \(target)") {
-            try await connection.upgrade(requestHead(method, target, headers, body), body)
+            do {
+                return try await connection.upgrade(head, body)
+            } catch let stale as StaleConnection {
+                throw stale.error
+            }
         }
         switch answer {
         case .upgraded(let head, let raw): return (head, raw)
         case .refused(let response):
-            let text = (try? await response.body.collect(upTo: 64 << 10)).map { String(buffer: $0) } ?? ""
+            // The status says enough when the text does not come.
+            let text = try? await connection.withDeadline(timeout, "\(method) \(target)") {
+                String(buffer: try await response.body.collect(upTo: 64 << 10))
+            }
             await connection.close()
-            throw HTTPUpgradeRefused(status: response.status, text: text)
+            try Task.checkCancellation()
+            throw HTTPUpgradeRefused(status: response.status, text: text ?? "")
         }
     }
 
@@ -107,13 +128,26 @@ public final class HTTPClient: Sendable {
         for connection in idle { await connection.close() }
     }
 
-    private func requestHead(_ method: HTTPMethod, _ target: String, _ headers: HTTPHeaders, _ body: RequestBody) -> HTTPRequestHead {
+    private func requestHead(
+        _ method: HTTPMethod, _ target: String, _ headers: HTTPHeaders, _ body: RequestBody
+    ) throws -> HTTPRequestHead {
+        guard HeadCheck.isTarget(target), HeadCheck.isToken(method.rawValue) else {
+            throw HTTPError(
+                .invalidArgument,
+                "\(method.rawValue.debugDescription) \(target.debugDescription) cannot be requested: encode it")
+        }
+        if let name = HeadCheck.unsendable(headers) {
+            throw HTTPError(.invalidArgument, "the header \(name.debugDescription) cannot be sent with its value")
+        }
         var headers = headers
         if !headers.contains(name: "host") { headers.add(name: "host", value: host) }
         switch body {
-        case .none where method == .POST || method == .PUT || method == .PATCH: headers.replaceOrAdd(name: "content-length", value: "0")
+        case .none where method == .POST || method == .PUT || method == .PATCH:
+            headers.replaceOrAdd(name: "content-length", value: "0")
         case .none: break
         case .bytes(let bytes): headers.replaceOrAdd(name: "content-length", value: "\(bytes.readableBytes)")
+        // A producer that knows its length may say it.
+        case .stream where headers.contains(name: "content-length"): break
         case .stream: headers.replaceOrAdd(name: "transfer-encoding", value: "chunked")
         }
         return HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers)
@@ -152,23 +186,52 @@ public final class HTTPClient: Sendable {
         if kept { connection.closeAfterIdle(timeout) } else { connection.closeSoon() }
     }
 
+    /// What a task that is cancelled while it connects must end.
+    private struct Attempt {
+        var channels: [any Channel] = []
+        var isCancelled = false
+    }
+
     private func connect() async throws -> HTTPClientConnection {
-        let ready = group.next().makePromise(of: HTTPClientConnection.self)
-        let (tls, timeout) = (tls, options.connectTimeout)
+        let attempt = NIOLockedValueBox(Attempt())
+        return try await withTaskCancellationHandler {
+            do {
+                return try await connect(attempt)
+            } catch {
+                try Task.checkCancellation()
+                throw HTTPError(.unavailable, "cannot connect to \(endpoint)", cause: error)
+            }
+        } onCancel: {
+            let channels = attempt.withLockedValue { attempt in
+                attempt.isCancelled = true
+                return attempt.channels
+            }
+            for channel in channels { channel.close(promise: nil) }
+        }
+    }
+
+    private func connect(_ attempt: NIOLockedValueBox<Attempt>) async throws -> HTTPClientConnection {
+        let ready = group.any().makePromise(of: HTTPClientConnection.self)
+        let (tls, timeout, headBytes) = (tls, options.connectTimeout, options.headBytes)
         let onIdle: @Sendable (HTTPClientConnection) -> Void = { [weak self] connection in
             if let self { giveBack(connection) } else { connection.closeSoon() }
         }
         let finish: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
             channel.eventLoop.makeCompletedFuture {
-                ready.succeed(try HTTPClientConnection(channel, onIdle: onIdle))
+                ready.succeed(try HTTPClientConnection(channel, headBytes: headBytes, onIdle: onIdle))
             }
         }
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(timeout)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
-                guard let tls else { return channel.eventLoop.makeSucceededVoidFuture() }
+                let isCancelled = attempt.withLockedValue { attempt in
+                    attempt.channels.append(channel)
+                    return attempt.isCancelled
+                }
                 return channel.eventLoop.makeCompletedFuture {
+                    if isCancelled { throw CancellationError() }
+                    guard let tls else { return }
                     try channel.pipeline.syncOperations.addHandlers(
                         TLSHandler(context: tls, handshakeTimeout: timeout),
                         TLSHandshakeWaiter { channel, _, _ in finish(channel) }, HandshakeFailure(ready))
@@ -179,15 +242,17 @@ public final class HTTPClient: Sendable {
             switch endpoint {
             case .unix(let path): channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
             case .tcp(let host, let port):
-                channel = try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port).get()
+                channel = try await bootstrap
+                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .channelOption(.socketOption(.so_keepalive), value: 1)
+                    .connect(host: host, port: port).get()
             }
             if tls == nil { try await channel.eventLoop.flatSubmit { finish(channel) }.get() }
-            return try await ready.futureResult.get()
         } catch {
             // Nobody else may be left waiting for it.
             ready.fail(error)
-            throw HTTPError(.unavailable, "cannot connect to \(endpoint)", cause: error)
         }
+        return try await ready.futureResult.get()
     }
 }
 

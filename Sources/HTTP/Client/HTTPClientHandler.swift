@@ -7,7 +7,7 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart
 
-    enum Waiter {
+    enum Waiter: Sendable {
         case response(EventLoopPromise<HTTPClientResponse>)
         case upgrade(EventLoopPromise<HTTPClientConnection.UpgradeAnswer>)
 
@@ -29,27 +29,35 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     var onIdle: (() -> Void)?
     private let encoder: HTTPRequestEncoder
-    private let decoder: ByteToMessageHandler<HTTPResponseDecoder>
+    private let reader: MessageReader<HTTPClientResponsePart, HTTPClientRequestPart>
     private var state = State.idle
+    /// Why the connection ended.
+    private(set) var failure: HTTPError?
     private var requestEnded = false
+    /// Counts requests: a reader of an earlier response has no say about a later one.
+    private var exchange = 0
     private var isReaderBehind = false
     private var wantsRead = false
     private var context: ChannelHandlerContext?
 
-    init(encoder: HTTPRequestEncoder, decoder: ByteToMessageHandler<HTTPResponseDecoder>) {
+
+    init(encoder: HTTPRequestEncoder, reader: MessageReader<HTTPClientResponsePart, HTTPClientRequestPart>) {
         self.encoder = encoder
-        self.decoder = decoder
+        self.reader = reader
     }
 
     var isIdle: Bool { if case .idle = state { true } else { false } }
-    var hasAnswer: Bool { if case .waiting = state { false } else { true } }
+    /// Nothing is waited for: the answer is there, or never will be.
+    var isAnswered: Bool { if case .waiting = state { false } else { true } }
 
-    func begin(_ waiter: Waiter) {
-        guard case .idle = state else {
-            return waiter.fail(HTTPError(.connectionLost, "the server closed the connection"))
-        }
+    /// - Returns: false when the connection can take no request; the waiter is forgotten then.
+    func begin(_ waiter: Waiter) -> Bool {
+        guard case .idle = state else { return false }
         state = .waiting(waiter)
+        exchange += 1
         requestEnded = false
+        isReaderBehind = false
+        return true
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -59,7 +67,10 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { requestEnded = true }
+        let part = unwrapOutboundIn(data)
+        if case .end = part { requestEnded = true }
+        // What an answer looks like depends on the request.
+        reader.decoder.write(data: part)
         context.write(data, promise: promise)
     }
 
@@ -71,8 +82,9 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case (.body(let source, _), .body(let bytes)):
             if case .stopProducing = source.yield(bytes) { isReaderBehind = true }
         case (.body(let source, let keepAlive), .end):
-            source.finish()
+            // Whoever sees the end finds the connection free.
             finished(keepAlive: keepAlive, context)
+            source.finish()
         case (.handedOver, .body(let bytes)): context.fireChannelRead(NIOAny(bytes))
         case (.idle, .head):
             // An answer to nothing.
@@ -84,13 +96,20 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func received(_ head: HTTPResponseHead, _ waiter: Waiter, _ context: ChannelHandlerContext) {
         if case .upgrade(let promise) = waiter {
-            let isRaw = head.status == .ok && !head.headers.contains(name: "content-length") && !head.headers.contains(name: "transfer-encoding")
+            let isRaw =
+                head.status == .ok && !head.headers.contains(name: "content-length")
+                && !head.headers.contains(name: "transfer-encoding")
             if head.status == .switchingProtocols || isRaw { return handOver(head, promise, context) }
+        } else if head.status == .switchingProtocols {
+            ended(HTTPError(.failed, "the server switched protocols although nobody had asked it to"))
+            return context.close(promise: nil)
         }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let exchange = exchange
         let made = HTTPBody.makeProducer(
             InboundDelegate(
-                eventLoop: context.eventLoop, onDemand: { bound.value.resumeReading() }, onEnd: { bound.value.abandon() }))
+                eventLoop: context.eventLoop, onDemand: { bound.value.resumeReading(exchange) },
+                onEnd: { bound.value.abandon(exchange) }))
         state = .body(made.source, keepAlive: head.isKeepAlive)
         let response = HTTPClientResponse(status: head.status, headers: head.headers, body: HTTPBody(made.sequence))
         switch waiter {
@@ -100,13 +119,14 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// The reader left before the end of the body.
-    private func abandon() {
-        guard case .body = state else { return resumeReading() }
+    private func abandon(_ number: Int) {
+        guard number == exchange, case .body = state else { return resumeReading(number) }
         state = .closed
         context?.close(promise: nil)
     }
 
-    private func resumeReading() {
+    private func resumeReading(_ number: Int) {
+        guard number == exchange else { return }
         isReaderBehind = false
         guard wantsRead else { return }
         wantsRead = false
@@ -120,28 +140,30 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .idle
-        resumeReading()
+        resumeReading(exchange)
         onIdle?()
     }
 
     private func handOver(
-        _ head: HTTPResponseHead, _ promise: EventLoopPromise<HTTPClientConnection.UpgradeAnswer>, _ context: ChannelHandlerContext
+        _ head: HTTPResponseHead, _ promise: EventLoopPromise<HTTPClientConnection.UpgradeAnswer>,
+        _ context: ChannelHandlerContext
     ) {
         state = .handedOver
         do {
             let channel = context.channel
             let raw = try RawHandler.take(over: channel)
-            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            // Not from inside the decoder that called this.
-            context.eventLoop.execute {
-                let (handler, context) = bound.value
-                let pipeline = context.pipeline.syncOperations
-                pipeline.removeHandler(handler.encoder, promise: nil)
-                pipeline.removeHandler(handler.decoder, promise: nil)
-                pipeline.removeHandler(handler, promise: nil)
+            let pipeline = context.pipeline.syncOperations
+            // What the decoder still has to say comes here first, and is passed on.
+            reader.onHold = { [self, reader] in
+                reader.onHold = nil
+                pipeline.removeHandler(encoder, promise: nil)
+                pipeline.removeHandler(self, promise: nil)
+                reader.release()
+                pipeline.removeHandler(reader, promise: nil)
                 promise.succeed(.upgraded(head, raw))
                 channel.read()
             }
+            reader.hold()
         } catch {
             promise.fail(error)
             context.close(promise: nil)
@@ -183,6 +205,7 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .handedOver: return
         case .idle, .closed: break
         }
+        failure = failure ?? error
         state = .closed
     }
 }

@@ -1,7 +1,6 @@
 public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
-import NIOHTTP1
 import NIOPosix
 public import ServiceLifecycle
 public import Sockets
@@ -23,16 +22,6 @@ public struct HTTPListener: Sendable {
     }
 }
 
-/// What clients may cost a server.
-public struct HTTPServerLimits: Sendable {
-    /// Connections at once.
-    public var connections = 1000
-    /// How long a connection may stay without a whole request head.
-    public var idleTimeout: TimeAmount = .seconds(90)
-
-    public init() {}
-}
-
 /// An HTTP/1.1 server.
 public final class HTTPServer: Service {
     private let listeners: [HTTPListener]
@@ -43,8 +32,12 @@ public final class HTTPServer: Service {
     private let drainTime: TimeAmount
     private let bound = NIOLockedValueBox<[BoundServer]>([])
     private let connections: ConnectionRegistry<HTTPServerHandler>
+    private let running = RunningHandlers()
 
-    /// - Parameter handler: called in a task that is cancelled when the client goes away.
+    /// - Parameters:
+    ///   - drainTime: how long requests may go on once a graceful shutdown began.
+    ///   - handler: called in a task that is cancelled when the client goes away, or half-closes a connection that it
+    ///     does not want to upgrade. It may throw an ``HTTPResponseConvertible`` error; any other answers 500.
     public init(
         listeners: [HTTPListener], limits: HTTPServerLimits = .init(), drainTime: TimeAmount = .seconds(10), logger: Logger,
         group: any EventLoopGroup, handler: @escaping @Sendable (HTTPRequest) async throws -> HTTPResponse
@@ -81,11 +74,16 @@ public final class HTTPServer: Service {
         await drain(within: drainTime)
     }
 
-    /// Accepts nothing new, lets requests that run end, and closes what is left after `time`.
+    /// Accepts nothing new, lets requests that run end, and closes what is left after `time`. The handlers of those have
+    /// two more seconds to notice.
     public func drain(within time: TimeAmount) async {
         await closeListeners()
         await connections.drain(within: time) { $0.drain() }
+        await running.waitForNone(within: .seconds(2), on: group.any())
     }
+
+    /// Handlers that have not returned.
+    var runningHandlers: Int { running.count }
 
     private func closeListeners() async {
         let servers = bound.withLockedValue { servers in
@@ -97,16 +95,21 @@ public final class HTTPServer: Service {
 
     /// Makes an accepted connection of another listener one of this server.
     public func configure(_ channel: any Channel, peer: PeerIdentity? = nil) -> EventLoopFuture<Void> {
-        guard connections.admit(channel) else {
-            logger.warning("connection refused: too many at once", metadata: ["limit": "\(limits.connections)"])
-            return channel.close()
-        }
-        return channel.eventLoop.makeCompletedFuture {
-            let encoder = HTTPResponseEncoder()
-            let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+        guard admit(channel) else { return channel.close() }
+        return serve(channel, peer)
+    }
+
+    private func admit(_ channel: any Channel) -> Bool {
+        if connections.admit(channel) { return true }
+        logger.warning("connection refused: too many at once", metadata: ["limit": "\(limits.connections)"])
+        return false
+    }
+
+    private func serve(_ channel: any Channel, _ peer: PeerIdentity?) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
             let serverHandler = HTTPServerHandler(
-                handler: handler, limits: limits, logger: logger, encoder: encoder, decoder: decoder, peer: peer)
-            try channel.pipeline.syncOperations.addHandlers(encoder, decoder, serverHandler)
+                handler: handler, limits: limits, logger: logger, running: running, peer: peer)
+            try serverHandler.install(in: channel)
             connections.add(serverHandler, channel)
         }
     }
@@ -118,15 +121,20 @@ public final class HTTPServer: Service {
                 bootstrap
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // Clients that vanished without a word are noticed in the end.
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
         }
         return
             bootstrap
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [self] channel in
-                guard let tls = listener.tls else { return configure(channel) }
+                // Counted before the handshake: an unfinished one costs as much.
+                guard admit(channel) else { return channel.close() }
+                guard let tls = listener.tls else { return serve(channel, nil) }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(
-                        TLSHandler(context: tls), TLSHandshakeWaiter { [self] channel, _, peer in configure(channel, peer: peer) })
+                        TLSHandler(context: tls),
+                        TLSHandshakeWaiter { [self] channel, _, peer in serve(channel, peer) })
                 }
             }
     }
