@@ -103,6 +103,22 @@ import Testing
         }
     }
 
+    @Test func `the certificate must be that of the host that was dialled`() async throws {
+        try await Self.run(.none) { endpoint, files, _ in
+            guard case .tcp(_, let port) = endpoint else { return }
+            let context = try TLSContext.client(.init(caFile: files.server.certificateFile))
+            let named = HTTPClient(endpoint: .tcp(host: "localhost", port: port), tls: context, group: Harness.group)
+            let response = try await named.execute(.GET, "/hello", timeout: .seconds(60))
+            #expect(response.status == .ok)
+            await named.close()
+            // The same server, by an address that its certificate does not hold.
+            let other = HTTPClient(endpoint: endpoint, tls: context, group: Harness.group)
+            await #expect { _ = try await other.execute(.GET, "/hello", timeout: .seconds(60)) }
+                throws: { ($0 as? HTTPError)?.code == .unavailable }
+            await other.close()
+        }
+    }
+
     @Test func `plain bytes on a TLS port end the connection`() async throws {
         try await Self.run(.none) { endpoint, _, _ in
             let socket = try await RawSocket.connect(to: endpoint)

@@ -213,6 +213,8 @@ public final class HTTPClient: Sendable {
     private func connect(_ attempt: NIOLockedValueBox<Attempt>) async throws -> HTTPClientConnection {
         let ready = group.any().makePromise(of: HTTPClientConnection.self)
         let (tls, timeout, headBytes) = (tls, options.connectTimeout, options.headBytes)
+        // Whose certificate it must be, unless the context names somebody else.
+        let dialled: String? = if case .tcp(let host, _) = endpoint { host } else { nil }
         let onIdle: @Sendable (HTTPClientConnection) -> Void = { [weak self] connection in
             if let self { giveBack(connection) } else { connection.closeSoon() }
         }
@@ -233,7 +235,7 @@ public final class HTTPClient: Sendable {
                     if isCancelled { throw CancellationError() }
                     guard let tls else { return }
                     try channel.pipeline.syncOperations.addHandlers(
-                        TLSHandler(context: tls, handshakeTimeout: timeout),
+                        TLSHandler(context: tls, serverName: dialled, handshakeTimeout: timeout),
                         TLSHandshakeWaiter { channel, _, _ in finish(channel) }, HandshakeFailure(ready))
                 }
             }
