@@ -7,7 +7,7 @@
 skipped=''
 
 number=0
-work='' engine='' private='' image='' pod='' bin=''
+work='' engine='' private='' image='' pod='' bin='' instance='' had_pause=''
 daemons=() # pid:name
 
 bold='' plain='' terminal=''
@@ -136,6 +136,7 @@ find_engine() {
         if [ -d /run/systemd/system ] && systemctl start docker >/dev/null 2>&1 && docker version >/dev/null 2>&1; then
             engine=unix:///var/run/docker.sock
             say "started the docker service"
+            export DOCKER_HOST=$engine
             return
         fi
         say "none runs here as a service: starting a private one for the demo"
@@ -149,8 +150,12 @@ find_engine() {
         say "nothing is pulled from a public registry: name a local image with sh in DEMO_IMAGE"
         engine=
     fi
-    export DOCKER_HOST=$engine
-    [ -n "$engine" ] || unset DOCKER_HOST
+    if [ -n "$engine" ]; then
+        export DOCKER_HOST=$engine
+        ! docker image inspect vzcri/pause:1 >/dev/null 2>&1 || had_pause=1
+    else
+        unset DOCKER_HOST
+    fi
 }
 
 start_private_engine() {
@@ -219,7 +224,7 @@ start_shim() {
 
 start_adapter() {
     start_daemon vk-adapter run --standalone --cri "unix://$work/cri.sock" --pod-manifest-path "$work/pods" \
-        --root "$work/adapter" --kubelet-port 0
+        --root "$work/adapter" --pod-logs "$work/logs" --nodename demo --kubelet-address 127.0.0.1 --kubelet-port 0
 }
 
 ctl() { CONTAINER_RUNTIME_ENDPOINT=unix://$work/cri.sock "$bin/cri-shim" ctl "$@"; }
@@ -238,8 +243,8 @@ logs_arrived() { ctl logs writer | grep -q 'line 3' && ctl logs reader | grep -q
 pod_gone() {
     [ "$(ctl pods -q | wc -l)" -eq 0 ] && [ "$(ctl ps -a -q | wc -l)" -eq 0 ] && [ -z "$(our_containers)" ]
 }
-# Docker's containers of this run: their names begin with the pod's.
-our_containers() { docker ps -aq --no-trunc --filter "name=vzcri_$pod" 2>/dev/null; }
+# Docker's containers of this run: they bear the instance id of our root directory.
+our_containers() { [ -z "$instance" ] || docker ps -aq --no-trunc --filter "label=io.vzcri.instance=$instance"; }
 
 # ---- the end
 
@@ -266,10 +271,12 @@ clean_up() {
     local left
     stop_daemons
     if [ -n "$engine" ]; then
-        left=$(our_containers)
+        left=$(our_containers 2>/dev/null) || left=
         # shellcheck disable=SC2086
         [ -z "$left" ] || docker rm -f $left >/dev/null 2>&1 || true
         [ -n "${DEMO_IMAGE:-}" ] || [ -z "$image" ] || docker image rm "$image" >/dev/null 2>&1 || true
+        # Another demo may be using it: then Docker keeps it.
+        [ -n "$had_pause" ] || docker image rm vzcri/pause:1 >/dev/null 2>&1 || true
     fi
     if [ -n "$private" ]; then
         scripts/docker-engine stop "$private" >/dev/null 2>&1 || echo "    could not stop the private engine in $private" >&2

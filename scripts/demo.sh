@@ -33,6 +33,7 @@ say "$(file_size "$bin/cri-shim") cri-shim, $(file_size "$bin/vk-adapter") vk-ad
 step "start cri-shim"
 start_shim
 progress "waiting for its socket" wait_for 20 ctl version
+instance=$(cat "$work/root/instance")
 ctl version | indent
 
 if [ -z "$engine" ]; then

@@ -1,1 +1,3 @@
-print("no commands yet")
+import Launch
+
+await Program<VKAdapterCommand>.main()

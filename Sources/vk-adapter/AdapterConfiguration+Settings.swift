@@ -1,0 +1,82 @@
+import Settings
+import Sockets
+import VKAdapter
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension AdapterConfiguration {
+    /// - Throws: `SettingsError` that names who said what cannot be used.
+    init(_ settings: AdapterSettings) throws {
+        let resolved = settings.resolved
+        guard settings.standalone else {
+            throw resolved.invalid("standalone", "joining a cluster does not exist yet: say --standalone")
+        }
+        guard let manifests = settings.podManifestPath else {
+            throw resolved.invalid(
+                "podManifestPath", "without a cluster pods come from files: say --pod-manifest-path DIR")
+        }
+        let runtime: Endpoint
+        do {
+            runtime = try Endpoint(parsing: settings.cri)
+        } catch {
+            throw resolved.invalid("cri", error.message)
+        }
+        self.init(runtime: runtime, nodeName: try Self.nodeName(settings), root: settings.root)
+        runtimeTLS = try Self.runtimeTLS(settings, runtime: runtime)
+        runtimeHandler = settings.runtimeHandler ?? ""
+        podManifestPath = manifests
+        nodeAddresses = settings.nodeAddresses
+        logRoot = settings.podLogs
+        clusterDNS = settings.clusterDNS
+        clusterDomain = settings.clusterDomain ?? ""
+        kubeletAddress = .tcp(host: settings.kubeletAddress, port: settings.kubeletPort)
+        guard (settings.tlsCert == nil) == (settings.tlsKey == nil) else {
+            throw resolved.invalid(
+                settings.tlsCert == nil ? "tlsKey" : "tlsCert", "a certificate and its key go together")
+        }
+        kubeletCertificateFile = settings.tlsCert
+        kubeletKeyFile = settings.tlsKey
+        kubeletClientCAFile = settings.clientVerifyCA
+        kubeletTokenFile = settings.kubeletTokenFile
+    }
+
+    private static func nodeName(_ settings: AdapterSettings) throws -> String {
+        let name = settings.nodeName ?? hostName().lowercased()
+        let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+        let isName = labels.allSatisfy { label in
+            !label.isEmpty && label.count <= 63 && label.first != "-" && label.last != "-"
+                && label.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "-") }
+        }
+        guard isName, name.count <= 253 else {
+            throw settings.resolved.invalid(
+                "nodeName",
+                "\"\(name)\" is no name of a node: small letters, digits, dots and dashes; say --nodename NAME")
+        }
+        return name
+    }
+
+    private static func hostName() -> String {
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let isKnown = buffer.withUnsafeMutableBytes { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { gethostname($0.baseAddress!, $0.count - 1) == 0 }
+        }
+        return isKnown ? String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self) : ""
+    }
+
+    private static func runtimeTLS(_ settings: AdapterSettings, runtime: Endpoint) throws -> RuntimeTLS? {
+        guard case .tcp = runtime else { return nil }
+        guard let authority = settings.criTLSCA, let certificate = settings.criTLSCert, let key = settings.criTLSKey
+        else {
+            throw settings.resolved.invalid(
+                "cri",
+                "\(runtime) needs --cri-tls-ca, --cri-tls-cert and --cri-tls-key: over TCP both sides prove who they are"
+            )
+        }
+        return RuntimeTLS(
+            caFile: authority, certificateFile: certificate, keyFile: key, serverName: settings.criTLSServerName)
+    }
+}

@@ -1,0 +1,127 @@
+import ArgumentParser
+import Launch
+import Settings
+import VKAdapter
+
+/// `vk-adapter run`: flags and configuration to a running daemon.
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run pods on a CRI runtime.",
+        discussion: "A flag wins over the environment, that over the configuration file, that over the default.")
+
+    @Option(help: ArgumentHelp("The CRI runtime: unix:///PATH or tcp://HOST:PORT.", valueName: "endpoint"))
+    var cri: String?
+
+    @Option(
+        name: .customLong("cri-tls-ca"),
+        help: ArgumentHelp("Signs the certificate of a tcp:// runtime.", valueName: "file"))
+    var criTLSCA: String?
+
+    @Option(
+        name: .customLong("cri-tls-cert"),
+        help: ArgumentHelp("Our certificate (PEM) for a tcp:// runtime.", valueName: "file"))
+    var criTLSCert: String?
+
+    @Option(name: .customLong("cri-tls-key"), help: ArgumentHelp("Its key (PEM).", valueName: "file"))
+    var criTLSKey: String?
+
+    @Option(
+        name: .customLong("cri-tls-server-name"),
+        help: ArgumentHelp("The name in the runtime's certificate, when it is not the host's.", valueName: "name"))
+    var criTLSServerName: String?
+
+    @Option(help: ArgumentHelp("The runtime handler of pods without a runtime class.", valueName: "name"))
+    var runtimeHandler: String?
+
+    @Flag(help: "Run without a cluster: pods come from the manifests alone.")
+    var standalone = false
+
+    @Option(help: ArgumentHelp("Directory with manifests of pods (YAML or JSON).", valueName: "directory"))
+    var podManifestPath: String?
+
+    @Option(
+        name: .customLong("nodename"),
+        help: ArgumentHelp("This node's name (default: the machine's).", valueName: "name"))
+    var nodeName: String?
+
+    @Option(
+        name: .customLong("node-address"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "This node's address (default: found on the interfaces). May be repeated.", valueName: "address"))
+    var nodeAddresses: [String] = []
+
+    @Option(help: ArgumentHelp("The adapter's own directory: volumes, certificate, token.", valueName: "directory"))
+    var root: String?
+
+    @Option(help: ArgumentHelp("Where the runtime writes containers' logs.", valueName: "directory"))
+    var podLogs: String?
+
+    @Option(
+        name: .customLong("cluster-dns"), parsing: .singleValue,
+        help: ArgumentHelp("Name server of pods with dnsPolicy ClusterFirst. May be repeated.", valueName: "address"))
+    var clusterDNS: [String] = []
+
+    @Option(help: ArgumentHelp("The domain they search in.", valueName: "domain"))
+    var clusterDomain: String?
+
+    @Option(help: ArgumentHelp("The address the kubelet API listens on.", valueName: "address"))
+    var kubeletAddress: String?
+
+    @Option(help: ArgumentHelp("The port of the kubelet API; 0 takes any.", valueName: "port"))
+    var kubeletPort: Int?
+
+    @Option(help: ArgumentHelp("Certificate (PEM) of the kubelet API; made when not given.", valueName: "file"))
+    var tlsCert: String?
+
+    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
+    var tlsKey: String?
+
+    @Option(
+        name: .customLong("client-verify-ca"),
+        help: ArgumentHelp(
+            "Clients of the kubelet API with a certificate signed by this need no token.", valueName: "file"))
+    var clientVerifyCA: String?
+
+    @Option(help: ArgumentHelp("File with the bearer token of the kubelet API.", valueName: "file"))
+    var kubeletTokenFile: String?
+
+    @OptionGroup var common: CommonOptions
+
+    private var flags: FlagValues {
+        var flags = FlagValues()
+        flags.set("cri", cri)
+        flags.set("criTLSCA", criTLSCA)
+        flags.set("criTLSCert", criTLSCert)
+        flags.set("criTLSKey", criTLSKey)
+        flags.set("criTLSServerName", criTLSServerName)
+        flags.set("runtimeHandler", runtimeHandler)
+        flags.set("standalone", standalone)
+        flags.set("podManifestPath", podManifestPath)
+        flags.set("nodeName", nodeName)
+        flags.set("nodeAddresses", nodeAddresses)
+        flags.set("root", root)
+        flags.set("podLogs", podLogs)
+        flags.set("clusterDNS", clusterDNS)
+        flags.set("clusterDomain", clusterDomain)
+        flags.set("kubeletAddress", kubeletAddress)
+        flags.set("kubeletPort", kubeletPort.map { "\($0)" })
+        flags.set("tlsCert", tlsCert)
+        flags.set("tlsKey", tlsKey)
+        flags.set("clientVerifyCA", clientVerifyCA)
+        flags.set("kubeletTokenFile", kubeletTokenFile)
+        return flags
+    }
+
+    func run() async throws {
+        let resolved = try Start.settings(section: AdapterSettings.section, common: common, flags: flags)
+        let configuration = try Start.configured { try AdapterConfiguration(AdapterSettings(resolved)) }
+        let logger = Start.logger("vk-adapter", settings: resolved)
+        do {
+            try await AdapterDaemon.run(configuration, logger: logger)
+        } catch let error as AdapterError where error.code == .invalidArgument {
+            throw ProgramFailure("\(error)", exitCode: Exit.configuration)
+        } catch {
+            throw ProgramFailure("\(error)")
+        }
+    }
+}
