@@ -20,6 +20,11 @@ step() {
     printf '\n%s[%d/%d] %s%s\n' "$bold" "$number" "$steps" "$1" "$plain"
 }
 say() { printf '    %s\n' "$*"; }
+# A command as a user would type it, then what it says.
+show() {
+    say "\$ cri-shim ctl $*"
+    ctl "$@" | indent
+}
 indent() { sed 's/^/    /'; }
 skip() {
     export skipped=$1
@@ -187,7 +192,7 @@ make_image() {
         docker import --change 'ENV PATH=/bin' --change 'CMD ["sh"]' - "$image" >/dev/null
     rm -rf "$tree"
     say "made $image from this machine's busybox ($(docker image inspect --format '{{.Size}}' "$image") bytes); nothing was pulled"
-    ctl images | grep -E "^IMAGE|vzcri-demo" | indent
+    show images
 }
 
 # ---- the daemons
@@ -241,7 +246,8 @@ pod_runs() {
 pod_ip() { ctl inspectp "$(ctl pods -q)" | sed -n 's/^ *"ip": "\([^"]*\)".*/\1/p' | head -n 1; }
 logs_arrived() { ctl logs writer | grep -q 'line 3' && ctl logs reader | grep -q 'reader found'; }
 pod_gone() {
-    [ "$(ctl pods -q | wc -l)" -eq 0 ] && [ "$(ctl ps -a -q | wc -l)" -eq 0 ] && [ -z "$(our_containers)" ]
+    [ "$(ctl pods -q | wc -l)" -eq 0 ] && [ "$(ctl ps -a -q | wc -l)" -eq 0 ] && [ -z "$(our_containers)" ] &&
+        [ -z "$(find "$work/adapter/pods" "$work/logs" -mindepth 1 2>/dev/null)" ]
 }
 # Docker's containers of this run: they bear the instance id of our root directory.
 our_containers() { [ -z "$instance" ] || docker ps -aq --no-trunc --filter "label=io.vzcri.instance=$instance"; }

@@ -34,7 +34,7 @@ step "start cri-shim"
 start_shim
 progress "waiting for its socket" wait_for 20 ctl version
 instance=$(cat "$work/root/instance")
-ctl version | indent
+show version
 
 if [ -z "$engine" ]; then
     skip "no Docker Engine answers: images, pods, exec, volumes and logs are not shown"
@@ -47,12 +47,12 @@ else
     sed -e "s|^  name: demo\$|  name: $pod|" -e "s|image: busybox:1|image: $image|" examples/pod.yaml >"$work/pods/pod.yaml"
     say "examples/pod.yaml → ${work##*/}/pods/pod.yaml, as pod $pod"
     progress "waiting for the pod to run" wait_for 60 pod_runs
-    ctl pods | indent
-    ctl ps | indent
-    say "pod address: $(pod_ip)"
+    show pods
+    show ps
+    say "the pod's address: $(pod_ip)"
 
     step "a command in a container, and its exact exit code"
-    say "ctl exec writer -- sh -c 'echo hello from \$HOSTNAME; exit 7'"
+    say "\$ cri-shim ctl exec writer -- sh -c 'echo hello from \$HOSTNAME; exit 7'"
     code=0
     # shellcheck disable=SC2016  # the container's shell expands it
     ctl exec writer -- sh -c 'echo "hello from $HOSTNAME"; exit 7' </dev/null >"$work/out" || code=$?
@@ -65,13 +65,15 @@ else
     token="token-$RANDOM$RANDOM"
     ctl exec writer -- sh -c "echo $token > /shared/token" </dev/null
     found=$(ctl exec reader -- cat /shared/token </dev/null)
-    say "writer wrote $token; reader reads $found"
+    say "\$ cri-shim ctl exec writer -- sh -c 'echo $token > /shared/token'"
+    say "\$ cri-shim ctl exec reader -- cat /shared/token"
+    say "$found"
     [ "$found" = "$token" ] || fail "the reader found another text"
 
     step "logs"
     progress "waiting for both containers to have said something" wait_for 20 logs_arrived
-    ctl logs --tail 3 writer | sed 's/^/writer  /' | indent
-    ctl logs reader | sed 's/^/reader  /' | indent
+    show logs --tail 3 writer
+    show logs reader
 
     step "delete the pod: its manifest goes away"
     rm "$work/pods/pod.yaml"
