@@ -42,6 +42,8 @@ struct UnixListener {
     /// Best before the socket is closed: while it is open its inode number cannot be reused.
     func release() {
         if FileIdentity(path) == identity { _ = unlink(path) }
+        // Said aloud: a child process on its way to exec may still have a copy of the descriptor.
+        _ = flock(lock, LOCK_UN)
         _ = close(lock)
     }
 

@@ -283,10 +283,22 @@ func answers(_ path: String) async throws -> Bool {
 }
 
 /// Leaves the socket file of a server that died without cleaning up.
+///
+/// It never listened: a listening descriptor might live on for a moment in a child process that another test starts.
 private func bindAndForget(_ path: String) throws {
-    let channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        .bind(unixDomainSocketPath: path + "x").wait()
-    #expect(rename(path + "x", path) == 0)
-    try channel.close().wait()
+    let address = try SocketAddress(unixDomainSocketPath: path)
+    let descriptor = try #require(openUnixSocket())
+    let bound = address.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
+    #expect(bound == 0)
+    close(descriptor)
     #expect(status(path) != nil)
+}
+
+private func openUnixSocket() -> CInt? {
+    #if canImport(Glibc)
+    let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+    #else
+    let descriptor = socket(AF_UNIX, SOCK_STREAM, 0)
+    #endif
+    return descriptor >= 0 ? descriptor : nil
 }
