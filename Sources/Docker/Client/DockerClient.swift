@@ -1,3 +1,4 @@
+import FoundationEssentials
 import HTTP
 public import Logging
 public import NIOCore
@@ -8,17 +9,16 @@ public import TLS
 
 /// A client of one Docker Engine (Engine API 1.40 and later).
 ///
-/// Every call throws `DockerError`: `unavailable` when the engine cannot be reached, `notFound`, `conflict`,
-/// `invalidArgument` and `failed` with the engine's own words.
+/// Every call throws `DockerError`: `unavailable` when the engine cannot be reached or does not answer in time,
+/// `notFound`, `conflict`, `invalidArgument` and `failed` with the engine's own words. Streams throw it too while they
+/// are read. A cancelled task throws `CancellationError`.
 public final class DockerClient: Sendable {
+    typealias Query = [(name: String, value: String)]
+
     public let endpoint: Endpoint
     private let http: HTTPClient
     private let logger: Logger
-    private let apiVersion = Mutex<String?>(nil)
-
-    /// The newest API this client was written for.
-    static let newest = APIVersion(major: 1, minor: 47)
-    static let oldest = APIVersion(major: 1, minor: 40)
+    private let apiVersion = Mutex<APIVersion?>(nil)
 
     public init(endpoint: Endpoint, tls: TLSContext? = nil, group: any EventLoopGroup, logger: Logger) {
         self.endpoint = endpoint
@@ -26,86 +26,130 @@ public final class DockerClient: Sendable {
         http = HTTPClient(endpoint: endpoint, tls: tls, group: group)
     }
 
+    /// Closes idle connections. Streams being read stay open.
     public func close() async { await http.close() }
+
+    // MARK: The engine
+
+    /// Whether the engine answers.
+    public func ping() async throws {
+        _ = try await withDeadline(.seconds(10), "/_ping") { [self] in
+            try await collect(try await exchange(.GET, "/_ping"), "/_ping")
+        }
+    }
+
+    /// What the engine is; also agrees on the API version anew.
+    public func version() async throws -> EngineVersion {
+        let bytes = try await withDeadline(.seconds(10), "/version") { [self] in
+            try await collect(try await exchange(.GET, "/version"), "/version")
+        }
+        let version: EngineVersion = try Self.decode(bytes, "/version")
+        guard let agreed = APIVersion.agreed(offered: version.apiVersion, lowest: version.minAPIVersion) else {
+            throw DockerError(
+                .failed,
+                "the engine at \(endpoint) speaks API \(version.apiVersion); at least \(APIVersion.oldest) (Docker 19.03) "
+                    + "is needed: update it")
+        }
+        let known = apiVersion.withLock { known in
+            defer { known = agreed }
+            return known
+        }
+        if known != agreed {
+            logger.debug(
+                "docker api version agreed", metadata: ["version": "\(agreed)", "engine": "\(version.version)"])
+        }
+        return version
+    }
+
+    public func info() async throws -> EngineInfo { try await get("/info") }
+
+    private func prefix() async throws -> String {
+        if let known = apiVersion.withLock({ $0 }) { return "/v\(known)" }
+        _ = try await version()
+        return "/v\(apiVersion.withLock { $0 } ?? APIVersion.oldest)"
+    }
 
     // MARK: Requests
 
     /// The answer's body, decoded.
-    func get<T: Decodable>(
-        _ path: String, _ query: [(name: String, value: String)] = [], timeout: Duration = .seconds(30)
-    ) async throws -> T {
-        let response = try await send(.GET, path, query, timeout: timeout)
-        return try Self.decode(try await collect(response), path)
+    func get<T: Decodable>(_ path: String, _ query: Query = [], timeout: Duration = .seconds(30)) async throws -> T {
+        try Self.decode(try await call(.GET, path, query, timeout: timeout), path)
     }
 
     func post<T: Decodable>(
-        _ path: String, _ query: [(name: String, value: String)] = [], json: (some Encodable)?,
-        timeout: Duration
+        _ path: String, _ query: Query = [], json: some Encodable, timeout: Duration
     ) async throws -> T {
-        let response = try await send(.POST, path, query, body: try json.map { .bytes(try DockerJSON.encode($0)) } ?? .none, timeout: timeout)
-        return try Self.decode(try await collect(response), path)
+        try Self.decode(
+            try await call(.POST, path, query, body: .bytes(try DockerJSON.encode(json)), timeout: timeout), path)
     }
 
-    /// For what answers nothing of interest.
-    func perform(
-        _ method: HTTPMethod, _ path: String, _ query: [(name: String, value: String)] = [], body: HTTPClient.RequestBody = .none,
+    /// Sends a request and reads the whole answer, all within `timeout`.
+    @discardableResult
+    func call(
+        _ method: HTTPMethod, _ path: String, _ query: Query = [], body: HTTPClient.RequestBody = .none,
         timeout: Duration = .seconds(30)
-    ) async throws {
-        let response = try await send(method, path, query, body: body, timeout: timeout)
-        _ = try await collect(response)
+    ) async throws -> ByteBuffer {
+        let suffix = path + PercentCoding.query(query)
+        return try await withDeadline(timeout, path) { [self] in
+            try await collect(try await exchange(method, try await prefix() + suffix, body: body), path)
+        }
     }
 
-    /// The answer with its body still to be read.
-    func send(
-        _ method: HTTPMethod, _ path: String, _ query: [(name: String, value: String)] = [], headers: HTTPHeaders = [:],
-        body: HTTPClient.RequestBody = .none, timeout: Duration
-    ) async throws -> HTTPClientResponse {
-        let target = "/v\(try await negotiated())\(path)\(PercentCoding.query(query))"
-        return try await exchange(method, target, headers, body, timeout)
+    /// Sends a request; the answer's body is read as it comes.
+    /// - Parameter timeout: until the answer begins.
+    func open(
+        _ method: HTTPMethod, _ path: String, _ query: Query = [], headers: HTTPHeaders = [:],
+        body: HTTPClient.RequestBody = .none, timeout: Duration = .seconds(30)
+    ) async throws -> EngineBytes {
+        let suffix = path + PercentCoding.query(query)
+        let response = try await withDeadline(timeout, path) { [self] in
+            try await exchange(method, try await prefix() + suffix, headers: headers, body: body)
+        }
+        return EngineBytes(body: response.body, what: path, endpoint: endpoint)
+    }
+
+    /// Sends a request after which the connection is a process's streams.
+    /// - Parameter rawQuery: encoded already.
+    func hijack(
+        _ path: String, rawQuery: String = "", body: ByteBuffer? = nil, tty: Bool
+    ) async throws -> DockerStream {
+        let connection = try await withDeadline(.seconds(60), path) { [self] in
+            let target = try await prefix() + path + rawQuery
+            let headers: HTTPHeaders = body == nil ? [:] : ["content-type": "application/json"]
+            do {
+                return try await http.upgrade(.POST, target, headers: headers, body: body, to: "tcp", timeout: nil).connection
+            } catch let error as HTTPUpgradeRefused {
+                throw DockerError.refusal(error.status.code, ByteBuffer(string: error.text))
+            } catch {
+                throw DockerError.explained(error, path, endpoint)
+            }
+        }
+        return DockerStream(connection, what: path, endpoint: endpoint, tty: tty)
     }
 
     private func exchange(
-        _ method: HTTPMethod, _ target: String, _ headers: HTTPHeaders, _ body: HTTPClient.RequestBody, _ timeout: Duration
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: HTTPClient.RequestBody = .none
     ) async throws -> HTTPClientResponse {
         var headers = headers
         if case .bytes = body { headers.add(name: "content-type", value: "application/json") }
-        let response: HTTPClientResponse
         do {
-            response = try await http.execute(
-                method, target, headers: headers, body: body, timeout: .nanoseconds(timeout.nanoseconds))
-        } catch let error as HTTPError {
-            throw unreachable(error)
-        }
-        guard response.status.code >= 300 else { return response }
-        let text = (try? await response.body.collect(upTo: 1 << 20)) ?? ByteBuffer()
-        throw Self.refusal(UInt(response.status.code), text)
-    }
-
-    /// A connection that becomes the streams of a process.
-    func hijack(_ path: String, _ query: [(name: String, value: String)] = [], json: (some Encodable)?, tty: Bool) async throws -> DockerStream {
-        let target = "/v\(try await negotiated())\(path)\(PercentCoding.query(query))"
-        var headers: HTTPHeaders = [:]
-        let body = try json.map { try DockerJSON.encode($0) }
-        if body != nil { headers.add(name: "content-type", value: "application/json") }
-        do {
-            let (_, connection) = try await http.upgrade(.POST, target, headers: headers, body: body, to: "tcp", timeout: .seconds(60))
-            return DockerStream(connection, tty: tty)
-        } catch let error as HTTPUpgradeRefused {
-            throw Self.refusal(error.status.code, ByteBuffer(string: error.text))
-        } catch let error as HTTPError {
-            throw unreachable(error)
+            let response = try await http.execute(method, target, headers: headers, body: body, timeout: nil)
+            guard response.status.code >= 300 else { return response }
+            throw DockerError.refusal(response.status.code, try await response.body.collect(upTo: 1 << 20))
+        } catch {
+            throw DockerError.explained(error, String(target.prefix { $0 != "?" }), endpoint)
         }
     }
 
-    private func collect(_ response: HTTPClientResponse) async throws -> ByteBuffer {
+    private func collect(_ response: HTTPClientResponse, _ path: String) async throws -> ByteBuffer {
         do {
             return try await response.body.collect(upTo: 64 << 20)
-        } catch let error as HTTPError {
-            throw unreachable(error)
+        } catch {
+            throw DockerError.explained(error, path, endpoint)
         }
     }
 
-    private static func decode<T: Decodable>(_ bytes: ByteBuffer, _ path: String) throws -> T {
+    static func decode<T: Decodable>(_ bytes: ByteBuffer, _ path: String) throws -> T {
         do {
             return try DockerJSON.decode(T.self, from: bytes)
         } catch {
@@ -113,72 +157,24 @@ public final class DockerClient: Sendable {
         }
     }
 
-    // MARK: Errors
-
-    private func unreachable(_ error: HTTPError) -> DockerError {
-        if error.code == .timedOut { return DockerError(.unavailable, "the Docker Engine at \(endpoint) does not answer: \(error.message)") }
-        return DockerError(.unavailable, "the Docker Engine at \(endpoint) cannot be reached", cause: error.cause ?? error)
-    }
-
-    static func refusal(_ status: UInt, _ body: ByteBuffer) -> DockerError {
-        let message = (try? DockerJSON.decode(Failure.self, from: body).message) ?? String(buffer: body)
-        let code: DockerError.Code =
-            switch status {
-            case 304: .notModified
-            case 400: .invalidArgument
-            case 404: .notFound
-            case 409: .conflict
-            case 503: .unavailable
-            default: .failed
-            }
-        return DockerError(code, message.isEmpty ? "the engine answered HTTP \(status)" : String(message))
-    }
-
-    // MARK: API version
-
-    private func negotiated() async throws -> String {
-        if let known = apiVersion.withLock({ $0 }) { return known }
-        _ = try await version()
-        return apiVersion.withLock { $0 } ?? Self.oldest.description
-    }
-
-    /// What the engine is; also agrees on the API version anew.
-    public func version() async throws -> EngineVersion {
-        let response = try await exchange(.GET, "/version", [:], .none, .seconds(10))
-        let version: EngineVersion = try Self.decode(try await collect(response), "/version")
-        guard let offered = APIVersion(version.apiVersion), offered >= Self.oldest else {
-            throw DockerError(
-                .failed, "the engine at \(endpoint) speaks API \(version.apiVersion); at least \(Self.oldest) (Docker 19.03) is needed")
+    /// An id or name as part of a path.
+    /// - Throws: `invalidArgument` for one that would make another path.
+    static func segment(_ name: String) throws -> String {
+        guard !name.isEmpty, name != ".", name != ".." else {
+            throw DockerError(.invalidArgument, "\"\(name)\" is no name or id")
         }
-        let lowest = version.minAPIVersion.flatMap(APIVersion.init) ?? Self.oldest
-        let chosen = max(lowest, min(offered, Self.newest)).description
-        apiVersion.withLock { $0 = chosen }
-        return version
+        return PercentCoding.encode(name)
     }
 
-    public func info() async throws -> EngineInfo { try await get("/info") }
-}
-
-/// `1.41`
-struct APIVersion: Comparable, CustomStringConvertible {
-    let major: Int
-    let minor: Int
-
-    init(major: Int, minor: Int) {
-        self.major = major
-        self.minor = minor
+    static func filters(_ filters: [String: [String]]) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return String(decoding: try encoder.encode(filters), as: UTF8.self)
     }
 
-    init?(_ text: String) {
-        let parts = text.split(separator: ".")
-        guard parts.count == 2, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
-        self.init(major: major, minor: minor)
+    /// Seconds since 1970 with nine places, as the engine reads times.
+    static func seconds(_ nanoseconds: Int64) -> String {
+        let rest = String(nanoseconds % 1_000_000_000)
+        return "\(nanoseconds / 1_000_000_000).\(String(repeating: "0", count: max(0, 9 - rest.utf8.count)))\(rest)"
     }
-
-    static func < (left: Self, right: Self) -> Bool { (left.major, left.minor) < (right.major, right.minor) }
-    var description: String { "\(major).\(minor)" }
-}
-
-extension Duration {
-    var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
 }

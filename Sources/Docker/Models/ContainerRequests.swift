@@ -37,78 +37,11 @@ public struct ContainerCreateRequest: Encodable, Sendable {
         try container.encode(stdinOnce, forKey: .stdinOnce)
         try container.encodeIfPresent(stopSignal, forKey: .stopSignal)
         try container.encode(labels, forKey: .labels)
-        try container.encode(Dictionary(uniqueKeysWithValues: exposedPorts.map { ($0, [String: String]()) }), forKey: .exposedPorts)
+        // A set, as Go writes it.
+        let ports = Dictionary(uniqueKeysWithValues: exposedPorts.map { ($0, [String: String]()) })
+        try container.encode(ports, forKey: .exposedPorts)
         try container.encode(hostConfig, forKey: .hostConfig)
     }
-}
-
-/// How a container meets its host; also what inspection shows of it.
-public struct HostConfig: Codable, Sendable {
-    public struct LogConfig: Codable, Sendable {
-        public var type: String
-        public var config: [String: String]?
-
-        public init(type: String, config: [String: String]) {
-            self.type = type
-            self.config = config
-        }
-    }
-
-    public struct PortBinding: Codable, Sendable {
-        public var hostIp: String
-        public var hostPort: String
-
-        public init(hostIP: String, hostPort: String) {
-            hostIp = hostIP
-            self.hostPort = hostPort
-        }
-    }
-
-    public struct Device: Codable, Sendable {
-        public var pathOnHost: String
-        public var pathInContainer: String
-        public var cgroupPermissions: String
-
-        public init(pathOnHost: String, pathInContainer: String, cgroupPermissions: String) {
-            self.pathOnHost = pathOnHost
-            self.pathInContainer = pathInContainer
-            self.cgroupPermissions = cgroupPermissions
-        }
-    }
-
-    public var logConfig: LogConfig?
-    public var networkMode: String?
-    public var ipcMode: String?
-    public var pidMode: String?
-    public var utsMode: String?
-    public var dns: [String]?
-    public var dnsSearch: [String]?
-    public var dnsOptions: [String]?
-    public var portBindings: [String: [PortBinding]]?
-    public var sysctls: [String: String]?
-    public var cgroupParent: String?
-    public var securityOpt: [String]?
-    public var readonlyRootfs: Bool?
-    public var maskedPaths: [String]?
-    public var readonlyPaths: [String]?
-    public var privileged: Bool?
-    public var capAdd: [String]?
-    public var capDrop: [String]?
-    public var groupAdd: [String]?
-    public var binds: [String]?
-    public var devices: [Device]?
-    public var cpuShares: Int64?
-    public var cpuPeriod: Int64?
-    public var cpuQuota: Int64?
-    public var cpusetCpus: String?
-    public var cpusetMems: String?
-    /// Bytes.
-    public var memory: Int64?
-    /// Bytes of memory and swap together.
-    public var memorySwap: Int64?
-    public var oomScoreAdj: Int?
-
-    public init() {}
 }
 
 /// The body of `POST /containers/{id}/update`. nil leaves a limit as it is.
@@ -131,6 +64,14 @@ public struct ExecCreateRequest: Encodable, Sendable {
     public var attachStdout: Bool
     public var attachStderr: Bool
     public var tty: Bool
+    /// `NAME=VALUE`, beside the container's own.
+    public var env: [String]?
+    public var workingDir: String?
+    public var user: String?
+    public var privileged: Bool?
+    /// The engine would hold back each control-P of a terminal and end the session at control-P control-Q. It takes no
+    /// empty sequence, so it is one that nobody types.
+    private let detachKeys = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
 
     public init(cmd: [String], attachStdin: Bool, attachStdout: Bool, attachStderr: Bool, tty: Bool) {
         self.cmd = cmd

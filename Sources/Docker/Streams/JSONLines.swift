@@ -1,48 +1,26 @@
-import FoundationEssentials
-import HTTP
 import NIOCore
 
-/// JSON values one after the other, as the engine reports progress and events.
+/// JSON values one after the other, as the engine reports progress and events. To be read once.
 public struct JSONLines<Element: Decodable & Sendable>: AsyncSequence, Sendable {
-    let bytes: HTTPBody
+    let bytes: EngineBytes
     /// Throws for a value that says that the operation failed.
     let check: @Sendable (Element) throws -> Void
 
     public struct AsyncIterator: AsyncIteratorProtocol {
-        var base: HTTPBody.AsyncIterator
+        var base: EngineBytes.AsyncIterator
         let check: @Sendable (Element) throws -> Void
-        private var buffer = ByteBuffer()
+        var splitter = LineSplitter()
 
-        init(base: HTTPBody.AsyncIterator, check: @escaping @Sendable (Element) throws -> Void) {
-            self.base = base
-            self.check = check
-        }
-
-        /// - Throws: `DockerError` when a value cannot be read or reports a failure, `HTTPError` when the connection
-        ///   breaks.
+        /// - Throws: `DockerError` when a value cannot be read or reports a failure, or the connection breaks.
         public mutating func next() async throws -> Element? {
             while true {
-                if let line = nextLine() {
-                    guard line.readableBytesView.contains(where: { $0 > 0x20 }) else { continue }
+                if let line = splitter.next() { return try read(line) }
+                guard let bytes = try await base.next() else {
+                    guard let line = splitter.finish() else { return nil }
                     return try read(line)
                 }
-                guard var bytes = try await base.next() else {
-                    guard buffer.readableBytesView.contains(where: { $0 > 0x20 }) else { return nil }
-                    defer { buffer.clear() }
-                    return try read(buffer)
-                }
-                buffer.discardReadBytes()
-                buffer.writeBuffer(&bytes)
-                guard buffer.readableBytes <= 4 << 20 else {
-                    throw DockerError(.failed, "the engine sent a line of more than 4 MiB")
-                }
+                try splitter.append(bytes)
             }
-        }
-
-        private mutating func nextLine() -> ByteBuffer? {
-            let view = buffer.readableBytesView
-            guard let end = view.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-            return buffer.readSlice(length: end - view.startIndex + 1)
         }
 
         private func read(_ line: ByteBuffer) throws -> Element {
@@ -50,7 +28,8 @@ public struct JSONLines<Element: Decodable & Sendable>: AsyncSequence, Sendable 
             do {
                 value = try DockerJSON.decode(Element.self, from: line)
             } catch {
-                throw DockerError(.failed, "the engine sent what cannot be read: \(String(buffer: line).prefix(200))", cause: error)
+                throw DockerError(
+                    .failed, "the engine sent what cannot be read: \(String(buffer: line).prefix(200))", cause: error)
             }
             try check(value)
             return value
@@ -58,4 +37,44 @@ public struct JSONLines<Element: Decodable & Sendable>: AsyncSequence, Sendable 
     }
 
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: bytes.makeAsyncIterator(), check: check) }
+}
+
+/// Cuts bytes at line ends; blank lines are nothing.
+struct LineSplitter {
+    static let limit = 4 << 20
+
+    private var buffer = ByteBuffer()
+    /// Bytes at the beginning that are known to have no line end.
+    private var searched = 0
+
+    /// - Throws: `DockerError` for a line longer than ``limit``.
+    mutating func append(_ bytes: ByteBuffer) throws(DockerError) {
+        var bytes = bytes
+        buffer.discardReadBytes()
+        buffer.writeBuffer(&bytes)
+        guard buffer.readableBytes <= Self.limit else {
+            throw DockerError(.failed, "the engine sent a line of more than \(Self.limit >> 20) MiB")
+        }
+    }
+
+    mutating func next() -> ByteBuffer? {
+        while true {
+            let view = buffer.readableBytesView
+            guard let end = view.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n")) else {
+                searched = view.count
+                return nil
+            }
+            searched = 0
+            let line = buffer.readSlice(length: end - view.startIndex + 1)!
+            if Self.isNotBlank(line) { return line }
+        }
+    }
+
+    /// What came after the last line end.
+    mutating func finish() -> ByteBuffer? {
+        defer { self = LineSplitter() }
+        return Self.isNotBlank(buffer) ? buffer : nil
+    }
+
+    private static func isNotBlank(_ line: ByteBuffer) -> Bool { line.readableBytesView.contains { $0 > 0x20 } }
 }
