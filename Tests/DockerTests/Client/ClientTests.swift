@@ -2,6 +2,7 @@ import Docker
 import HTTP
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOHTTP1
 import Sockets
 import Support
 import Testing
@@ -24,7 +25,8 @@ struct ClientTests {
     ])
     func agrees(_ version: String, _ prefix: String) async throws {
         try await FakeEngine.run(version: version) { FakeEngine.json("{\"Name\":\"\($0.path)\"}") } _: { client in
-            #expect(try await client.info().name == prefix + "info")
+            let info = try await client.info()
+            #expect(info.name == prefix + "info")
         }
     }
 
@@ -39,10 +41,12 @@ struct ClientTests {
             }
             let client = DockerClient(
                 endpoint: try await server.start()[0], group: FakeEngine.group, logger: FakeEngine.logger)
-            #expect(try await client.info().name == "/v1.41/info")
+            let before = try await client.info().name
+            #expect(before == "/v1.41/info")
             offered.withLockedValue { $0 = "1.45" }
             _ = try await client.version()
-            #expect(try await client.info().name == "/v1.45/info")
+            let after = try await client.info().name
+            #expect(after == "/v1.45/info")
             await client.close()
             await server.drain(within: .zero)
         }
@@ -129,6 +133,28 @@ struct ClientTests {
         try await FakeEngine.run { _ in FakeEngine.brokenOff("") } _: { client in
             let error = await failure { for try await _ in try await client.logs("a", follow: true, tty: false) {} }
             #expect(error?.code == .unavailable)
+        }
+    }
+
+    @Test("a log that is read slowly comes whole")
+    func slowReader() async throws {
+        let count = 20_000
+        try await FakeEngine.run { _ in
+            HTTPResponse(
+                .ok,
+                body: .stream { writer in
+                    for number in 0..<count {
+                        let message = frame(1, "2026-11-21T07:13:40.340647656Z \(number)\n")
+                        try await writer.write(ByteBuffer(bytes: message))
+                    }
+                })
+        } _: { client in
+            var next = 0
+            for try await batch in try await client.logs("a", follow: true, tty: false) {
+                for entry in batch where String(buffer: entry.bytes) == String(next) { next += 1 }
+                if next % 100 < batch.count { try await Task.sleep(for: .milliseconds(1)) }
+            }
+            #expect(next == count)
         }
     }
 

@@ -104,7 +104,8 @@ extension EngineTests {
                 try await stream.closeInput()
                 let (stdout, stderr) = try await output
                 #expect(stdout == "hello\nend\n" && stderr == "err\n")
-                #expect(try await client.waitContainer(id, untilNotRunningWithin: .seconds(30)) == 0)
+                let code = try await client.waitContainer(id, untilNotRunningWithin: .seconds(30))
+                #expect(code == 0)
             }
         }
 
