@@ -39,7 +39,8 @@ extension DockerClient {
     public func importImage(
         _ archive: ByteBuffer, repository: String, tag: String, changes: [String] = []
     ) async throws {
-        let query = [(name: "fromSrc", value: "-"), ("repo", repository), ("tag", tag)] + changes.map { ("changes", $0) }
+        let query =
+            [(name: "fromSrc", value: "-"), ("repo", repository), ("tag", tag)] + changes.map { ("changes", $0) }
         _ = try await upload(archive, to: "/images/create", query)
     }
 
@@ -72,7 +73,8 @@ extension DockerClient {
                 body: .stream { writer in
                     var rest = archive
                     // Pieces, so that a slow engine is not sent everything at once.
-                    while let piece = rest.readSlice(length: min(1 << 20, rest.readableBytes)), piece.readableBytes > 0 {
+                    while let piece = rest.readSlice(length: min(1 << 20, rest.readableBytes)), piece.readableBytes > 0
+                    {
                         try await writer.write(piece)
                     }
                 }, timeout: .seconds(600))

@@ -117,7 +117,8 @@ public final class DockerClient: Sendable {
             let target = try await prefix() + path + rawQuery
             let headers: HTTPHeaders = body == nil ? [:] : ["content-type": "application/json"]
             do {
-                return try await http.upgrade(.POST, target, headers: headers, body: body, to: "tcp", timeout: nil).connection
+                return try await http.upgrade(.POST, target, headers: headers, body: body, to: "tcp", timeout: nil)
+                    .connection
             } catch let error as HTTPUpgradeRefused {
                 throw DockerError.refusal(error.status.code, ByteBuffer(string: error.text))
             } catch {

@@ -56,7 +56,8 @@ struct Demultiplexer {
                 } else if let stream = StandardStream(rawValue: kind), zeros == [0, 0, 0] {
                     state = .frame(stream, left: length)
                 } else {
-                    throw DockerError(.failed, "the engine's output is no multiplexed stream (a frame begins with \(kind))")
+                    throw DockerError(
+                        .failed, "the engine's output is no multiplexed stream (a frame begins with \(kind))")
                 }
             case .frame(let stream, let left):
                 guard left > 0 else {
@@ -70,7 +71,9 @@ struct Demultiplexer {
                 return DockerFrame(stream: stream, bytes: bytes, endsFrame: rest == 0)
             case .failure(let left):
                 guard let words = buffer.readString(length: left) else { return nil }
-                throw DockerError(.failed, "the engine broke off: \(words.split(whereSeparator: \.isNewline).joined(separator: "; "))")
+                throw DockerError(
+                    .failed, "the engine broke off: \(words.split(whereSeparator: \.isNewline).joined(separator: "; "))"
+                )
             }
         }
     }

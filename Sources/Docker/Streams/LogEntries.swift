@@ -7,7 +7,7 @@ public struct LogEntry: Sendable, Equatable {
     public var stream: StandardStream
     /// Without the line's end.
     public var bytes: ByteBuffer
-    /// The line goes on in the next message of this stream.
+    /// The line goes on in the next message of this stream, or the process ended without ending it.
     public var isPartial: Bool
 
     public init(timestamp: Int64, stream: StandardStream, bytes: ByteBuffer, isPartial: Bool) {

@@ -3,9 +3,9 @@ import NIOCore
 /// Finds log messages in what `GET /containers/{id}/logs?timestamps=1` sends. Every message begins with its time and a
 /// space, and ends with its line's end.
 ///
-/// The engine cuts lines at 16 KiB; such a piece has no line end, nor has what a process wrote last. And engines before
-/// API 1.42 leave the line end of a cut line away with their `local` log driver. So: a piece of the full size without a
-/// line end goes on, every other one is the last of its line.
+/// The engine cuts lines at 16 KiB; such a piece has no line end, nor has what a process wrote last. And Docker 20.10
+/// leaves the line end of a cut line away with its `local` log driver. So: a shorter piece after one of the full size is
+/// the last of its line, with a line end or without.
 struct LogParser {
     /// Bytes at which the engine cuts a line.
     static let cut = 16 * 1024
@@ -13,8 +13,8 @@ struct LogParser {
     private let tty: Bool
     private var demultiplexer = Demultiplexer()
     private var message = ByteBuffer()
-    /// With a terminal: the time of the piece of a line before the message.
-    private var continues: Int64?
+    /// The time of the piece before, on streams whose last message was cut.
+    private var cutAt: [StandardStream: Int64] = [:]
 
     init(tty: Bool) { self.tty = tty }
 
@@ -31,7 +31,7 @@ struct LogParser {
         }
         guard message.readableBytes > 0 else { return nil }
         defer { message = ByteBuffer() }
-        return try Self.entry(message, .stdout)
+        return try entry(message, .stdout)
     }
 
     // MARK: Without a terminal one frame is one message
@@ -43,7 +43,7 @@ struct LogParser {
             var part = frame.bytes
             if message.readableBytes == 0 { message = part } else { message.writeBuffer(&part) }
             guard frame.endsFrame else { continue }
-            entries.append(try Self.entry(message, frame.stream))
+            entries.append(try entry(message, frame.stream))
             message = ByteBuffer()
         }
         return entries
@@ -55,21 +55,16 @@ struct LogParser {
         var entries: [LogEntry] = []
         // The last piece of a cut line may have no end of its own. But the engine sends each message by itself: where
         // one ends, a read ends. So a read that begins with a time not before the line's begins the next message.
-        if let before = continues, LogTimestamp(message.readableBytesView) != nil,
+        if let before = cutAt[.stdout], LogTimestamp(message.readableBytesView) != nil,
             let next = LogTimestamp(bytes.readableBytesView), next.nanoseconds >= before
         {
-            let entry = try Self.entry(message, .stdout)
-            continues = entry.isPartial ? entry.timestamp : nil
-            entries.append(entry)
+            entries.append(try entry(message, .stdout))
             message = ByteBuffer()
         }
         var bytes = bytes
         message.discardReadBytes()
         message.writeBuffer(&bytes)
-        while let entry = try nextRaw() {
-            continues = entry.isPartial ? entry.timestamp : nil
-            entries.append(entry)
-        }
+        while let entry = try nextRaw() { entries.append(entry) }
         return entries
     }
 
@@ -81,24 +76,26 @@ struct LogParser {
         }
         let limit = stamp.length + Self.cut
         if let end = view.prefix(limit + 1).firstIndex(of: UInt8(ascii: "\n")) {
-            return try Self.entry(message.readSlice(length: end - view.startIndex + 1)!, .stdout)
+            return try entry(message.readSlice(length: end - view.startIndex + 1)!, .stdout)
         }
         // Longer without a line's end: the engine cut here.
         guard view.count > limit else { return nil }
-        return try Self.entry(message.readSlice(length: limit)!, .stdout)
+        return try entry(message.readSlice(length: limit)!, .stdout)
     }
 
     // MARK: Messages
 
-    private static func entry(_ message: ByteBuffer, _ stream: StandardStream) throws(DockerError) -> LogEntry {
-        guard let stamp = LogTimestamp(message.readableBytesView) else { throw withoutTime(message) }
+    private mutating func entry(_ message: ByteBuffer, _ stream: StandardStream) throws(DockerError) -> LogEntry {
+        guard let stamp = LogTimestamp(message.readableBytesView) else { throw Self.withoutTime(message) }
         var rest = message
         rest.moveReaderIndex(forwardBy: stamp.length)
         let endsLine = rest.readableBytesView.last == UInt8(ascii: "\n")
         let bytes = rest.readSlice(length: rest.readableBytes - (endsLine ? 1 : 0))!
+        let isCut = !endsLine && bytes.readableBytes >= Self.cut
+        let endsCutLine = !isCut && cutAt[stream] != nil
+        cutAt[stream] = isCut ? stamp.nanoseconds : nil
         return LogEntry(
-            timestamp: stamp.nanoseconds, stream: stream, bytes: bytes,
-            isPartial: !endsLine && bytes.readableBytes >= cut)
+            timestamp: stamp.nanoseconds, stream: stream, bytes: bytes, isPartial: !endsLine && !endsCutLine)
     }
 
     private static func withoutTime(_ message: ByteBuffer) -> DockerError {

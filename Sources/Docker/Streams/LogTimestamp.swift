@@ -23,7 +23,9 @@ struct LogTimestamp: Equatable {
             }
             return value
         }
-        for (offset, byte) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, ".")] as [(Int, Unicode.Scalar)] {
+        for (offset, byte) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, ".")]
+            as [(Int, Unicode.Scalar)]
+        {
             guard at(offset) == UInt8(ascii: byte) else { return nil }
         }
         guard let year = number(0, 4), let month = number(5, 2), let day = number(8, 2), let hour = number(11, 2),
@@ -35,7 +37,9 @@ struct LogTimestamp: Equatable {
         switch at(29) {
         case UInt8(ascii: "Z"): length = 31
         case UInt8(ascii: "+"), UInt8(ascii: "-"):
-            guard let hours = number(30, 2), at(32) == UInt8(ascii: ":"), let minutes = number(33, 2) else { return nil }
+            guard let hours = number(30, 2), at(32) == UInt8(ascii: ":"), let minutes = number(33, 2) else {
+                return nil
+            }
             east = (hours * 60 + minutes) * 60 * (at(29) == UInt8(ascii: "+") ? 1 : -1)
             length = 36
         default: return nil

@@ -18,13 +18,17 @@ struct ClientTests {
         }
     }
 
-    @Test("calls name the API version that was agreed on", arguments: [
-        (#"{"ApiVersion":"1.41","MinAPIVersion":"1.12"}"#, "/v1.41/"),
-        (#"{"ApiVersion":"1.52","MinAPIVersion":"1.44"}"#, "/v1.47/"),
-        (#"{"ApiVersion":"1.60","MinAPIVersion":"1.50"}"#, "/v1.50/"),
-    ])
+    @Test(
+        "calls name the API version that was agreed on",
+        arguments: [
+            (#"{"ApiVersion":"1.41","MinAPIVersion":"1.12"}"#, "/v1.41/"),
+            (#"{"ApiVersion":"1.52","MinAPIVersion":"1.44"}"#, "/v1.47/"),
+            (#"{"ApiVersion":"1.60","MinAPIVersion":"1.50"}"#, "/v1.50/"),
+        ])
     func agrees(_ version: String, _ prefix: String) async throws {
-        try await FakeEngine.run(version: version) { FakeEngine.json("{\"Name\":\"\($0.path)\"}") } _: { client in
+        try await FakeEngine.run(version: version) {
+            FakeEngine.json("{\"Name\":\"\($0.path)\"}")
+        } _: { client in
             let info = try await client.info()
             #expect(info.name == prefix + "info")
         }
@@ -34,7 +38,9 @@ struct ClientTests {
     func agreesAnew() async throws {
         let offered = NIOLockedValueBox("1.41")
         try await withTemporaryDirectory { directory in
-            let server = HTTPServer(listeners: [.unix(directory + "/s")], logger: FakeEngine.logger, group: FakeEngine.group) {
+            let server = HTTPServer(
+                listeners: [.unix(directory + "/s")], logger: FakeEngine.logger, group: FakeEngine.group
+            ) {
                 request in
                 let now = offered.withLockedValue { $0 }
                 return FakeEngine.json("{\"ApiVersion\":\"\(now)\",\"Name\":\"\(request.path)\"}")
@@ -54,7 +60,9 @@ struct ClientTests {
 
     @Test("an engine that is too old is told of, and how old it may be")
     func tooOld() async throws {
-        try await FakeEngine.run(version: #"{"ApiVersion":"1.24"}"#) { _ in FakeEngine.json("{}") } _: { client in
+        try await FakeEngine.run(version: #"{"ApiVersion":"1.24"}"#) { _ in
+            FakeEngine.json("{}")
+        } _: { client in
             let error = await failure { try await client.info() }
             #expect(error?.message.contains("1.24") == true && error?.message.contains("19.03") == true)
         }
@@ -111,14 +119,20 @@ struct ClientTests {
 
     @Test("an answer that is no JSON names the call")
     func unreadable() async throws {
-        try await FakeEngine.run { _ in FakeEngine.json("<html>") } _: { client in
+        try await FakeEngine.run { _ in
+            FakeEngine.json("<html>")
+        } _: { client in
             #expect(await failure { try await client.listImages() }?.message.contains("/images/json") == true)
         }
     }
 
-    @Test("streams that break off are unavailable, after what came before", arguments: ["{\"Type\":\"container\",\"Action\":\"start\"}\n"])
+    @Test(
+        "streams that break off are unavailable, after what came before",
+        arguments: ["{\"Type\":\"container\",\"Action\":\"start\"}\n"])
     func broken(_ line: String) async throws {
-        try await FakeEngine.run { _ in FakeEngine.brokenOff(line) } _: { client in
+        try await FakeEngine.run { _ in
+            FakeEngine.brokenOff(line)
+        } _: { client in
             var seen: [String] = []
             let error = await failure {
                 for try await event in try await client.events() { seen.append(event.action) }
@@ -130,7 +144,9 @@ struct ClientTests {
 
     @Test("a log that breaks off is unavailable")
     func brokenLog() async throws {
-        try await FakeEngine.run { _ in FakeEngine.brokenOff("") } _: { client in
+        try await FakeEngine.run { _ in
+            FakeEngine.brokenOff("")
+        } _: { client in
             let error = await failure { for try await _ in try await client.logs("a", follow: true, tty: false) {} }
             #expect(error?.code == .unavailable)
         }
@@ -164,7 +180,8 @@ struct ClientTests {
             #expect(request.headers["x-registry-auth"].first?.isEmpty == false)
             #expect(request.queryValue("fromImage") == "registry:5000/a" && request.queryValue("tag") == "1")
             return FakeEngine.json(
-                "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"toomanyrequests: slow down\"},\"error\":\"toomanyrequests: slow down\"}\r\n")
+                "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"toomanyrequests: slow down\"},\"error\":\"toomanyrequests: slow down\"}\r\n"
+            )
         } _: { client in
             var auth = RegistryAuth()
             auth.identityToken = "t"
@@ -187,8 +204,10 @@ struct ClientTests {
             return FakeEngine.json("[]")
         } _: { client in
             _ = try await client.listContainers(all: true, labels: ["a=b", "c"], filters: ["status": ["exited"]])
-            #expect(asked.withLockedValue { $0 } == ["all": "1", "filters": #"{"label":["a=b","c"],"status":["exited"]}"#])
-            _ = try await client.logs("a", follow: false, since: 1_000_000_002, until: 3_000_000_004, tail: 5, tty: false)
+            #expect(
+                asked.withLockedValue { $0 } == ["all": "1", "filters": #"{"label":["a=b","c"],"status":["exited"]}"#])
+            _ = try await client.logs(
+                "a", follow: false, since: 1_000_000_002, until: 3_000_000_004, tail: 5, tty: false)
             #expect(
                 asked.withLockedValue { $0 } == [
                     "stdout": "1", "stderr": "1", "timestamps": "1", "follow": "0", "since": "1.000000002",
@@ -197,7 +216,9 @@ struct ClientTests {
         }
     }
 
-    @Test("a stop's time is whole seconds, rounded up", arguments: [(Duration.seconds(3), "3"), (.milliseconds(1), "1"), (.zero, "0"), (.seconds(-1), "0")])
+    @Test(
+        "a stop's time is whole seconds, rounded up",
+        arguments: [(Duration.seconds(3), "3"), (.milliseconds(1), "1"), (.zero, "0"), (.seconds(-1), "0")])
     func stopTime(_ time: Duration, _ seconds: String) async throws {
         try await FakeEngine.run { request in
             #expect(request.queryValue("t") == seconds)

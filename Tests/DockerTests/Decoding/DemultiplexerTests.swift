@@ -45,21 +45,27 @@ struct DemultiplexerTests {
         var demultiplexer = Demultiplexer()
         demultiplexer.append(ByteBuffer(bytes: frame(1, "abcdef").prefix(11)))
         #expect(
-            try demultiplexer.next() == DockerFrame(stream: .stdout, bytes: ByteBuffer(string: "abc"), endsFrame: false))
+            try demultiplexer.next() == DockerFrame(stream: .stdout, bytes: ByteBuffer(string: "abc"), endsFrame: false)
+        )
         #expect(try demultiplexer.next() == nil)
     }
 
     @Test("the engine's own failure in the stream is thrown in its words")
     func failure() {
         let error = #expect(throws: DockerError.self) {
-            try read([frame(1, "x") + Array(frame(3, "Error grabbing logs: EOF\n").prefix(10)), Array(frame(3, "Error grabbing logs: EOF\n").dropFirst(10))])
+            try read([
+                frame(1, "x") + Array(frame(3, "Error grabbing logs: EOF\n").prefix(10)),
+                Array(frame(3, "Error grabbing logs: EOF\n").dropFirst(10)),
+            ])
         }
         #expect(error?.message.contains("Error grabbing logs: EOF") == true)
     }
 
-    @Test("bytes that are no frames are refused", arguments: [
-        [UInt8(ascii: "h"), 0, 0, 0, 0, 0, 0, 1], [4, 0, 0, 0, 0, 0, 0, 1], [1, 0, 1, 0, 0, 0, 0, 1],
-    ])
+    @Test(
+        "bytes that are no frames are refused",
+        arguments: [
+            [UInt8(ascii: "h"), 0, 0, 0, 0, 0, 0, 1], [4, 0, 0, 0, 0, 0, 0, 1], [1, 0, 1, 0, 0, 0, 0, 1],
+        ])
     func malformed(_ bytes: [UInt8]) {
         #expect(throws: DockerError.self) { try read([bytes]) }
     }

@@ -10,7 +10,9 @@ extension EngineTests {
             _ client: DockerClient, _ id: String, _ command: [String], stdin: ByteBuffer? = nil, tty: Bool = false
         ) async throws -> (stdout: String, stderr: String, code: Int?) {
             let exec = try await client.createExec(
-                id, ExecCreateRequest(cmd: command, attachStdin: stdin != nil, attachStdout: true, attachStderr: !tty, tty: tty))
+                id,
+                ExecCreateRequest(
+                    cmd: command, attachStdin: stdin != nil, attachStdout: true, attachStderr: !tty, tty: tty))
             let stream = try await client.startExec(exec, tty: tty)
             async let output = TestEngine.output(stream)
             if let stdin {
@@ -53,7 +55,10 @@ extension EngineTests {
             try await TestEngine.withContainer(["sleep", "600"]) { client, id in
                 let script = "stty raw -echo; echo ready; dd bs=1 count=2 2>/dev/null | od -An -tx1; stty size"
                 let exec = try await client.createExec(
-                    id, ExecCreateRequest(cmd: ["sh", "-c", script], attachStdin: true, attachStdout: true, attachStderr: false, tty: true))
+                    id,
+                    ExecCreateRequest(
+                        cmd: ["sh", "-c", script], attachStdin: true, attachStdout: true, attachStderr: false, tty: true
+                    ))
                 let stream = try await client.startExec(exec, tty: true)
                 try await client.resizeExec(exec, width: 123, height: 45)
                 var output = ""
@@ -62,7 +67,9 @@ extension EngineTests {
                     let before = output
                     output += String(buffer: frame.bytes)
                     // Control-P and control-Q: Docker's own keys for leaving.
-                    if !before.contains("ready"), output.contains("ready") { try await stream.write(ByteBuffer(bytes: [16, 17])) }
+                    if !before.contains("ready"), output.contains("ready") {
+                        try await stream.write(ByteBuffer(bytes: [16, 17]))
+                    }
                 }
                 await stream.close()
                 #expect(output.contains("10 11"))
@@ -72,7 +79,8 @@ extension EngineTests {
 
         @Test("an exec in a container that does not run is a conflict, one in none is not found")
         func notRunning() async throws {
-            let request = ExecCreateRequest(cmd: ["true"], attachStdin: false, attachStdout: true, attachStderr: true, tty: false)
+            let request = ExecCreateRequest(
+                cmd: ["true"], attachStdin: false, attachStdout: true, attachStderr: true, tty: false)
             try await TestEngine.withContainer(["true"], start: false) { client, id in
                 #expect(await TestEngine.code { try await client.createExec(id, request) } == .conflict)
                 #expect(await TestEngine.code { try await client.createExec("vzt-none", request) } == .notFound)
@@ -84,7 +92,10 @@ extension EngineTests {
         func running() async throws {
             try await TestEngine.withContainer(["sleep", "600"]) { client, id in
                 let exec = try await client.createExec(
-                    id, ExecCreateRequest(cmd: ["sh", "-c", "echo up; sleep 600"], attachStdin: false, attachStdout: true, attachStderr: true, tty: false))
+                    id,
+                    ExecCreateRequest(
+                        cmd: ["sh", "-c", "echo up; sleep 600"], attachStdin: false, attachStdout: true,
+                        attachStderr: true, tty: false))
                 let stream = try await client.startExec(exec, tty: false)
                 var frames = stream.frames.makeAsyncIterator()
                 #expect(try await frames.next().map { String(buffer: $0.bytes) } == "up\n")
@@ -96,7 +107,8 @@ extension EngineTests {
 
         @Test("attached streams carry both ways, before the start as well")
         func attach() async throws {
-            try await TestEngine.withContainer(["sh", "-c", "echo err >&2; cat; echo end"], stdin: true, start: false) { client, id in
+            try await TestEngine.withContainer(["sh", "-c", "echo err >&2; cat; echo end"], stdin: true, start: false) {
+                client, id in
                 let stream = try await client.attachContainer(id, stdin: true, stdout: true, stderr: true, tty: false)
                 try await client.startContainer(id)
                 async let output = TestEngine.output(stream)
@@ -112,7 +124,8 @@ extension EngineTests {
         @Test("an attached terminal passes control-P control-Q on")
         func attachTerminal() async throws {
             let script = "stty raw -echo; echo ready; dd bs=1 count=2 2>/dev/null | od -An -tx1"
-            try await TestEngine.withContainer(["sh", "-c", script], tty: true, stdin: true, start: false) { client, id in
+            try await TestEngine.withContainer(["sh", "-c", script], tty: true, stdin: true, start: false) {
+                client, id in
                 let stream = try await client.attachContainer(id, stdin: true, stdout: true, stderr: true, tty: true)
                 try await client.startContainer(id)
                 try await client.resizeContainer(id, width: 80, height: 24)
@@ -120,7 +133,9 @@ extension EngineTests {
                 for try await frame in stream.frames {
                     let before = output
                     output += String(buffer: frame.bytes)
-                    if !before.contains("ready"), output.contains("ready") { try await stream.write(ByteBuffer(bytes: [16, 17])) }
+                    if !before.contains("ready"), output.contains("ready") {
+                        try await stream.write(ByteBuffer(bytes: [16, 17]))
+                    }
                 }
                 await stream.close()
                 #expect(output.contains("10 11"))

@@ -10,9 +10,10 @@ extension EngineTests {
         /// A tar archive with one small file.
         private func archive() async throws -> ByteBuffer {
             try await withTemporaryDirectory { directory in
-                try FileManager.default.createDirectory(atPath: directory + "/root", withIntermediateDirectories: true)
-                try Data(TestEngine.name().utf8).write(to: URL(filePath: directory + "/root/file"))
-                let tar = try await ChildProcess.run("/bin/tar", ["-C", directory + "/root", "-cf", directory + "/t", "."])
+                try FileManager.default.createDirectory(atPath: directory + "/tree", withIntermediateDirectories: true)
+                try Data(TestEngine.name().utf8).write(to: URL(filePath: directory + "/tree/file"))
+                let tar = try await ChildProcess.run(
+                    "/bin/tar", ["-C", directory + "/tree", "-cf", directory + "/t", "."])
                 try #require(tar.code == 0)
                 return ByteBuffer(bytes: try Data(contentsOf: URL(filePath: directory + "/t")))
             }
@@ -23,7 +24,8 @@ extension EngineTests {
             let client = try await TestEngine.client()
             let name = TestEngine.name()
             try await client.importImage(
-                try await archive(), repository: name, tag: "1", changes: [#"ENV A="b c""#, "LABEL X=y", "USER 65534:1", "ENTRYPOINT [\"/x\"]"])
+                try await archive(), repository: name, tag: "1",
+                changes: [#"ENV A="b c""#, "LABEL X=y", "USER 65534:1", "ENTRYPOINT [\"/x\"]"])
             let image = try #require(try await client.inspectImageIfPresent(name + ":1"))
             #expect(image.id.hasPrefix("sha256:") && image.size > 0 && image.os == "linux")
             #expect(image.config?.env?.contains("A=b c") == true && image.config?.labels == ["X": "y"])
@@ -36,7 +38,8 @@ extension EngineTests {
             #expect(listed?.repoTags.map(Set.init) == [name + ":1", "localhost:5000/team/\(name):v2"])
             #expect(try await client.imageBytes() > 0)
 
-            let container = try await client.createContainer(name: TestEngine.name(), ContainerCreateRequest(image: image.id))
+            let container = try await client.createContainer(
+                name: TestEngine.name(), ContainerCreateRequest(image: image.id))
             try await client.removeImage("localhost:5000/team/\(name):v2", force: false)
             #expect(await TestEngine.code { try await client.removeImage(image.id, force: false) } == .conflict)
             try await client.removeContainer(container, force: true, volumes: true)
@@ -51,7 +54,9 @@ extension EngineTests {
         func badArchive() async throws {
             let client = try await TestEngine.client()
             let junk = ByteBuffer(repeating: 0x41, count: 4096)
-            #expect(await TestEngine.failure { try await client.importImage(junk, repository: TestEngine.name(), tag: "1") } != nil)
+            #expect(
+                await TestEngine.failure { try await client.importImage(junk, repository: TestEngine.name(), tag: "1") }
+                    != nil)
             #expect(await TestEngine.failure { try await client.loadImages(junk) } != nil)
             await client.close()
         }
@@ -64,7 +69,11 @@ extension EngineTests {
             let socket = try DockerEngine.requireSocket()
             let saved = try await withTemporaryDirectory { directory in
                 let get = try await ChildProcess.run(
-                    "/usr/bin/curl", ["-sS", "--fail", "--unix-socket", socket, "-o", directory + "/t", "http://localhost/images/\(name):1/get"])
+                    "/usr/bin/curl",
+                    [
+                        "-sS", "--fail", "--unix-socket", socket, "-o", directory + "/t",
+                        "http://localhost/images/\(name):1/get",
+                    ])
                 try #require(get.code == 0)
                 return ByteBuffer(bytes: try Data(contentsOf: URL(filePath: directory + "/t")))
             }

@@ -64,7 +64,8 @@ extension EngineTests {
 
             try await client.removeContainer(id, force: false, volumes: true)
             #expect(await TestEngine.code { try await client.inspectContainer(id) } == .notFound)
-            #expect(await TestEngine.code { try await client.removeContainer(id, force: true, volumes: true) } == .notFound)
+            #expect(
+                await TestEngine.code { try await client.removeContainer(id, force: true, volumes: true) } == .notFound)
             await client.close()
         }
 
@@ -75,7 +76,9 @@ extension EngineTests {
                     try await client.waitContainer(id, untilNotRunningWithin: .milliseconds(300))
                 }
                 #expect(code == .unavailable)
-                #expect(await TestEngine.code { try await client.removeContainer(id, force: false, volumes: true) } == .conflict)
+                #expect(
+                    await TestEngine.code { try await client.removeContainer(id, force: false, volumes: true) }
+                        == .conflict)
                 try await client.killContainer(id, signal: "SIGKILL")
                 let killed = try await client.waitContainer(id, untilNotRunningWithin: .seconds(30))
                 #expect(killed == 137)
@@ -96,7 +99,9 @@ extension EngineTests {
         func noImage() async throws {
             let client = try await TestEngine.client()
             let request = ContainerCreateRequest(image: "vzcri-test/none:1")
-            #expect(await TestEngine.code { try await client.createContainer(name: TestEngine.name(), request) } == .notFound)
+            #expect(
+                await TestEngine.code { try await client.createContainer(name: TestEngine.name(), request) }
+                    == .notFound)
             await client.close()
         }
 

@@ -29,7 +29,8 @@ enum TestEngine {
         request.stdinOnce = stdin
         request.hostConfig.networkMode = "none"
         // As containers of pods have it.
-        request.hostConfig.logConfig = .init(type: "local", config: ["max-size": "16m", "max-file": "4", "compress": "false"])
+        request.hostConfig.logConfig = .init(
+            type: "local", config: ["max-size": "16m", "max-file": "4", "compress": "false"])
         let id = try await client.createContainer(name: name(), request)
         do {
             if start { try await client.startContainer(id) }
@@ -44,17 +45,22 @@ enum TestEngine {
     }
 
     /// The lines of a container's log, each `stream:text`.
-    static func lines(_ client: DockerClient, _ id: String, follow: Bool = false, tty: Bool = false) async throws -> [String] {
+    static func lines(_ client: DockerClient, _ id: String, follow: Bool = false, tty: Bool = false) async throws
+        -> [String]
+    {
         try await entries(client, id, follow: follow, tty: tty).map {
             "\($0.stream):\(String(buffer: $0.bytes))\($0.isPartial ? "…" : "")"
         }
     }
 
     static func entries(
-        _ client: DockerClient, _ id: String, follow: Bool = false, since: Int64? = nil, tail: Int? = nil, tty: Bool = false
+        _ client: DockerClient, _ id: String, follow: Bool = false, since: Int64? = nil, tail: Int? = nil,
+        tty: Bool = false
     ) async throws -> [LogEntry] {
         var all: [LogEntry] = []
-        for try await batch in try await client.logs(id, follow: follow, since: since, tail: tail, tty: tty) { all += batch }
+        for try await batch in try await client.logs(id, follow: follow, since: since, tail: tail, tty: tty) {
+            all += batch
+        }
         return all
     }
 
