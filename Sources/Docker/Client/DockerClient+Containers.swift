@@ -90,8 +90,8 @@ extension DockerClient {
     /// The container's log, stdout and stderr.
     /// - Parameters:
     ///   - follow: goes on with what comes until the container ends. Docker 20.10 may end it before the last messages
-    ///     when they are read slowly, and leaves out a last line without an end: when the container has ended, read once
-    ///     more without this, from the last message's time on.
+    ///     when they are read slowly, and leaves out a last line without an end: when the container has ended, read
+    ///     once more without this, from the last message's time on.
     ///   - since: nanoseconds since 1970; that very moment is included.
     ///   - until: nanoseconds since 1970.
     ///   - tail: only this many messages before the end.

@@ -47,8 +47,8 @@ public final class DockerClient: Sendable {
         guard let agreed = APIVersion.agreed(offered: version.apiVersion, lowest: version.minAPIVersion) else {
             throw DockerError(
                 .failed,
-                "the engine at \(endpoint) speaks API \(version.apiVersion); at least \(APIVersion.oldest) (Docker 19.03) "
-                    + "is needed: update it")
+                "the engine at \(endpoint) speaks API \(version.apiVersion); at least \(APIVersion.oldest) "
+                    + "(Docker 19.03) is needed: update it")
         }
         let known = apiVersion.withLock { known in
             defer { known = agreed }

@@ -116,7 +116,7 @@ public struct ExecInspect: Decodable, Sendable {
     public let running: Bool
     /// nil until it has ended.
     public let exitCode: Int?
-    /// On the engine's host; 0 before it runs.
+    /// On the engine's host; 0 before it runs, and for a moment while it runs already: the engine learns it last.
     public let pid: Int?
 
     private enum CodingKeys: CodingKey { case running, exitCode, pid }

@@ -4,8 +4,8 @@ import NIOCore
 /// space, and ends with its line's end.
 ///
 /// The engine cuts lines at 16 KiB; such a piece has no line end, nor has what a process wrote last. And Docker 20.10
-/// leaves the line end of a cut line away with its `local` log driver. So: a shorter piece after one of the full size is
-/// the last of its line, with a line end or without.
+/// leaves the line end of a cut line away with its `local` log driver. So: a shorter piece after one of the full size
+/// is the last of its line, with a line end or without.
 struct LogParser {
     /// Bytes at which the engine cuts a line.
     static let cut = 16 * 1024

@@ -100,7 +100,10 @@ extension EngineTests {
                 var frames = stream.frames.makeAsyncIterator()
                 #expect(try await frames.next().map { String(buffer: $0.bytes) } == "up\n")
                 let inspect = try await client.inspectExec(exec)
-                #expect(inspect.running && inspect.exitCode == nil && (inspect.pid ?? 0) > 0)
+                #expect(inspect.running && inspect.exitCode == nil)
+                try await eventually("the engine knows the process") {
+                    (try await client.inspectExec(exec).pid ?? 0) > 0
+                }
                 await stream.close()
             }
         }
