@@ -70,6 +70,7 @@ public struct ShimConfiguration: Sendable {
         guard rootDirectory.hasPrefix("/") else {
             throw ShimError(.invalidArgument, "the root directory \"\(rootDirectory)\" must be an absolute path")
         }
+        for case .unix(let path) in listen { try UnixSocket.checkPath(path) }
         for case .tcp(let host, let port) in listen where tls == nil {
             throw ShimError(
                 .invalidArgument,

@@ -113,10 +113,12 @@ public final class Shim: Service {
     /// - Returns: where it listens, with the ports the system chose.
     @discardableResult
     public func start() async throws -> [Endpoint] {
+        // Bound before anything else is begun, so that a second shim fails without a trace.
+        let bound = try await rpc.bind()
         for case .tcp(_, let port) in try await streamingListener.start() { addresses.listening(onLoopbackPort: port) }
         supervision.withLock { [docker] in $0 = Task { await docker.run() } }
         _ = await docker.settled.wait(atMost: Self.engineGrace)
-        let bound = try await rpc.start()
+        try await rpc.accept()
         for endpoint in bound { logger.info("serving", metadata: ["endpoint": "\(endpoint)"]) }
         return bound
     }

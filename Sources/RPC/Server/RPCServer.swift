@@ -69,6 +69,15 @@ public final class RPCServer: Service {
     /// - Returns: the endpoints as bound, in the order of the listeners.
     /// - Throws: `SocketError` when one cannot be bound; those bound before it are closed again.
     public func start() async throws -> [Endpoint] {
+        let endpoints = try await bind()
+        try await accept()
+        return endpoints
+    }
+
+    /// Binds every listener. Clients can connect and wait for ``accept()``.
+    /// - Returns: the endpoints as bound, in the order of the listeners.
+    /// - Throws: `SocketError` when one cannot be bound; those bound before it are closed again.
+    public func bind() async throws -> [Endpoint] {
         for listener in listeners {
             do {
                 let server = try await bindServer(bootstrap(listener), to: listener.endpoint, options: listener.socketOptions)
@@ -79,6 +88,11 @@ public final class RPCServer: Service {
             }
         }
         return bound.withLockedValue { $0.map(\.endpoint) }
+    }
+
+    /// Begins to serve those who wait and those who come.
+    public func accept() async throws {
+        for server in bound.withLockedValue({ $0 }) { try await server.channel.setOption(.autoRead, value: true).get() }
     }
 
     /// Serves until the task is asked to shut down gracefully or is cancelled, then drains. Starts first when `start`
@@ -105,7 +119,9 @@ public final class RPCServer: Service {
     }
 
     private func bootstrap(_ listener: RPCListener) -> ServerBootstrap {
-        var bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 256)
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.autoRead, value: false)
         if case .tcp = listener.endpoint {
             bootstrap =
                 bootstrap
