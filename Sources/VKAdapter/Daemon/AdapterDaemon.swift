@@ -15,7 +15,7 @@ import UnixSignals
 public struct AdapterDaemon: Service {
     /// Where the kubelet API listens, with the port it got; `nil` without one.
     public let kubeletEndpoint: Endpoint?
-    private let client: RPCClient
+    let client: RPCClient
     private let server: HTTPServer?
     let store: PodStore
     private let manager: PodManager

@@ -84,10 +84,18 @@ extension FakeRuntime {
             guard state.containers[request.containerId]?.status.state == .containerRunning else {
                 throw RPCError(.failedPrecondition, "container \(request.containerId) does not run")
             }
-            return .init { $0.url = state.execURL }
+            state.execs.append(request)
+            let url = try state.streamURL("exec", request.tty)
+            return .init { $0.url = url }
         }
-        unary(Runtime.attach, &router) { state, _ in .init { $0.url = state.execURL } }
-        unary(Runtime.portForward, &router) { state, _ in .init { $0.url = state.execURL } }
+        unary(Runtime.attach, &router) { state, request in
+            let url = try state.streamURL("attach", request.tty)
+            return .init { $0.url = url }
+        }
+        unary(Runtime.portForward, &router) { state, _ in
+            let url = try state.streamURL("portforward", false)
+            return .init { $0.url = url }
+        }
         router.handle(Runtime.getContainerEvents) { [self] _, _, writer in
             guard edit({ $0.hasEvents }) else { throw RPCError(.unimplemented, "no events") }
             let (events, listener) = AsyncStream<CRI.ContainerEventResponse>.makeStream()

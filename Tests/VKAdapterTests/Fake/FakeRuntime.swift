@@ -37,7 +37,9 @@ final class FakeRuntime: Sendable {
         var next = 0
         var clock: Int64 = 0
         var listeners: [Int: AsyncStream<CRI.ContainerEventResponse>.Continuation] = [:]
-        var execURL = ""
+        var execs: [CRI.ExecRequest] = []
+        /// Where `exec`, `attach` and `portforward` are served.
+        var streamURL: @Sendable (_ kind: String, _ tty: Bool) throws -> String = { _, _ in "" }
     }
 
     let box = NIOLockedValueBox(State())
