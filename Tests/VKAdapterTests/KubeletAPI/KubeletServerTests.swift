@@ -153,7 +153,7 @@ struct KubeletClient {
             let error = await #expect(throws: AdapterError.self) {
                 _ = try await AdapterDaemon(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             }
-            #expect(error?.message.contains("the kubelet API cannot listen on 127.0.0.1:") == true)
+            #expect(error?.message.contains("the kubelet API cannot listen on tcp://127.0.0.1:") == true)
         }
     }
 

@@ -30,7 +30,7 @@ import Testing
         let runtimeSide = HTTPServer(
             listeners: [.tcp(host: "127.0.0.1", port: 0)], drainTime: .zero, logger: logger, group: group
         ) { await streaming.handle($0) }
-        let address = try #require(try await runtimeSide.start().first)
+        let address = "\(try #require(try await runtimeSide.start().first))".replacing("tcp://", with: "http://")
         try await Node.with { node in
             node.runtime.edit { state in
                 state.streamURL = { kind, tty in
@@ -40,7 +40,7 @@ import Testing
                         ? .portForward(PortForward(backend: Self.echo))
                         : .exec(RemoteCommand(options: options, backend: Self.command))
                     let token = try streaming.register(request)
-                    return "http://\(address)/\(kind == "portforward" ? kind : "exec")/\(token)"
+                    return "\(address)/\(kind == "portforward" ? kind : "exec")/\(token)"
                 }
             }
             try node.pod("web")
@@ -54,7 +54,7 @@ import Testing
                     listeners: [.tcp(host: "127.0.0.1", port: 0)], drainTime: .zero, logger: logger, group: group
                 ) { try await api.handle($0) }
                 let endpoint = try #require(try await server.start().first)
-                try await body(node, "http://\(endpoint)")
+                try await body(node, "\(endpoint)".replacing("tcp://", with: "http://"))
                 await server.drain(within: .zero)
             }
         }
