@@ -7,7 +7,7 @@
 skipped=''
 
 number=0
-work='' engine='' private='' image='' pod='' bin='' instance='' had_pause=''
+work='' engine='' private='' image='' pod='' bin='' instance='' had_pause='' waiting=''
 daemons=() # pid:name
 
 bold='' plain='' terminal=''
@@ -39,9 +39,9 @@ fail() {
 progress() {
     local text=$1 log from=$SECONDS told=0 frames="|/-+" i=0 pid status=0
     shift
-    log=$(mktemp "${TMPDIR:-/tmp}/vzdemo-log.XXXXXX")
+    log=$(mktemp "$work/log.XXXXXX")
     "$@" >"$log" 2>&1 </dev/null &
-    pid=$!
+    pid=$! waiting=$!
     while kill -0 "$pid" 2>/dev/null; do
         if [ -n "$terminal" ]; then
             printf '\r    %s %s %d s ' "${frames:i++%4:1}" "$text" $((SECONDS - from))
@@ -52,6 +52,7 @@ progress() {
         sleep 0.1
     done
     wait "$pid" || status=$?
+    waiting=''
     [ -z "$terminal" ] || printf '\r\e[K'
     if [ $status = 0 ]; then
         [ $((SECONDS - from)) -lt 2 ] || say "$text: $((SECONDS - from)) s"
@@ -207,7 +208,8 @@ build() {
 start_daemon() {
     local name=$1
     shift
-    "$bin/$name" "$@" >"$work/$name.log" 2>&1 </dev/null &
+    # DOCKER_HOST is for the docker commands here; the shim is told by its flag.
+    env -u DOCKER_HOST "$bin/$name" "$@" >"$work/$name.log" 2>&1 </dev/null &
     daemons+=("$!:$name")
     say "$name started (process $!)"
 }
@@ -305,19 +307,24 @@ on_exit() {
     local status=$1 name
     trap - EXIT
     trap '' INT TERM HUP
-    if [ "$status" != 0 ]; then
-        for name in cri-shim vk-adapter; do
-            [ -s "$work/$name.log" ] || continue
-            printf '\n    last lines of %s:\n' "$name" >&2
-            tail -n 15 "$work/$name.log" | indent >&2
-        done
-        if [ -n "${DEMO_KEEP:-}" ]; then
-            stop_daemons
-            printf '\n    kept: %s\n' "$work" >&2
-        else
-            clean_up
-        fi
-        printf '\nThe demo failed in step %d of %d.\n' "$number" "$steps" >&2
+    [ "$status" != 0 ] || exit 0
+    [ -z "$waiting" ] || kill "$waiting" 2>/dev/null || true
+    if [ "$status" -gt 128 ]; then
+        clean_up
+        printf '\nInterrupted in step %d of %d; what was started is stopped and removed.\n' "$number" "$steps" >&2
+        exit "$status"
     fi
+    for name in cri-shim vk-adapter; do
+        [ -s "$work/$name.log" ] || continue
+        printf '\n    last lines of %s:\n' "$name" >&2
+        tail -n 15 "$work/$name.log" | indent >&2
+    done
+    if [ -n "${DEMO_KEEP:-}" ]; then
+        stop_daemons
+        printf '\n    kept: %s\n' "$work" >&2
+    else
+        clean_up
+    fi
+    printf '\nThe demo failed in step %d of %d.\n' "$number" "$steps" >&2
     exit "$status"
 }

@@ -17,11 +17,11 @@ started=$SECONDS
 # shellcheck source=scripts/demo-lib.sh
 . scripts/demo-lib.sh
 
+make_work_directory
 step "what this needs"
 offer_packages
 
 step "a Docker Engine"
-make_work_directory
 find_engine
 
 step "build"
