@@ -55,7 +55,9 @@ public struct HTTPBody: AsyncSequence, Sendable {
 
         /// - Throws: `HTTPError` when the connection breaks before the end; `CancellationError`.
         public mutating func next() async throws -> ByteBuffer? {
-            if isSecond { throw HTTPError(.invalidArgument, "a body that comes over a connection can be read only once") }
+            if isSecond {
+                throw HTTPError(.invalidArgument, "a body that comes over a connection can be read only once")
+            }
             if let ready = bytes.take(), ready.readableBytes > 0 { return ready }
             guard producer != nil else { return nil }
             // A connection that nobody else holds must not be closed while this waits.

@@ -44,7 +44,8 @@ public struct HTTPRequest: Sendable {
             throw HTTPError(.invalidArgument, "the request target \(target) is malformed")
         }
         self.init(
-            HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers), parts, body: HTTPBody(body),
+            HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers), parts,
+            body: HTTPBody(body),
             remoteAddress: remoteAddress, localAddress: nil, peer: peer)
     }
 

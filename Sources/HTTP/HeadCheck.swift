@@ -1,6 +1,7 @@
 import NIOHTTP1
 
-/// What must not stand in a head, because the other side would read it as the end of a line or of the head (RFC 9112, 11).
+/// What must not stand in a head, because the other side would read it as the end of a line or of the head
+/// (RFC 9112, 11).
 enum HeadCheck {
     /// nil when the headers can be sent; otherwise the name of the one that cannot.
     static func unsendable(_ headers: HTTPHeaders) -> String? {

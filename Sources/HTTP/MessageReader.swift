@@ -108,7 +108,11 @@ final class MessageReader<In, Out>: ChannelInboundHandler, RemovableChannelHandl
         } while buffer.readableBytes > known && isReading
         isDecoding = false
         if case .dropping = state { buffer = ByteBuffer() }
-        if buffer.readableBytes == 0 { buffer = ByteBuffer() } else if buffer.readerIndex > 4096 { buffer.discardReadBytes() }
+        if buffer.readableBytes == 0 {
+            buffer = ByteBuffer()
+        } else if buffer.readerIndex > 4096 {
+            buffer.discardReadBytes()
+        }
         if isHolding { onHold?() }
         if endedMeanwhile { finish(context) }
     }

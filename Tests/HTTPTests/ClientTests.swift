@@ -1,10 +1,11 @@
 import Foundation
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Sockets
 import TLS
 import Testing
+
+@testable import HTTP
 
 @Suite struct ClientTests {
     private static let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -15,7 +16,9 @@ import Testing
             accepted.add("\(number)")
             var answered = 0
             while true {
-                try await eventually("a request comes") { socket.text.components(separatedBy: "\r\n\r\n").count > answered + 1 }
+                try await eventually("a request comes") {
+                    socket.text.components(separatedBy: "\r\n\r\n").count > answered + 1
+                }
                 try await socket.write(Self.empty)
                 answered += 1
             }
@@ -43,8 +46,9 @@ import Testing
                 _ = try await response.body.collect(upTo: 10)
             }
             // What may have had its effect is not repeated.
-            await #expect { _ = try await client.execute(.POST, "/", timeout: .seconds(60)) }
-                throws: { ($0 as? HTTPError)?.code == .connectionLost }
+            await #expect { _ = try await client.execute(.POST, "/", timeout: .seconds(60)) } throws: {
+                ($0 as? HTTPError)?.code == .connectionLost
+            }
             await client.close()
         }
     }
@@ -86,7 +90,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "HTTP/1.1 200 OK\r\nContent-Le", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nX-Huge: " + String(repeating: "x", count: 1 << 20),
+        "", "HTTP/1.1 200 OK\r\nContent-Le", "garbage\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Huge: " + String(repeating: "x", count: 1 << 20),
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
     ])
     func `an answer that is none is an error`(answer: String) async throws {
@@ -101,7 +106,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ])
     func `a body cut short is an error`(answer: String) async throws {
         try await RawSocket.server({ socket, _ in
@@ -166,10 +172,12 @@ import Testing
     @Test(arguments: ["/a b", "/a\r\nx: y", "", "/ü", "/a\u{0}"])
     func `a target that would break the request is not sent`(target: String) async throws {
         let client = HTTPClient(endpoint: .unix(path: "/nowhere/s"), group: Harness.group)
-        await #expect { _ = try await client.execute(.GET, target, timeout: .seconds(1)) }
-            throws: { ($0 as? HTTPError)?.code == .invalidArgument }
-        await #expect { _ = try await client.upgrade(.GET, "/", headers: ["x": "a\r\nb"], to: "x", timeout: .seconds(1)) }
-            throws: { ($0 as? HTTPError)?.code == .invalidArgument }
+        await #expect { _ = try await client.execute(.GET, target, timeout: .seconds(1)) } throws: {
+            ($0 as? HTTPError)?.code == .invalidArgument
+        }
+        await #expect {
+            _ = try await client.upgrade(.GET, "/", headers: ["x": "a\r\nb"], to: "x", timeout: .seconds(1))
+        } throws: { ($0 as? HTTPError)?.code == .invalidArgument }
     }
 
     @Test func `connecting ends with the task that wants it`() async throws {

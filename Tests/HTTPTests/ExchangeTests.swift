@@ -27,7 +27,9 @@ import Testing
                 .POST, "/echo",
                 body: .stream { writer in
                     var rest = bytes
-                    while let chunk = rest.readSlice(length: min(100_000, max(1, rest.readableBytes))) { try await writer.write(chunk) }
+                    while let chunk = rest.readSlice(length: min(100_000, max(1, rest.readableBytes))) {
+                        try await writer.write(chunk)
+                    }
                 }, timeout: .seconds(60))
             let chunkedBody = try await chunked.body.collect(upTo: 64 << 20)
             #expect(chunkedBody == bytes)
@@ -61,7 +63,8 @@ import Testing
 
     @Test func `a body nobody reads does not block the answer`() async throws {
         try await Harness.run { harness async throws in
-            let (status, text) = try await harness.text(.POST, "/ignore", body: .bytes(ByteBuffer(repeating: 1, count: 1000)))
+            let (status, text) = try await harness.text(
+                .POST, "/ignore", body: .bytes(ByteBuffer(repeating: 1, count: 1000)))
             #expect(status == .forbidden)
             #expect(text == "no")
             let (next, _) = try await harness.text(.GET, "/hello")
@@ -71,8 +74,9 @@ import Testing
 
     @Test func `time and cancellation end a request and its handler`() async throws {
         try await Harness.run { harness async throws in
-            await #expect { _ = try await harness.client.execute(.GET, "/hang", timeout: .seconds(1)) }
-                throws: { ($0 as? HTTPError)?.code == .timedOut }
+            await #expect { _ = try await harness.client.execute(.GET, "/hang", timeout: .seconds(1)) } throws: {
+                ($0 as? HTTPError)?.code == .timedOut
+            }
             try await eventually("the handler is cancelled") { harness.log.all == ["hanging", "cancelled"] }
             let request = Task { try await harness.client.execute(.GET, "/hang", timeout: nil) }
             try await eventually("it runs") { harness.log.all.count == 3 }
@@ -84,8 +88,9 @@ import Testing
 
     @Test func `nobody listening is said with the endpoint`() async throws {
         let client = HTTPClient(endpoint: .unix(path: "/nowhere/s"), group: Harness.group)
-        await #expect { _ = try await client.execute(.GET, "/", timeout: .seconds(1)) }
-            throws: { ($0 as? HTTPError)?.code == .unavailable && "\($0)".contains("unix:///nowhere/s") }
+        await #expect { _ = try await client.execute(.GET, "/", timeout: .seconds(1)) } throws: {
+            ($0 as? HTTPError)?.code == .unavailable && "\($0)".contains("unix:///nowhere/s")
+        }
     }
 
     @Test func `draining ends a connection after its request`() async throws {
@@ -95,7 +100,9 @@ import Testing
             let body = try await response.body.collect(upTo: 64 << 20)
             #expect(body.readableBytes == 100 * (64 << 10))
             await drained
-            await #expect(throws: HTTPError.self) { _ = try await harness.client.execute(.GET, "/hello", timeout: .seconds(1)) }
+            await #expect(throws: HTTPError.self) {
+                _ = try await harness.client.execute(.GET, "/hello", timeout: .seconds(1))
+            }
         }
     }
 }

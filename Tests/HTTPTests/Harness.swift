@@ -30,13 +30,16 @@ struct Harness: Sendable {
         tcp: Bool = false, limits: HTTPServerLimits = .init(), client options: HTTPClientOptions = .init(),
         _ body: (Harness) async throws -> Void
     ) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "http-\(UInt32.random(in: 0...UInt32.max))")
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "http-\(UInt32.random(in: 0...UInt32.max))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let log = Log()
         let server = HTTPServer(
-            listeners: [tcp ? .tcp(host: "127.0.0.1", port: 0) : .unix(directory.appending(path: "s").path)], limits: limits,
-            logger: logger, group: group) { try await route($0, log) }
+            listeners: [tcp ? .tcp(host: "127.0.0.1", port: 0) : .unix(directory.appending(path: "s").path)],
+            limits: limits,
+            logger: logger, group: group
+        ) { try await route($0, log) }
         let endpoint = try await server.start()[0]
         let client = HTTPClient(endpoint: endpoint, options: options, group: group)
         do {
@@ -58,17 +61,22 @@ struct Harness: Sendable {
             return HTTPResponse(.ok, body: .bytes(bytes))
         case "/stream":
             let count = Int(request.queryValue("count") ?? "3")!
-            return HTTPResponse(.ok, body: .stream { writer in
-                let chunk = ByteBuffer(repeating: 7, count: 64 << 10)
-                for number in 0..<count {
-                    try await writer.write(chunk)
-                    log.add("chunk \(number)")
-                }
-            })
-        case "/cut": return HTTPResponse(.ok, body: .stream { writer in
-                try await writer.write(ByteBuffer(string: "begun"))
-                throw CancellationError()
-            })
+            return HTTPResponse(
+                .ok,
+                body: .stream { writer in
+                    let chunk = ByteBuffer(repeating: 7, count: 64 << 10)
+                    for number in 0..<count {
+                        try await writer.write(chunk)
+                        log.add("chunk \(number)")
+                    }
+                })
+        case "/cut":
+            return HTTPResponse(
+                .ok,
+                body: .stream { writer in
+                    try await writer.write(ByteBuffer(string: "begun"))
+                    throw CancellationError()
+                })
         case "/slow-read":
             var count = 0
             var isPaused = false
@@ -92,16 +100,18 @@ struct Harness: Sendable {
         case "/peer":
             return HTTPResponse(.ok, text: request.peer?.commonName ?? "nobody")
         case "/follow":
-            return HTTPResponse(.ok, body: .stream { writer in
-                try await writer.write(ByteBuffer(string: "begun"))
-                log.add("following")
-                do {
-                    try await Task.sleep(for: .seconds(3600))
-                } catch {
-                    log.add("stopped")
-                    throw error
-                }
-            })
+            return HTTPResponse(
+                .ok,
+                body: .stream { writer in
+                    try await writer.write(ByteBuffer(string: "begun"))
+                    log.add("following")
+                    do {
+                        try await Task.sleep(for: .seconds(3600))
+                    } catch {
+                        log.add("stopped")
+                        throw error
+                    }
+                })
         case "/no-content": return HTTPResponse(.noContent, body: .bytes(ByteBuffer(string: "not to be sent")))
         case "/own-cancellation": throw CancellationError()
         case "/ignore": return HTTPResponse(.forbidden, text: "no")
@@ -130,12 +140,15 @@ struct Harness: Sendable {
         }
     }
 
-    func text(_ method: HTTPMethod, _ target: String, body: HTTPClient.RequestBody = .none) async throws -> (HTTPResponseStatus, String) {
+    func text(_ method: HTTPMethod, _ target: String, body: HTTPClient.RequestBody = .none) async throws -> (
+        HTTPResponseStatus, String
+    ) {
         let response = try await client.execute(method, target, body: body, timeout: .seconds(60))
         return (response.status, String(buffer: try await response.body.collect(upTo: 64 << 20)))
     }
 
-    /// Sends raw bytes, their end when the answer holds `halfCloseAfter`, and returns all that comes until the server closes.
+    /// Sends raw bytes, their end when the answer holds `halfCloseAfter`, and returns all that comes until the server
+    /// closes.
     func raw(_ text: String, halfCloseAfter: String? = nil) async throws -> String {
         let socket = try await RawSocket.connect(to: endpoint)
         // A server that has heard enough may end it before all is sent.
@@ -148,7 +161,9 @@ struct Harness: Sendable {
     }
 }
 
-func eventually(_ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool) async throws {
+func eventually(
+    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
+) async throws {
     let end = ContinuousClock.now + .seconds(60)
     while try await !condition() {
         if ContinuousClock.now > end {

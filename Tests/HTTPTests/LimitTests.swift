@@ -1,8 +1,9 @@
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Sockets
 import Testing
+
+@testable import HTTP
 
 @Suite struct LimitTests {
     private static func limits(_ change: (inout HTTPServerLimits) -> Void) -> HTTPServerLimits {
@@ -14,7 +15,8 @@ import Testing
     @Test(arguments: [
         "GET / HTTP/1.1\r\nHost: x\r\nX-Huge: " + String(repeating: "x", count: 5000),
         "GET /" + String(repeating: "x", count: 5000),
-        "GET / HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): \(String(repeating: "y", count: 40))\r\n" }.joined(),
+        "GET / HTTP/1.1\r\nHost: x\r\n"
+            + (0..<200).map { "X-\($0): \(String(repeating: "y", count: 40))\r\n" }.joined(),
     ])
     func `a head that is too large is refused`(head: String) async throws {
         try await Harness.run(limits: Self.limits { $0.headBytes = 4096 }) { harness async throws in

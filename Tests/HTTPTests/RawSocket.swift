@@ -96,7 +96,9 @@ final class RawSocket: Sendable {
 
     /// Waits until what has come holds `mark`.
     func expect(_ mark: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        try await eventually("\(mark) comes", sourceLocation: sourceLocation) { text.contains(mark) || isEnded.withLock { $0 } }
+        try await eventually("\(mark) comes", sourceLocation: sourceLocation) {
+            text.contains(mark) || isEnded.withLock { $0 }
+        }
         if !text.contains(mark) { throw Ended(received: text) }
     }
 

@@ -1,10 +1,11 @@
 import Foundation
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Sockets
 import TLS
 import Testing
+
+@testable import HTTP
 
 @Suite struct SecureTests {
     /// A server that knows its clients, and the certificates of both.
@@ -14,18 +15,22 @@ import Testing
     }
 
     private static func run(
-        _ certificate: TLSServerConfiguration.ClientCertificate, _ body: (Endpoint, Files, HTTPServer) async throws -> Void
+        _ certificate: TLSServerConfiguration.ClientCertificate,
+        _ body: (Endpoint, Files, HTTPServer) async throws -> Void
     ) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "https-\(UInt32.random(in: 0...UInt32.max))")
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "https-\(UInt32.random(in: 0...UInt32.max))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let files = Files(
             server: try SelfSignedCertificate.make(names: ["localhost"], directory: directory.path, name: "server"),
-            client: try SelfSignedCertificate.make(names: ["kube-apiserver"], directory: directory.path, name: "client"))
+            client: try SelfSignedCertificate.make(names: ["kube-apiserver"], directory: directory.path, name: "client")
+        )
         let context = try TLSContext.server(
             .init(
                 certificateFile: files.server.certificateFile, keyFile: files.server.keyFile,
-                clientCAFile: certificate == .none ? nil : files.client.certificateFile, clientCertificate: certificate))
+                clientCAFile: certificate == .none ? nil : files.client.certificateFile, clientCertificate: certificate)
+        )
         let server = HTTPServer(
             listeners: [.tcp(host: "127.0.0.1", port: 0, tls: context)], logger: Harness.logger, group: Harness.group
         ) { try await Harness.route($0, Harness.Log()) }
@@ -71,7 +76,9 @@ import Testing
             #expect(String(buffer: name) == "kube-apiserver")
             await client.close()
             let unknown = try Self.client(endpoint, files, named: false)
-            await #expect(throws: HTTPError.self) { _ = try await unknown.execute(.GET, "/peer", timeout: .seconds(60)) }
+            await #expect(throws: HTTPError.self) {
+                _ = try await unknown.execute(.GET, "/peer", timeout: .seconds(60))
+            }
             await unknown.close()
         }
     }
@@ -97,8 +104,9 @@ import Testing
         try await Self.run(.none) { endpoint, files, _ in
             let context = try TLSContext.client(.init(caFile: files.server.certificateFile, serverName: "elsewhere"))
             let client = HTTPClient(endpoint: endpoint, tls: context, group: Harness.group)
-            await #expect { _ = try await client.execute(.GET, "/hello", timeout: .seconds(60)) }
-                throws: { ($0 as? HTTPError)?.code == .unavailable }
+            await #expect { _ = try await client.execute(.GET, "/hello", timeout: .seconds(60)) } throws: {
+                ($0 as? HTTPError)?.code == .unavailable
+            }
             await client.close()
         }
     }
@@ -113,8 +121,9 @@ import Testing
             await named.close()
             // The same server, by an address that its certificate does not hold.
             let other = HTTPClient(endpoint: endpoint, tls: context, group: Harness.group)
-            await #expect { _ = try await other.execute(.GET, "/hello", timeout: .seconds(60)) }
-                throws: { ($0 as? HTTPError)?.code == .unavailable }
+            await #expect { _ = try await other.execute(.GET, "/hello", timeout: .seconds(60)) } throws: {
+                ($0 as? HTTPError)?.code == .unavailable
+            }
             await other.close()
         }
     }

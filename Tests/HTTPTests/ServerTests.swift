@@ -1,9 +1,10 @@
 import Foundation
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Sockets
 import Testing
+
+@testable import HTTP
 
 @Suite struct ServerTests {
     @Test(arguments: [false, true])

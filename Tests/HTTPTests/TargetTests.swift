@@ -1,7 +1,8 @@
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Testing
+
+@testable import HTTP
 
 @Suite struct TargetTests {
     @Test(arguments: [
@@ -15,7 +16,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "a", "*", "http://x/", "/..", "/.", "/a/..", "/a/../b", "/%2e", "/%2E%2e/x", "/a%2f..%2fb", "/%00", "/a%0", "/%", "/%g0",
+        "", "a", "*", "http://x/", "/..", "/.", "/a/..", "/a/../b", "/%2e", "/%2E%2e/x", "/a%2f..%2fb", "/%00", "/a%0",
+        "/%", "/%g0",
         "/%ff", "/%c0%ae", "/a?x=%00", "/a?%00=x", "/a?x=%f", "/a?%zz",
     ])
     func `a target that no handler should see is none`(target: String) {
@@ -50,7 +52,9 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("/%.?&=+2eEfF0\0a\u{7f}ü ".unicodeScalars)
         for _ in 0..<5000 {
-            let scalars = (0..<Int.random(in: 0...24, using: &random)).map { _ in alphabet.randomElement(using: &random)! }
+            let scalars = (0..<Int.random(in: 0...24, using: &random)).map { _ in
+                alphabet.randomElement(using: &random)!
+            }
             guard let target = RequestTarget("/" + String(String.UnicodeScalarView(scalars))) else { continue }
             #expect(!target.path.utf8.contains(0))
             #expect(!target.path.split(separator: "/").contains { $0 == "." || $0 == ".." })
@@ -68,11 +72,13 @@ import Testing
         #expect(try HTTPRequest(.GET, "/", headers: ["Connection": "close", "Upgrade": "h2c"]).upgrade == nil)
     }
 
-    @Test(arguments: [
-        (["a": "b"], true), (["a": ""], true), (["a": "b\tc"], true), (["a": "ü"], true), (["a": "b\r\nc"], false),
-        (["a": "b\n"], false), (["a": "\0"], false), (["a": "\u{7f}"], false), (["": "b"], false), (["a b": "c"], false),
-        (["a:": "c"], false), (["ü": "c"], false),
-    ] as [([String: String], Bool)])
+    @Test(
+        arguments: [
+            (["a": "b"], true), (["a": ""], true), (["a": "b\tc"], true), (["a": "ü"], true), (["a": "b\r\nc"], false),
+            (["a": "b\n"], false), (["a": "\0"], false), (["a": "\u{7f}"], false), (["": "b"], false),
+            (["a b": "c"], false),
+            (["a:": "c"], false), (["ü": "c"], false),
+        ] as [([String: String], Bool)])
     func `headers that would break the head are found`(headers: [String: String], isSendable: Bool) {
         #expect((HeadCheck.unsendable(HTTPHeaders(headers.map { ($0.key, $0.value) })) == nil) == isSendable)
     }

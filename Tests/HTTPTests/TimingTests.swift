@@ -1,8 +1,9 @@
-@testable import HTTP
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import Testing
+
+@testable import HTTP
 
 /// What a server does as time goes by, on a clock that only the test moves.
 @Suite struct TimingTests {

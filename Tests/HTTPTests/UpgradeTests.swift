@@ -1,13 +1,15 @@
-@testable import HTTP
 import NIOCore
 import NIOHTTP1
 import Testing
+
+@testable import HTTP
 
 @Suite struct UpgradeTests {
     @Test(arguments: [false, true])
     func `an upgrade hands over raw bytes with half-close both ways`(tcp: Bool) async throws {
         try await Harness.run(tcp: tcp) { harness async throws in
-            let (head, connection) = try await harness.client.upgrade(.POST, "/upgrade", to: "echo", timeout: .seconds(60))
+            let (head, connection) = try await harness.client.upgrade(
+                .POST, "/upgrade", to: "echo", timeout: .seconds(60))
             #expect(head.status == .switchingProtocols)
             #expect(head.headers.first(name: "x-extra") == "kept")
             let payload = ByteBuffer(repeating: 5, count: 3 << 20)
@@ -24,15 +26,17 @@ import Testing
 
     @Test func `a refusal says why`() async throws {
         try await Harness.run { harness async throws in
-            await #expect { _ = try await harness.client.upgrade(.POST, "/upgrade", to: "other", timeout: .seconds(60)) }
-                throws: { ($0 as? HTTPUpgradeRefused)?.status == .badRequest && "\($0)".contains("upgrade to echo") }
+            await #expect {
+                _ = try await harness.client.upgrade(.POST, "/upgrade", to: "other", timeout: .seconds(60))
+            } throws: { ($0 as? HTTPUpgradeRefused)?.status == .badRequest && "\($0)".contains("upgrade to echo") }
         }
     }
 
     @Test func `bytes sent with the request head are not lost`() async throws {
         try await Harness.run { harness async throws in
             let answer = try await harness.raw(
-                "POST /upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly", halfCloseAfter: "early")
+                "POST /upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly",
+                halfCloseAfter: "early")
             #expect(answer.hasPrefix("HTTP/1.1 101"))
             #expect(answer.hasSuffix("early!"))
         }
@@ -71,7 +75,8 @@ import Testing
     @Test func `what comes before the answer to an upgrade is held back`() async throws {
         try await Harness.run { harness async throws in
             let socket = try await RawSocket.connect(to: harness.endpoint)
-            try await socket.write("POST /upgrade?waits HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            try await socket.write(
+                "POST /upgrade?waits HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
             let sent = Harness.Log()
             let writing = Task {
                 for _ in 0..<12 {
@@ -92,7 +97,9 @@ import Testing
 
     @Test func `a relay carries bytes and half-closes both ways`() async throws {
         try await Harness.run { inner async throws in
-            let relay = HTTPServer(listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: Harness.logger, group: Harness.group) { _ in
+            let relay = HTTPServer(
+                listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: Harness.logger, group: Harness.group
+            ) { _ in
                 let (_, upstream) = try await inner.client.upgrade(.POST, "/upgrade", to: "echo", timeout: .seconds(60))
                 return .upgrade(to: "echo") { await RawConnection.relay($0, upstream) }
             }
@@ -131,8 +138,9 @@ import Testing
     @Test func `an upgrade that is not answered in time fails`() async throws {
         try await RawSocket.server({ socket, _ in _ = await socket.readToEnd() }) { endpoint in
             let client = HTTPClient(endpoint: endpoint, group: Harness.group)
-            await #expect { _ = try await client.upgrade(.POST, "/", to: "tcp", timeout: .milliseconds(50)) }
-                throws: { ($0 as? HTTPError)?.code == .timedOut }
+            await #expect { _ = try await client.upgrade(.POST, "/", to: "tcp", timeout: .milliseconds(50)) } throws: {
+                ($0 as? HTTPError)?.code == .timedOut
+            }
         }
     }
 
@@ -147,7 +155,8 @@ import Testing
     @Test func `a connection stays open for whoever reads only`() async throws {
         try await Harness.run { harness async throws in
             func inbound() async throws -> HTTPBody {
-                let (_, connection) = try await harness.client.upgrade(.POST, "/upgrade", to: "echo", timeout: .seconds(60))
+                let (_, connection) = try await harness.client.upgrade(
+                    .POST, "/upgrade", to: "echo", timeout: .seconds(60))
                 try await connection.write(ByteBuffer(string: "kept"))
                 try await connection.closeOutput()
                 return connection.inbound
@@ -190,13 +199,16 @@ import Testing
         let upstreams = Harness.Log()
         try await RawSocket.server({ socket, _ in
             try await socket.expect("\r\n\r\n")
-            try await socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello")
+            try await socket.write(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello")
             if upstreamGoes { return }
             _ = await socket.readToEnd()
             upstreams.add("ended")
         }) { upstream in
             let upstreamClient = HTTPClient(endpoint: upstream, group: Harness.group)
-            let relay = HTTPServer(listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: Harness.logger, group: Harness.group) { _ in
+            let relay = HTTPServer(
+                listeners: [.tcp(host: "127.0.0.1", port: 0)], logger: Harness.logger, group: Harness.group
+            ) { _ in
                 let (_, connection) = try await upstreamClient.upgrade(.POST, "/", to: "tcp", timeout: .seconds(60))
                 return .upgrade(to: "tcp") { await RawConnection.relay($0, connection) }
             }

@@ -63,7 +63,8 @@ public final class HTTPClient: Sendable {
     /// - Throws: `HTTPError`: `invalidArgument` for what cannot stand in a request, `unavailable` when the server cannot
     ///   be reached, `timedOut`, `connectionLost`. `CancellationError`.
     public func execute(
-        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: RequestBody = .none, timeout: TimeAmount?
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: RequestBody = .none,
+        timeout: TimeAmount?
     ) async throws -> HTTPClientResponse {
         let head = try requestHead(method, target, headers, body)
         // A connection that the server closed while it was idle: nothing was answered, so nothing was lost.
@@ -89,7 +90,8 @@ public final class HTTPClient: Sendable {
     /// Docker's oldest servers answer.
     /// - Throws: ``HTTPUpgradeRefused`` with the response when the server answers otherwise.
     public func upgrade(
-        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: ByteBuffer? = nil, to protocolName: String,
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: ByteBuffer? = nil,
+        to protocolName: String,
         timeout: TimeAmount?
     ) async throws -> (head: HTTPResponseHead, connection: RawConnection) {
         var headers = headers
@@ -244,7 +246,8 @@ public final class HTTPClient: Sendable {
             switch endpoint {
             case .unix(let path): channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
             case .tcp(let host, let port):
-                channel = try await bootstrap
+                channel =
+                    try await bootstrap
                     .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                     .channelOption(.socketOption(.so_keepalive), value: 1)
                     .connect(host: host, port: port).get()

@@ -40,7 +40,6 @@ final class HTTPClientHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var wantsRead = false
     private var context: ChannelHandlerContext?
 
-
     init(encoder: HTTPRequestEncoder, reader: MessageReader<HTTPClientResponsePart, HTTPClientRequestPart>) {
         self.encoder = encoder
         self.reader = reader

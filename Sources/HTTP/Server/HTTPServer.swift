@@ -39,7 +39,8 @@ public final class HTTPServer: Service {
     ///   - handler: called in a task that is cancelled when the client goes away, or half-closes a connection that it
     ///     does not want to upgrade. It may throw an ``HTTPResponseConvertible`` error; any other answers 500.
     public init(
-        listeners: [HTTPListener], limits: HTTPServerLimits = .init(), drainTime: TimeAmount = .seconds(10), logger: Logger,
+        listeners: [HTTPListener], limits: HTTPServerLimits = .init(), drainTime: TimeAmount = .seconds(10),
+        logger: Logger,
         group: any EventLoopGroup, handler: @escaping @Sendable (HTTPRequest) async throws -> HTTPResponse
     ) {
         self.listeners = listeners
@@ -57,7 +58,8 @@ public final class HTTPServer: Service {
     public func start() async throws -> [Endpoint] {
         for listener in listeners {
             do {
-                let server = try await bindServer(bootstrap(listener), to: listener.endpoint, options: listener.socketOptions)
+                let server = try await bindServer(
+                    bootstrap(listener), to: listener.endpoint, options: listener.socketOptions)
                 bound.withLockedValue { $0.append(server) }
             } catch {
                 await closeListeners()

@@ -53,7 +53,8 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var wantsRead = false
 
     init(
-        handler: @escaping Handler, limits: HTTPServerLimits, logger: Logger, running: RunningHandlers, peer: PeerIdentity?
+        handler: @escaping Handler, limits: HTTPServerLimits, logger: Logger, running: RunningHandlers,
+        peer: PeerIdentity?
     ) {
         self.handler = handler
         self.limits = limits
@@ -239,7 +240,8 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let isUnix = context.remoteAddress?.protocol == .unix
         run(
             HTTPRequest(
-                head, target, body: HTTPBody(made.sequence, isOfRequest: true, onFirstRead: awaitsInvitation ? invite : nil),
+                head, target,
+                body: HTTPBody(made.sequence, isOfRequest: true, onFirstRead: awaitsInvitation ? invite : nil),
                 remoteAddress: isUnix ? nil : context.remoteAddress, localAddress: isUnix ? nil : context.localAddress,
                 peer: peer),
             head, context)
@@ -276,10 +278,12 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
             switch next {
             case .produce(let produce)?:
                 do {
-                    try await produce(HTTPBodyWriter { channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer($0))) })
+                    try await produce(
+                        HTTPBodyWriter { channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer($0))) })
                     channel.eventLoop.execute { bound.value.finish() }
                 } catch {
-                    logger.debug("a response was broken off", metadata: ["path": "\(request.path)", "error": "\(error)"])
+                    logger.debug(
+                        "a response was broken off", metadata: ["path": "\(request.path)", "error": "\(error)"])
                     // No end is sent: the client sees that the response is cut off.
                     channel.close(promise: nil)
                 }
@@ -287,7 +291,8 @@ final class HTTPServerHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 do {
                     try await run(connection)
                 } catch {
-                    logger.debug("an upgraded connection ended", metadata: ["path": "\(request.path)", "error": "\(error)"])
+                    logger.debug(
+                        "an upgraded connection ended", metadata: ["path": "\(request.path)", "error": "\(error)"])
                 }
                 await connection.close()
             case .nothing?, nil: break
