@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    public import Glibc
+public import Glibc
 #else
-    public import Darwin
+public import Darwin
 #endif
 
 /// Files that are there whole or not at all.

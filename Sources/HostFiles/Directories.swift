@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    public import Glibc
+public import Glibc
 #else
-    public import Darwin
+public import Darwin
 #endif
 
 /// Directories by path. All of this blocks.
@@ -15,7 +15,9 @@ public enum Directories {
         }
         let failure = HostFilesError.system("make the directory \(path)")
         var status = stat()
-        if errno == EEXIST || stat(path, &status) == 0, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
+        if errno == EEXIST || stat(path, &status) == 0, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            return
+        }
         throw failure
     }
 
@@ -41,6 +43,8 @@ public enum Directories {
         guard descriptor >= 0 else { throw HostFilesError.system("open the directory \(path)") }
         defer { _ = systemClose(descriptor) }
         // Not every file system can; a rename is atomic there all the same.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw HostFilesError.system("sync the directory \(path)") }
+        guard fsync(descriptor) == 0 || errno == EINVAL else {
+            throw HostFilesError.system("sync the directory \(path)")
+        }
     }
 }

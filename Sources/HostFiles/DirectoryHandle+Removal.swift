@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 extension DirectoryHandle {
@@ -16,7 +16,8 @@ extension DirectoryHandle {
         guard let parent, let status = try parent.status(name) else { return }
         guard status.st_mode & S_IFMT == S_IFDIR else { return try parent.unlink(name) }
         if let mounted = try parent.mountPoints(at: name).first {
-            throw HostFilesError(.failed, "cannot remove \(parent.path)/\(name): \(mounted) is mounted there; unmount it first")
+            throw HostFilesError(
+                .failed, "cannot remove \(parent.path)/\(name): \(mounted) is mounted there; unmount it first")
         }
         let top = try parent.enter(name)
         repeat { try top.empty(device: status.st_dev, depth: 1, top: top) } while try !top.names().isEmpty
@@ -31,7 +32,8 @@ extension DirectoryHandle {
                 continue
             }
             guard status.st_dev == device else {
-                throw HostFilesError(.failed, "cannot remove \(path)/\(name): another file system is mounted there; unmount it first")
+                throw HostFilesError(
+                    .failed, "cannot remove \(path)/\(name): another file system is mounted there; unmount it first")
             }
             if unlinkat(descriptor, name, AT_REMOVEDIR) == 0 { continue }
             let directory = try enter(name)

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    public import Glibc
+public import Glibc
 #else
-    public import Darwin
+public import Darwin
 #endif
 
 /// An open directory, and what is below it by relative paths. Every step is taken from an open directory and no link is
@@ -40,7 +40,9 @@ public final class DirectoryHandle: Sendable {
         try Self.components(relative).reduce(self) { here, name in
             if mkdirat(here.descriptor, name, mode) == 0 {
                 let made = try here.child(name)
-                guard fchmod(made.descriptor, mode) == 0 else { throw HostFilesError.system("set the mode of \(made.path)") }
+                guard fchmod(made.descriptor, mode) == 0 else {
+                    throw HostFilesError.system("set the mode of \(made.path)")
+                }
                 return made
             }
             guard errno == EEXIST else { throw HostFilesError.system("make the directory \(here.path)/\(name)") }
@@ -62,17 +64,24 @@ public final class DirectoryHandle: Sendable {
         defer { _ = systemClose(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw parent.failure("look at", name) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw HostFilesError(.failed, "\(parent.path)/\(name) is no regular file") }
-        guard status.st_size <= limit else { throw HostFilesError(.failed, "\(parent.path)/\(name) is larger than \(limit) bytes") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw HostFilesError(.failed, "\(parent.path)/\(name) is no regular file")
+        }
+        guard status.st_size <= limit else {
+            throw HostFilesError(.failed, "\(parent.path)/\(name) is larger than \(limit) bytes")
+        }
         return try Files.read(file, at: 0, count: Int(status.st_size))
     }
 
     /// Puts a file in place, whole or not at all. Its directory must exist.
     public func write(_ bytes: [UInt8], to relative: String, mode: mode_t) throws {
         let (parent, name) = try place(of: relative)
-        guard let parent else { throw HostFilesError(.failed, "cannot write \(path)/\(relative): its directory does not exist") }
+        guard let parent else {
+            throw HostFilesError(.failed, "cannot write \(path)/\(relative): its directory does not exist")
+        }
         let temporary = ".\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp"
-        let file = systemOpenAt(parent.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
+        let file = systemOpenAt(
+            parent.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard file >= 0 else { throw parent.failure("write", name) }
         defer { _ = systemClose(file) }
         do {
@@ -85,7 +94,9 @@ public final class DirectoryHandle: Sendable {
             unlinkat(parent.descriptor, temporary, 0)
             throw error
         }
-        guard fsync(parent.descriptor) == 0 || errno == EINVAL else { throw HostFilesError.system("sync the directory \(parent.path)") }
+        guard fsync(parent.descriptor) == 0 || errno == EINVAL else {
+            throw HostFilesError.system("sync the directory \(parent.path)")
+        }
     }
 
     /// The names in this directory, without `.` and `..`.
@@ -138,7 +149,9 @@ public final class DirectoryHandle: Sendable {
         var here = self
         for name in names.dropLast() {
             var status = stat()
-            if fstatat(here.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) != 0, errno == ENOENT { return (nil, names[names.count - 1]) }
+            if fstatat(here.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) != 0, errno == ENOENT {
+                return (nil, names[names.count - 1])
+            }
             here = try here.child(name)
         }
         return (here, names[names.count - 1])

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 // The system's calls, under names that Swift's own functions do not hide. All of them block.
@@ -11,7 +11,9 @@ func systemOpenAt(_ directory: Int32, _ name: String, _ flags: Int32, _ mode: mo
     openat(directory, name, flags, mode)
 }
 func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
-func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int { write(descriptor, bytes.baseAddress, bytes.count) }
+func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+    write(descriptor, bytes.baseAddress, bytes.count)
+}
 
 /// Whole files and parts of them.
 enum Files {
@@ -64,6 +66,7 @@ extension HostFilesError {
     /// What the last system call said.
     static func system(_ what: String) -> HostFilesError {
         let code = errno
-        return HostFilesError(code == ENOSPC || code == EDQUOT ? .noSpace : .failed, "cannot \(what): \(String(cString: strerror(code)))")
+        return HostFilesError(
+            code == ENOSPC || code == EDQUOT ? .noSpace : .failed, "cannot \(what): \(String(cString: strerror(code)))")
     }
 }

@@ -1,9 +1,9 @@
 import NIOPosix
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// A directory that serves as a pod's emptyDir: it appears whole, with its mode and group, or not at all, and goes with
@@ -28,7 +28,8 @@ public struct VolumeDirectory: Sendable {
     public func make(group: UInt32? = nil) async throws {
         try await offload { root in
             let names = try DirectoryHandle.components(relative)
-            let parent = names.count == 1 ? root : try root.makeDirectories(names.dropLast().joined(separator: "/"), mode: 0o750)
+            let parent =
+                names.count == 1 ? root : try root.makeDirectories(names.dropLast().joined(separator: "/"), mode: 0o750)
             let name = names[names.count - 1]
             var status = stat()
             if fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
@@ -46,7 +47,9 @@ public struct VolumeDirectory: Sendable {
             guard fchmod(made.descriptor, group == nil ? 0o777 : 0o2777) == 0 else {
                 throw HostFilesError.system("set the mode of \(made.path)")
             }
-            guard renameat(parent.descriptor, new, parent.descriptor, name) == 0 else { throw parent.failure("make", name) }
+            guard renameat(parent.descriptor, new, parent.descriptor, name) == 0 else {
+                throw parent.failure("make", name)
+            }
         }
     }
 

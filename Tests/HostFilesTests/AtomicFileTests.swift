@@ -18,7 +18,8 @@ import Testing
 
     @Test func `a file that cannot be replaced stays, and nothing else is left`() async throws {
         try await withTemporaryDirectory { directory in
-            try FileManager.default.createDirectory(atPath: directory + "/place/full", withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: directory + "/place/full", withIntermediateDirectories: true)
             #expect(throws: HostFilesError.self) { try AtomicFile.write([1], to: directory + "/place", mode: 0o600) }
             #expect(throws: HostFilesError.self) { try AtomicFile.write([1], to: directory + "/no/file", mode: 0o600) }
             #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["place"])

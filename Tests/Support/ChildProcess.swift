@@ -84,7 +84,8 @@ public final class ChildProcess: Sendable {
         for continuation in waiting { continuation.resume(returning: outcome) }
     }
 
-    private static func read(_ descriptor: Int32, _ group: DispatchGroup, _ take: @escaping @Sendable ([UInt8]) -> Void) {
+    private static func read(_ descriptor: Int32, _ group: DispatchGroup, _ take: @escaping @Sendable ([UInt8]) -> Void)
+    {
         group.enter()
         Thread.detachNewThread {
             var chunk = [UInt8](repeating: 0, count: 64 << 10)
@@ -142,7 +143,9 @@ public final class ChildProcess: Sendable {
     /// ``wait()`` for the few places that cannot suspend. Blocks.
     func waitBlocking() -> Outcome {
         ended.wait()
-        guard let outcome = captured.withLockedValue({ $0.outcome }) else { preconditionFailure("ended without an outcome") }
+        guard let outcome = captured.withLockedValue({ $0.outcome }) else {
+            preconditionFailure("ended without an outcome")
+        }
         return outcome
     }
 

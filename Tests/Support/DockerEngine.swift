@@ -4,15 +4,18 @@ public import Testing
 /// The Docker Engine of this test run: the one `VZCRI_TEST_DOCKER_HOST` names, as it does under `scripts/test`, else one
 /// that is started at first use and ends with this process.
 public enum DockerEngine {
-    private static let named = ProcessInfo.processInfo.environment["VZCRI_TEST_DOCKER_HOST"].flatMap { $0.isEmpty ? nil : $0 }
+    private static let named = ProcessInfo.processInfo.environment["VZCRI_TEST_DOCKER_HOST"].flatMap {
+        $0.isEmpty ? nil : $0
+    }
 
     private static let found = Result<String, any Error> {
         let host = try named ?? (PrivateEngine.canStart ? PrivateEngine.start() : "")
         guard host.hasPrefix("unix://") else {
-            throw Missing(description: """
-                no Docker Engine for tests: run them as root with dockerd installed, or set VZCRI_TEST_DOCKER_HOST to a \
-                unix:// address
-                """)
+            throw Missing(
+                description: """
+                    no Docker Engine for tests: run them as root with dockerd installed, or set VZCRI_TEST_DOCKER_HOST to a \
+                    unix:// address
+                    """)
         }
         return String(host.dropFirst("unix://".count))
     }
@@ -25,7 +28,8 @@ public enum DockerEngine {
         named != nil || PrivateEngine.canStart || ProcessInfo.processInfo.environment["CI"] != nil
     }
 
-    public static let skipReason: Comment = "skipped, because there is no Docker Engine for tests (run scripts/test as root)"
+    public static let skipReason: Comment =
+        "skipped, because there is no Docker Engine for tests (run scripts/test as root)"
 
     public struct Missing: Error, CustomStringConvertible {
         public let description: String
@@ -59,20 +63,26 @@ public enum DockerEngine {
             try FileManager.default.copyItem(atPath: busybox, toPath: root + "/bin/busybox")
             let applets = try await ChildProcess.run(busybox, ["--list"]).output.split(separator: "\n").map(String.init)
             for applet in applets where applet != "busybox" {
-                try FileManager.default.createSymbolicLink(atPath: "\(root)/bin/\(applet)", withDestinationPath: "busybox")
+                try FileManager.default.createSymbolicLink(
+                    atPath: "\(root)/bin/\(applet)", withDestinationPath: "busybox")
             }
-            try Data("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n".utf8).write(to: URL(filePath: root + "/etc/passwd"))
+            try Data("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n".utf8).write(
+                to: URL(filePath: root + "/etc/passwd"))
             try Data("root:x:0:\nnogroup:x:65534:\n".utf8).write(to: URL(filePath: root + "/etc/group"))
-            let tar = try await ChildProcess.run("/bin/tar", ["-C", root, "--owner=0", "--group=0", "-cf", directory + "/image.tar", "."])
+            let tar = try await ChildProcess.run(
+                "/bin/tar", ["-C", root, "--owner=0", "--group=0", "-cf", directory + "/image.tar", "."])
             guard tar.code == 0 else { throw Missing(description: "tar: \(tar.errors)") }
             let made = try await ChildProcess.run(
                 "/usr/bin/curl",
                 [
-                    "-sS", "--fail", "--unix-socket", socket, "-H", "Content-Type: application/x-tar", "-X", "POST", "--data-binary",
+                    "-sS", "--fail", "--unix-socket", socket, "-H", "Content-Type: application/x-tar", "-X", "POST",
+                    "--data-binary",
                     "@\(directory)/image.tar",
                     "http://localhost/images/create?fromSrc=-&repo=\(repository)&tag=\(tag)&changes=ENV%20PATH%3D/bin&changes=CMD%20%5B%22/bin/sh%22%5D",
                 ])
-            guard made.code == 0 else { throw Missing(description: "the test image could not be made: \(made.errors) \(made.output)") }
+            guard made.code == 0 else {
+                throw Missing(description: "the test image could not be made: \(made.errors) \(made.output)")
+            }
         }
     }
 }

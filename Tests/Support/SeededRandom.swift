@@ -22,7 +22,8 @@ public enum Faults {
 
     /// A generator from `VZCRI_FAULT_SEED` or chance; the seed is printed.
     public static func random(_ test: String) -> SeededRandom {
-        let seed = ProcessInfo.processInfo.environment["VZCRI_FAULT_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
+        let seed =
+            ProcessInfo.processInfo.environment["VZCRI_FAULT_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
         print("\(test): VZCRI_FAULT_SEED=\(seed)")
         return SeededRandom(seed: seed)
     }

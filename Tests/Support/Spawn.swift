@@ -22,7 +22,9 @@ enum Spawn {
         lock.lock()
         defer { lock.unlock() }
         var ends: [Int32] = [-1, -1]
-        guard Foundation.pipe(&ends) == 0 else { throw Failure(description: "pipe: \(String(cString: strerror(errno)))") }
+        guard Foundation.pipe(&ends) == 0 else {
+            throw Failure(description: "pipe: \(String(cString: strerror(errno)))")
+        }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
     }
@@ -34,7 +36,8 @@ enum Spawn {
         if let directory {
             let script = "cd \"$0\" && exec \"$@\""
             return try run(
-                "/bin/sh", ["sh", "-c", script, directory, program] + arguments.dropFirst(), environment, directory: nil,
+                "/bin/sh", ["sh", "-c", script, directory, program] + arguments.dropFirst(), environment,
+                directory: nil,
                 streams: streams)
         }
         #if canImport(Darwin)

@@ -12,12 +12,14 @@ struct LogCursor: Equatable {
         guard lines.count >= 2, lines[0] == header else { return nil }
         let numbers = lines[1].split(separator: " ").compactMap { UInt64($0) }
         guard numbers.count == 2 else { return nil }
-        return LogCursor(file: .init(device: numbers[0], inode: numbers[1]), times: lines.dropFirst(2).compactMap { Int64($0) })
+        return LogCursor(
+            file: .init(device: numbers[0], inode: numbers[1]), times: lines.dropFirst(2).compactMap { Int64($0) })
     }
 
     func save(_ path: String) throws {
         if let slash = path.lastIndex(of: "/") { try Directories.make(String(path[..<slash]), mode: 0o700) }
-        let text = ([Self.header, "\(file.device) \(file.inode)"] + times.map(String.init)).joined(separator: "\n") + "\n"
+        let text =
+            ([Self.header, "\(file.device) \(file.inode)"] + times.map(String.init)).joined(separator: "\n") + "\n"
         try AtomicFile.write(Array(text.utf8), to: path, mode: 0o600)
     }
 }

@@ -33,7 +33,8 @@ public struct LogLine: Sendable, Equatable {
         let view = line.readableBytesView
         guard let first = view.firstIndex(of: 0x20), let time = LogTime.parse(view[..<first]) else { return nil }
         let afterTime = view[(first + 1)...]
-        guard let second = afterTime.firstIndex(of: 0x20), let stream = Stream(rawValue: String(decoding: afterTime[..<second], as: UTF8.self))
+        guard let second = afterTime.firstIndex(of: 0x20),
+            let stream = Stream(rawValue: String(decoding: afterTime[..<second], as: UTF8.self))
         else { return nil }
         let afterStream = afterTime[(second + 1)...]
         // Tags are separated by colons; the first says whether the line goes on.
@@ -117,14 +118,17 @@ enum LogTime {
         guard index < text.count else { return nil }
         var offset: Int64 = 0
         if text[index] != UInt8(ascii: "Z") {
-            guard text[index] == UInt8(ascii: "+") || text[index] == UInt8(ascii: "-"), let hours = number(index + 1, 2),
+            guard text[index] == UInt8(ascii: "+") || text[index] == UInt8(ascii: "-"),
+                let hours = number(index + 1, 2),
                 let minutes = number(index + 4, 2)
             else { return nil }
             offset = (hours * 3600 + minutes * 60) * (text[index] == UInt8(ascii: "-") ? -1 : 1)
         }
         let shifted = month > 2 ? year : year - 1
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let days = shifted / 400 * 146_097 + shifted % 400 * 365 + shifted % 400 / 4 - shifted % 400 / 100 + dayOfYear - 719_468
+        let days =
+            shifted / 400 * 146_097 + shifted % 400 * 365 + shifted % 400 / 4 - shifted % 400 / 100 + dayOfYear
+            - 719_468
         return (days * 86_400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000_000 + fraction
     }
 }

@@ -2,9 +2,9 @@ public import NIOCore
 import NIOPosix
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// What of a log is wanted.
@@ -167,7 +167,8 @@ private struct OpenLog {
         return try await Self.offload {
             var status = stat()
             guard stat(path, &status) == 0 else { return false }
-            let here = FileFacts.Identity(device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
+            let here = FileFacts.Identity(
+                device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
             return try FileFacts(descriptor).identity != here
         }
     }
@@ -187,7 +188,8 @@ private struct OpenLog {
                 let block = try Files.read(descriptor, at: begin, count: Int(end - begin))
                 // Entry starts in this block, from the last; each is judged with the bytes behind it.
                 let joined = block + after.prefix(64)
-                for index in block.indices.reversed() where index == 0 ? begin == 0 : block[index - 1] == UInt8(ascii: "\n") {
+                for index in block.indices.reversed()
+                where index == 0 ? begin == 0 : block[index - 1] == UInt8(ascii: "\n") {
                     guard begin + Int64(index) < size, Self.isFull(joined[index...]) else { continue }
                     lines += 1
                     // One more: its partial entries stand before it.

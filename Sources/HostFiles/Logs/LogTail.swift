@@ -1,9 +1,9 @@
 import NIOCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// Reads log files from their end.
@@ -23,7 +23,9 @@ enum LogTail {
             }
             end = start
         }
-        if end < size { guard ftruncate(descriptor, off_t(end)) == 0 else { throw HostFilesError.system("cut a torn log entry") } }
+        if end < size {
+            guard ftruncate(descriptor, off_t(end)) == 0 else { throw HostFilesError.system("cut a torn log entry") }
+        }
         return end
     }
 
@@ -38,7 +40,9 @@ enum LogTail {
             start = begin
             let times = parse(tail, isWhole: start == 0)
             // Twice the slack: entries whose times cross at the edge are seen too.
-            if let newest = times.max(), let oldest = times.first, newest - oldest > 2 * LogWindow.slack { return times }
+            if let newest = times.max(), let oldest = times.first, newest - oldest > 2 * LogWindow.slack {
+                return times
+            }
             if start == 0 { return times }
         }
         return []

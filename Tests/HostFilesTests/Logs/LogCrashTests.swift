@@ -12,8 +12,12 @@ import Testing
     /// What the engine has: it hands out everything from a time on, again and again.
     private let source: [LogLine] = {
         // Some share a time, some cross, some are empty, cut, binary, or look like an entry themselves.
-        let offsets: [Int64] = [0, 0, 0, 5, 3, 40_000_000, 39_000_000, 40_000_000, 900_000_000, 900_000_000, 900_000_001]
-        let contents = ["a", "", "2023-11-14T22:13:20.000000000Z stdout F b", "é", "\u{0}\u{1}", " ", "P", "x y z", "q", "r", "s"]
+        let offsets: [Int64] = [
+            0, 0, 0, 5, 3, 40_000_000, 39_000_000, 40_000_000, 900_000_000, 900_000_000, 900_000_001,
+        ]
+        let contents = [
+            "a", "", "2023-11-14T22:13:20.000000000Z stdout F b", "é", "\u{0}\u{1}", " ", "P", "x y z", "q", "r", "s",
+        ]
         return zip(offsets, contents).enumerated().map { number, pair in
             LogLine(
                 timestamp: start + pair.0, stream: number % 3 == 1 ? .stderr : .stdout, isPartial: number % 4 == 2,
@@ -50,7 +54,9 @@ import Testing
         let whole = encoded(source)
         try await withTemporaryDirectory { directory in
             for (hasCursor, end) in [true, false].flatMap({ has in (0...whole.count).map { (has, $0) } }) {
-                let (path, cursor) = ("\(directory)/\(end)-\(hasCursor)/0.log", "\(directory)/\(end)-\(hasCursor).cursor")
+                let (path, cursor) = (
+                    "\(directory)/\(end)-\(hasCursor)/0.log", "\(directory)/\(end)-\(hasCursor).cursor"
+                )
                 try put([], path)
                 if hasCursor { try await resume(path, cursor, until: 0) }
                 let handle = try #require(FileHandle(forWritingAtPath: path))
@@ -75,11 +81,15 @@ import Testing
     }
 
     @Test(arguments: Interruption.allCases)
-    func `a rotation interrupted after any number of lines loses and repeats none`(_ interruption: Interruption) async throws {
+    func `a rotation interrupted after any number of lines loses and repeats none`(_ interruption: Interruption)
+        async throws
+    {
         try await withTemporaryDirectory { directory in
             for count in 0...source.count {
                 let place = "\(directory)/\(count)"
-                let (path, old, cursor) = (place + "/logs/0.log", place + "/logs/0.log.20231114-221320", place + "/cursor")
+                let (path, old, cursor) = (
+                    place + "/logs/0.log", place + "/logs/0.log.20231114-221320", place + "/cursor"
+                )
                 try await resume(path, cursor, until: count)
                 try FileManager.default.moveItem(atPath: path, toPath: old)
                 switch interruption {
@@ -148,7 +158,9 @@ import Testing
     @Test func `a dense log is resumed`() async throws {
         // More than one block of the tail within the time that is looked back.
         let dense = (0..<6000).map { number in
-            LogLine(timestamp: Self.start + Int64(number), stream: .stdout, isPartial: false, content: ByteBuffer(string: "\(number)"))
+            LogLine(
+                timestamp: Self.start + Int64(number), stream: .stdout, isPartial: false,
+                content: ByteBuffer(string: "\(number)"))
         }
         try await withTemporaryDirectory { directory in
             let (path, cursor) = (directory + "/logs/0.log", directory + "/cursor")

@@ -52,14 +52,17 @@ import Testing
                         rest = rest.dropFirst(batch.count)
                         try await file.append(batch)
                         if Int.random(in: 0...4, using: &random) == 0 {
-                            try FileManager.default.moveItem(atPath: logs + "/9.log", toPath: "\(logs)/\(1000 + rotations)")
+                            try FileManager.default.moveItem(
+                                atPath: logs + "/9.log", toPath: "\(logs)/\(1000 + rotations)")
                             rotations += 1
                             // Half of the time the rotation is not told, because nobody runs here any more.
                             if Bool.random(using: &random) { try await file.reopen() } else { break }
                         }
                     }
                     done = try contents(logs).count
-                    if done < source.lines.count, Int.random(in: 0...2, using: &random) == 0, FileManager.default.fileExists(atPath: logs + "/9.log") {
+                    if done < source.lines.count, Int.random(in: 0...2, using: &random) == 0,
+                        FileManager.default.fileExists(atPath: logs + "/9.log")
+                    {
                         // Killed in the middle of a write.
                         let handle = try #require(FileHandle(forWritingAtPath: logs + "/9.log"))
                         handle.seekToEndOfFile()
@@ -79,8 +82,12 @@ import Testing
             let file = LogFile(path: directory + "/logs/0.log", cursorPath: directory + "/cursor")
             #expect(try await file.open() == nil)
             try await file.append([
-                LogLine(timestamp: 1_136_214_245_000_000_042, stream: .stdout, isPartial: false, content: ByteBuffer(string: "one")),
-                LogLine(timestamp: 1_136_214_245_000_000_043, stream: .stderr, isPartial: true, content: ByteBuffer(string: "tw")),
+                LogLine(
+                    timestamp: 1_136_214_245_000_000_042, stream: .stdout, isPartial: false,
+                    content: ByteBuffer(string: "one")),
+                LogLine(
+                    timestamp: 1_136_214_245_000_000_043, stream: .stderr, isPartial: true,
+                    content: ByteBuffer(string: "tw")),
             ])
             try await file.close()
             let text = try String(contentsOfFile: directory + "/logs/0.log", encoding: .utf8)

@@ -14,7 +14,9 @@ import Testing
     }
 
     /// Follows `path` while `body` writes, then says that it is finished.
-    private func following(_ path: String, _ body: (NIOLockedValueBox<String>) async throws -> Void) async throws -> String {
+    private func following(_ path: String, _ body: (NIOLockedValueBox<String>) async throws -> Void) async throws
+        -> String
+    {
         let (seen, finished) = (NIOLockedValueBox(""), NIOLockedValueBox(false))
         var options = LogReadOptions()
         options.follow = true

@@ -46,7 +46,8 @@ import Testing
             let few = try await read(path) { $0.limitBytes = 9 }
             #expect(few == "line 0\ncu")
             let timed = try await read(path) { $0.timestamps = true }
-            #expect(timed.hasPrefix("2023-11-14T22:13:20.000000000Z line 0\n2023-11-14T22:13:21.000000000Z cut in two\n"))
+            #expect(
+                timed.hasPrefix("2023-11-14T22:13:20.000000000Z line 0\n2023-11-14T22:13:21.000000000Z cut in two\n"))
         }
     }
 
@@ -70,7 +71,8 @@ import Testing
             var options = LogReadOptions()
             options.follow = true
             let reading = Task { [options] in
-                try await LogReader(path: path, options: options).run(isFinished: { finished.withLockedValue { $0 } }) { bytes in
+                try await LogReader(path: path, options: options).run(isFinished: { finished.withLockedValue { $0 } }) {
+                    bytes in
                     seen.withLockedValue { $0 += String(buffer: bytes) }
                 }
             }
@@ -81,7 +83,9 @@ import Testing
             try await file.append([line(2)])
             try await file.reopen()
             try await file.append([line(3)])
-            try await eventually("lines around the rotation") { seen.withLockedValue { $0 }.hasSuffix("line 2\nline 3\n") }
+            try await eventually("lines around the rotation") {
+                seen.withLockedValue { $0 }.hasSuffix("line 2\nline 3\n")
+            }
             finished.withLockedValue { $0 = true }
             try await file.append([line(4)])
             try await reading.value
