@@ -71,15 +71,63 @@ import Testing
         #expect(error?.message.contains("/nonexistent/directory") == true)
     }
 
-    @Test func `watches that ended hold no descriptor`() async throws {
+    @Test func `watches that ended hold nothing`() async throws {
         try await withTemporaryDirectory { directory in
-            // More than the system gives one user at a time.
             for _ in 0..<300 {
                 let watcher = try FileWatcher(directory: directory)
                 try Data().write(to: URL(filePath: directory + "/file"))
                 var changes = watcher.makeAsyncIterator()
                 #expect(await changes.next() != nil)
             }
+        }
+    }
+
+    @Test func `more directories are watched at a time than a user has inotify instances`() async throws {
+        try await withTemporaryDirectory { directory in
+            let files = FileManager.default
+            let watchers = try (0..<300).map { number in
+                try files.createDirectory(atPath: "\(directory)/\(number)", withIntermediateDirectories: true)
+                return try FileWatcher(directory: "\(directory)/\(number)")
+            }
+            for (number, watcher) in watchers.enumerated() {
+                try Data().write(to: URL(filePath: "\(directory)/\(number)/file"))
+                var changes = watcher.makeAsyncIterator()
+                #expect(await changes.next() != nil)
+            }
+        }
+    }
+
+    @Test func `two watch one directory, and one goes on when the other ends`() async throws {
+        try await withTemporaryDirectory { directory in
+            let stays = try FileWatcher(directory: directory)
+            var goes: FileWatcher? = try FileWatcher(directory: directory)
+            try Data().write(to: URL(filePath: directory + "/first"))
+            var (one, other) = (stays.makeAsyncIterator(), goes?.makeAsyncIterator())
+            #expect(await one.next() != nil)
+            #expect(await other?.next() != nil)
+            goes = nil
+            other = nil
+            // Whatever of the first is still kept comes first.
+            try Data().write(to: URL(filePath: directory + "/second"))
+            #expect(await one.next() != nil)
+            try Data().write(to: URL(filePath: directory + "/third"))
+            #expect(await one.next() != nil)
+        }
+    }
+
+    @Test func `the directory's own end is told`() async throws {
+        try await withTemporaryDirectory { directory in
+            try FileManager.default.createDirectory(atPath: directory + "/in", withIntermediateDirectories: true)
+            let watcher = try FileWatcher(directory: directory + "/in")
+            try FileManager.default.removeItem(atPath: directory + "/in")
+            var changes = watcher.makeAsyncIterator()
+            #expect(await changes.next() != nil)
+            // Made anew, it is another: watched again by who asks again.
+            try FileManager.default.createDirectory(atPath: directory + "/in", withIntermediateDirectories: true)
+            let again = try FileWatcher(directory: directory + "/in")
+            try Data().write(to: URL(filePath: directory + "/in/file"))
+            var more = again.makeAsyncIterator()
+            #expect(await more.next() != nil)
         }
     }
 }
