@@ -12,7 +12,8 @@ import UnixSignals
 /// The adapter without a cluster: the pods of a directory, run on a CRI runtime, and the kubelet API.
 ///
 /// Ending it ends no pod. What runs is found again at the next start.
-public struct AdapterDaemon: Service {
+public struct AdapterDaemon: Service, CustomStringConvertible {
+    public var description: String { "vk-adapter" }
     /// Where the kubelet API listens, with the port it got; `nil` without one.
     public let kubeletEndpoint: Endpoint?
     let client: RPCClient

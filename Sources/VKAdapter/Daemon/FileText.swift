@@ -24,7 +24,9 @@ enum FileText {
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size) + 1)
         var count = 0
         while count < bytes.count {
-            let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + count, $0.count - count, off_t(count)) }
+            let got = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress! + count, $0.count - count, off_t(count))
+            }
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw SystemCall.failure("read", path) }
             if got == 0 { break }

@@ -88,7 +88,9 @@ extension KubeletAPI {
             + PodMapping.logPath(container: container, attempt: UInt32(clamping: run.attempt))
         do {
             let observed = try await provider.observe(podUID: pod.metadata.uid)
-            let path = observed.containers.first { run.containerID == $0.id || run.containerID.hasSuffix("://\($0.id)") }?.status.logPath
+            let path = observed.containers.first {
+                run.containerID == $0.id || run.containerID.hasSuffix("://\($0.id)")
+            }?.status.logPath
             return path.flatMap { $0.isEmpty ? nil : $0 } ?? asked
         } catch {
             return asked

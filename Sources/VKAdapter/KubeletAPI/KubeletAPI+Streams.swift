@@ -124,7 +124,8 @@ extension KubeletAPI {
             throw Refusal(status: status, text: "\(error)")
         }
         guard let url = RuntimeURL(text, defaultHost: streamingHost) else {
-            throw Refusal(status: .internalServerError, text: "the runtime answered \"\(text)\", which is no streaming URL")
+            throw Refusal(
+                status: .internalServerError, text: "the runtime answered \"\(text)\", which is no streaming URL")
         }
         if url.isTLS, streamingTLS == nil {
             throw Refusal(

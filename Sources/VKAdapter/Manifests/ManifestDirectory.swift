@@ -79,7 +79,9 @@ struct ManifestDirectory: Sendable {
                 if Task.isCancelled { return }
                 // What ran goes on: a directory that cannot be read does not say that its pods are unwanted.
                 let text = "\(error)"
-                if trouble != text { logger.error("the manifests cannot be read, their pods stay as they are: \(text)") }
+                if trouble != text {
+                    logger.error("the manifests cannot be read, their pods stay as they are: \(text)")
+                }
                 trouble = text
             }
             await waitForChange(watcher)
@@ -103,7 +105,9 @@ struct ManifestDirectory: Sendable {
     private func take(_ content: Content, _ name: String, _ set: inout ManifestSet) {
         switch content {
         case .bytes(let bytes):
-            for failure in set.update(name, bytes: bytes, path: "\(path)/\(name)") { logger.error("\(failure.message)") }
+            for failure in set.update(name, bytes: bytes, path: "\(path)/\(name)") {
+                logger.error("\(failure.message)")
+            }
         case .unreadable(let why):
             set.unreadable(name)
             logger.error("\(why)")

@@ -15,7 +15,8 @@ extension CRIProvider {
     func stopSandbox(_ id: String) async throws {
         _ = try await unlessGone {
             try await call(
-                CRI.RuntimeService.stopPodSandbox, .init { $0.podSandboxId = id }, "stop sandbox \(id)", timeouts.create)
+                CRI.RuntimeService.stopPodSandbox, .init { $0.podSandboxId = id }, "stop sandbox \(id)", timeouts.create
+            )
         }
     }
 

@@ -44,17 +44,16 @@ extension PodWorker {
     }
 
     /// Remembers that a step failed, and says so.
-    func failed(_ action: Action, _ error: any Error) {
+    /// - Parameter isAway: the runtime is: no fault of the pod, which goes on as soon as it is back.
+    func failed(_ action: Action, _ error: any Error, isAway: Bool) {
         let now = context.now()
-        // A runtime that is away is no fault of the pod: it is tried again as soon as it is back.
-        let isAway = ((error as? StartFailure)?.cause as? AdapterError ?? error as? AdapterError)?.code == .unavailable
+        if isAway {
+            backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
+            return
+        }
         switch action {
         case .startContainer(let name, _, _), .startCreated(_, let name):
             let failure = error as? StartFailure ?? StartFailure(.runContainerError("\(error)"), error)
-            if isAway {
-                backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
-                return
-            }
             logger.error("\(failure.reason.reason): \(failure.reason.message)", metadata: ["container": "\(name)"])
             if let pull = failure.pull {
                 backoff.pullFailed(name, image: pull.image, cause: pull.cause, now: now)
@@ -62,10 +61,6 @@ extension PodWorker {
                 backoff.failed(action.subject, failure.reason, now: now)
             }
         default:
-            if isAway {
-                backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
-                return
-            }
             logger.error("\(error)")
             backoff.failed(action.subject, WaitingReason("ContainerCreating", "\(error)"), now: now)
         }

@@ -178,6 +178,19 @@ actor PodWorker {
         messages = messages.filter { known.contains($0.key) }
     }
 
+    /// Whether a step failed because nobody was there to do it. A runtime that says itself that something is unavailable
+    /// (a registry, its engine) is there.
+    private func isRuntimeAway(_ error: any Error) async -> Bool {
+        let cause = (error as? StartFailure)?.cause ?? error
+        guard (cause as? AdapterError)?.code == .unavailable else { return false }
+        do {
+            _ = try await context.provider.version()
+            return false
+        } catch {
+            return true
+        }
+    }
+
     private func lost(_ error: any Error) {
         // The watcher says when the runtime is away; whoever is waited for wakes everybody.
         let isAway = (error as? AdapterError)?.code == .unavailable
@@ -207,7 +220,9 @@ actor PodWorker {
                 try await take(action)
             }
         } catch {
-            if !Task.isCancelled, !(error is CancellationError) { failed(action, error) }
+            if !Task.isCancelled, !(error is CancellationError) {
+                failed(action, error, isAway: await isRuntimeAway(error))
+            }
         }
         busy.remove(action.subject)
         poke()

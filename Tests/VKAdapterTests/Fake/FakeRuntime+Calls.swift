@@ -46,7 +46,8 @@ extension FakeRuntime.State {
             throw RPCError(.notFound, "no image \(image.image)")
         }
         if containers.values.contains(where: {
-            $0.config.metadata == metadata && sandboxes[$0.sandbox]?.config.metadata?.uid == sandbox.config.metadata?.uid
+            $0.config.metadata == metadata
+                && sandboxes[$0.sandbox]?.config.metadata?.uid == sandbox.config.metadata?.uid
         }) {
             throw RPCError(.alreadyExists, "the container name is reserved")
         }
@@ -143,6 +144,7 @@ extension FakeRuntime.State {
     }
 
     mutating func pull(_ spec: CRI.ImageSpec?) throws -> CRI.PullImageResponse {
+        if let registryFailure { throw registryFailure }
         let name = spec?.image ?? ""
         guard registry.contains(name) else { throw RPCError(.notFound, "\(name): not found in any registry") }
         images.insert(name)

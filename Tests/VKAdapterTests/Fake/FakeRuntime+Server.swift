@@ -8,7 +8,8 @@ extension FakeRuntime {
     /// Serves the runtime on a unix socket while the body runs.
     func serve<R>(_ path: String, _ body: (Endpoint) async throws -> R) async throws -> R {
         let server = RPCServer(
-            listeners: [.unix(path)], router: router(), logger: Logger(label: "fake", factory: { _ in SwiftLogNoOpLogHandler() }),
+            listeners: [.unix(path)], router: router(),
+            logger: Logger(label: "fake", factory: { _ in SwiftLogNoOpLogHandler() }),
             group: MultiThreadedEventLoopGroup.singleton)
         _ = try await server.start()
         do {
@@ -78,7 +79,8 @@ extension FakeRuntime {
             return .init()
         }
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
-        unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) } }
+        unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) }
+        }
         unary(CRI.ImageService.pullImage, &router) { state, request in try state.pull(request.image) }
         unary(Runtime.exec, &router) { state, request in
             guard state.containers[request.containerId]?.status.state == .containerRunning else {

@@ -23,6 +23,8 @@ final class FakeRuntime: Sendable {
         var images: Set<String> = ["busybox:1"]
         /// Images a registry has.
         var registry: Set<String> = ["pulled:1"]
+        /// Pulls fail with this.
+        var registryFailure: RPCError?
         /// Containers of this image end at once with this code.
         var exits: [String: Int32] = [:]
         /// Containers of this image cannot be started.

@@ -20,9 +20,11 @@ struct KubeletClient {
 
     init(_ adapter: Node.Adapter, root: String) throws {
         let tls = try TLSContext.client(
-            TLSClientConfiguration(caFile: "\(root)/kubelet.crt", serverName: "localhost", applicationProtocols: ["http/1.1"]))
+            TLSClientConfiguration(
+                caFile: "\(root)/kubelet.crt", serverName: "localhost", applicationProtocols: ["http/1.1"]))
         http = HTTPClient(
-            endpoint: try #require(adapter.daemon.kubeletEndpoint), tls: tls, group: MultiThreadedEventLoopGroup.singleton)
+            endpoint: try #require(adapter.daemon.kubeletEndpoint), tls: tls,
+            group: MultiThreadedEventLoopGroup.singleton)
         self.root = root
     }
 
@@ -65,7 +67,8 @@ struct KubeletClient {
             let attributes = try FileManager.default.attributesOfItem(atPath: "\(node.root)/kubelet-token")
             #expect(attributes[.posixPermissions] as? Int == 0o600)
             let paths = [
-                "/healthz", "/pods", "/runningpods/", "/containerLogs/default/web-n/web", "/exec/default/web-n/web?output=1",
+                "/healthz", "/pods", "/runningpods/", "/containerLogs/default/web-n/web",
+                "/exec/default/web-n/web?output=1",
                 "/attach/default/web-n/web?output=1", "/portForward/default/web-n", "/nowhere",
             ]
             let wrong = [nil, "Bearer", "Bearer \(token)0", "Bearer \(token.dropLast())x", "Basic \(token)", "Bearer "]
@@ -97,10 +100,14 @@ struct KubeletClient {
             let pod = try #require((list["items"] as? [[String: Any]])?.first)
             #expect((pod["metadata"] as? [String: Any])?["name"] as? String == "web-n")
             #expect((pod["status"] as? [String: Any])?["phase"] as? String == "Running")
-            #expect(try await client.get("/runningpods/").1.contains("\"containers\":[{\"name\":\"web\",\"image\":\"busybox:1\""))
+            #expect(
+                try await client.get("/runningpods/").1.contains(
+                    "\"containers\":[{\"name\":\"web\",\"image\":\"busybox:1\""))
             node.runtime.edit { $0.exits["busybox:1"] = 1 }
             node.runtime.exit("web", 1)
-            try await eventually("no longer listed as running") { try await !client.get("/runningpods/").1.contains("web-n") }
+            try await eventually("no longer listed as running") {
+                try await !client.get("/runningpods/").1.contains("web-n")
+            }
             #expect(try await client.get("/pods").1.contains("web-n"))
         }
     }
@@ -109,7 +116,9 @@ struct KubeletClient {
     func logs() async throws {
         try await serving { node, adapter, client in
             func write(_ attempt: Int, _ lines: [String]) throws {
-                let path = try #require(node.runtime.runs("web").first { $0.status.metadata?.attempt == UInt32(attempt) }).status.logPath
+                let path = try #require(
+                    node.runtime.runs("web").first { $0.status.metadata?.attempt == UInt32(attempt) }
+                ).status.logPath
                 let text = lines.enumerated().map { "2024-01-01T00:00:0\($0).000000000Z stdout F \($1)\n" }.joined()
                 try text.write(toFile: path, atomically: false, encoding: .utf8)
             }
@@ -119,7 +128,10 @@ struct KubeletClient {
             #expect(try await client.get("\(path)?tailLines=1") == (200, "three\n"))
             #expect(try await client.get("\(path)?limitBytes=5") == (200, "one\nt"))
             #expect(try await client.get("\(path)?sinceTime=2024-01-01T00:00:02Z") == (200, "three\n"))
-            #expect(try await client.get("\(path)?tailLines=1&timestamps=true") == (200, "2024-01-01T00:00:02.000000000Z three\n"))
+            #expect(
+                try await client.get("\(path)?tailLines=1&timestamps=true") == (
+                    200, "2024-01-01T00:00:02.000000000Z three\n"
+                ))
             #expect(try await client.get("\(path)?previous=true").0 == 400)
             #expect(try await client.get("\(path)?tailLines=-1").0 == 422)
             #expect(try await client.get("/containerLogs/default/none/web") == (404, "pod \"none\" does not exist\n"))
@@ -137,7 +149,9 @@ struct KubeletClient {
             node.runtime.exit("web", 1)
             #expect(try await followed == (200, "one\ntwo\nthree\nfour\n"))
 
-            try await eventually("restarted") { adapter.status("web")?.containerStatuses[0].restartCount == 1 && adapter.isReady("web") }
+            try await eventually("restarted") {
+                adapter.status("web")?.containerStatuses[0].restartCount == 1 && adapter.isReady("web")
+            }
             try write(1, ["new"])
             #expect(try await client.get(path) == (200, "new\n"))
             #expect(try await client.get("\(path)?previous=true") == (200, "one\ntwo\nthree\nfour\n"))
@@ -151,7 +165,8 @@ struct KubeletClient {
             configuration.root = "\(node.directory)/other"
             configuration.kubeletAddress = adapter.daemon.kubeletEndpoint
             let error = await #expect(throws: AdapterError.self) {
-                _ = try await AdapterDaemon(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                _ = try await AdapterDaemon(
+                    configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             }
             #expect(error?.message.contains("the kubelet API cannot listen on tcp://127.0.0.1:") == true)
         }
@@ -163,7 +178,8 @@ struct KubeletClient {
             var configuration = node.configuration
             configuration.podManifestPath = "\(node.directory)/none"
             let error = await #expect(throws: AdapterError.self) {
-                _ = try await AdapterDaemon(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                _ = try await AdapterDaemon(
+                    configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             }
             #expect(error?.message.contains("list the manifest directory \(node.directory)/none: No such file") == true)
         }

@@ -25,7 +25,9 @@ import Testing
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     /// A node with a running pod, a runtime's streaming server, and the API without TLS and tokens.
-    func serving(_ authorizer: any Authorizer = AllowAuthenticated(), _ body: (Node, String) async throws -> Void) async throws {
+    func serving(_ authorizer: any Authorizer = AllowAuthenticated(), _ body: (Node, String) async throws -> Void)
+        async throws
+    {
         let streaming = StreamingServer(logger: logger)
         let runtimeSide = HTTPServer(
             listeners: [.tcp(host: "127.0.0.1", port: 0)], drainTime: .zero, logger: logger, group: group
@@ -84,7 +86,8 @@ import Testing
         }
         let result = try await RemoteCommandClient.run(
             url: url, options: RemoteCommandOptions(stdin: true, stdout: true, stderr: true, tty: false), stdin: input,
-            stdout: OutputSink { output.append($0) }, stderr: OutputSink { errors.append($0) }, group: group, logger: logger)
+            stdout: OutputSink { output.append($0) }, stderr: OutputSink { errors.append($0) }, group: group,
+            logger: logger)
         return (result, output.suffix(1 << 20), errors.suffix(1 << 20))
     }
 
@@ -133,7 +136,8 @@ import Testing
         ] as [(String, Int, String)])
     func refusals(target: String, status: Int, text: String) async throws {
         try await serving { _, base in
-            let client = HTTPClient(endpoint: try Endpoint(parsing: base.replacing("http://", with: "tcp://")), group: group)
+            let client = HTTPClient(
+                endpoint: try Endpoint(parsing: base.replacing("http://", with: "tcp://")), group: group)
             let response = try await client.execute(.POST, target, timeout: .seconds(10))
             #expect(Int(response.status.code) == status)
             #expect(String(buffer: try await response.body.collect(upTo: 1000)) == text)
@@ -144,7 +148,8 @@ import Testing
     @Test("whoever may not gets 403 and the reason")
     func forbidden() async throws {
         try await serving(Denied()) { _, base in
-            let client = HTTPClient(endpoint: try Endpoint(parsing: base.replacing("http://", with: "tcp://")), group: group)
+            let client = HTTPClient(
+                endpoint: try Endpoint(parsing: base.replacing("http://", with: "tcp://")), group: group)
             let response = try await client.execute(.GET, "/pods", timeout: .seconds(10))
             #expect(response.status == .forbidden)
             #expect(

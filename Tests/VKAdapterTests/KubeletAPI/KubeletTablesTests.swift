@@ -9,7 +9,8 @@ import Testing
     @Test(
         "paths",
         arguments: [
-            ("/healthz", .healthz), ("/healthz/ping", .healthz), ("/healthz/x", .unknown), ("/pods", .pods), ("/pods/", .pods),
+            ("/healthz", .healthz), ("/healthz/ping", .healthz), ("/healthz/x", .unknown), ("/pods", .pods),
+            ("/pods/", .pods),
             ("/runningpods/", .runningPods),
             ("/containerLogs/ns/p/c", .containerLogs(namespace: "ns", pod: "p", container: "c")),
             ("/exec/ns/p/c", .exec(namespace: "ns", pod: "p", uid: nil, container: "c")),
@@ -37,7 +38,9 @@ import Testing
         #expect(url.target == target)
     }
 
-    @Test("what is no URL is refused", arguments: ["", "exec/T", "ftp://x/y", "http:x", "//a:0/x", "//a:port/x", "//a:99999/x"])
+    @Test(
+        "what is no URL is refused",
+        arguments: ["", "exec/T", "ftp://x/y", "http:x", "//a:0/x", "//a:port/x", "//a:99999/x"])
     func badURLs(text: String) { #expect(RuntimeURL(text, defaultHost: "h") == nil) }
 
     @Test(
@@ -48,7 +51,9 @@ import Testing
             ("sinceTime", "yesterday", "must be an RFC 3339 time"),
         ])
     func badOptions(name: String, value: String, text: String) {
-        let error = #expect(throws: AdapterError.self) { try LogOptions(query: [(name, value)], now: Runtime.timestamp(0)) }
+        let error = #expect(throws: AdapterError.self) {
+            try LogOptions(query: [(name, value)], now: Runtime.timestamp(0))
+        }
         #expect(error?.message.hasPrefix("\(name): Invalid value: \(value)") == true)
         #expect(error?.message.contains(text) == true)
     }
@@ -57,7 +62,10 @@ import Testing
     func options() throws {
         let now = Runtime.timestamp(100)
         let options = try LogOptions(
-            query: [("follow", "true"), ("previous", "1"), ("timestamps", "true"), ("tailLines", "0"), ("limitBytes", "9"), ("sinceSeconds", "40")],
+            query: [
+                ("follow", "true"), ("previous", "1"), ("timestamps", "true"), ("tailLines", "0"), ("limitBytes", "9"),
+                ("sinceSeconds", "40"),
+            ],
             now: now)
         #expect(options.follow && options.previous && options.timestamps)
         #expect(options.tailLines == 0 && options.limitBytes == 9)
@@ -78,11 +86,20 @@ import Testing
     @Test(
         "whose log is meant, and the words where there is none",
         arguments: [
-            (status { $0.containerID = "a"; $0.restartCount = 2; $0.state.running = .init() }, false, "a", 2, ""),
-            (status { $0.containerID = "a"; $0.state.terminated = ended("a") }, false, "a", 0, ""),
             (
                 status {
-                    $0.containerID = "b"; $0.restartCount = 1; $0.state.running = .init(); $0.lastState.terminated = ended("a")
+                    $0.containerID = "a"; $0.restartCount = 2; $0.state.running = .init()
+                }, false, "a", 2, ""
+            ),
+            (
+                status {
+                    $0.containerID = "a"; $0.state.terminated = ended("a")
+                }, false, "a", 0, ""
+            ),
+            (
+                status {
+                    $0.containerID = "b"; $0.restartCount = 1; $0.state.running = .init();
+                    $0.lastState.terminated = ended("a")
                 }, true, "a", 0, ""
             ),
             (
@@ -91,10 +108,23 @@ import Testing
                     $0.lastState.terminated = ended("b")
                 }, false, "b", 1, ""
             ),
-            (status { $0.state.running = .init(); $0.containerID = "a" }, true, "", 0, "previous terminated container \"c\" in pod \"web\" not found"),
-            (status { $0.state = .waiting(reason: "ContainerCreating") }, false, "", 0, "container \"c\" in pod \"web\" is waiting to start: ContainerCreating"),
-            (status { $0.state = .waiting(reason: "ErrImagePull") }, false, "", 0, "container \"c\" in pod \"web\" is waiting to start: image can't be pulled"),
-            (status { $0.state = .waiting(reason: "ImagePullBackOff") }, false, "", 0, "container \"c\" in pod \"web\" is waiting to start: trying and failing to pull image"),
+            (
+                status {
+                    $0.state.running = .init(); $0.containerID = "a"
+                }, true, "", 0, "previous terminated container \"c\" in pod \"web\" not found"
+            ),
+            (
+                status { $0.state = .waiting(reason: "ContainerCreating") }, false, "", 0,
+                "container \"c\" in pod \"web\" is waiting to start: ContainerCreating"
+            ),
+            (
+                status { $0.state = .waiting(reason: "ErrImagePull") }, false, "", 0,
+                "container \"c\" in pod \"web\" is waiting to start: image can't be pulled"
+            ),
+            (
+                status { $0.state = .waiting(reason: "ImagePullBackOff") }, false, "", 0,
+                "container \"c\" in pod \"web\" is waiting to start: trying and failing to pull image"
+            ),
             (status { $0.state.terminated = ended("") }, false, "", 0, "container \"c\" in pod \"web\" is terminated"),
             (status { $0.name = "d" }, false, "", 0, "container \"c\" in pod \"web\" is not available"),
         ] as [(ContainerStatus, Bool, String, Int32, String)])

@@ -40,7 +40,8 @@ import Testing
         let first = try uid(yaml("web"))
         #expect(try uid(yaml("web")) == first)
         #expect(try uid(yaml("web"), file: "b.yml") == first)
-        let json = #"{"kind":"Pod","spec":{"containers":[{"image":"busybox:1","name":"c"}]},"apiVersion":"v1","metadata":{"name":"web"}}"#
+        let json =
+            #"{"kind":"Pod","spec":{"containers":[{"image":"busybox:1","name":"c"}]},"apiVersion":"v1","metadata":{"name":"web"}}"#
         #expect(try uid(Array(json.utf8), file: "b.json") == first)
         #expect(try uid(yaml("web"), node: "m") != first)
         #expect(try uid(yaml("web", image: "busybox:2")) != first)

@@ -13,7 +13,10 @@ struct Scene {
     var now = Runtime.timestamp(1000)
     var busy: Set<Action.Subject> = []
 
-    init(_ policy: RestartPolicy = .always, initContainers: [String] = [], sidecars: [String] = [], _ names: [String] = ["c"]) {
+    init(
+        _ policy: RestartPolicy = .always, initContainers: [String] = [], sidecars: [String] = [],
+        _ names: [String] = ["c"]
+    ) {
         pod = Sample.pod {
             $0.spec.restartPolicy = policy
             $0.spec.initContainers =
@@ -279,9 +282,10 @@ struct Scene {
         scene.run("a", .containerRunning)
         scene.run("b", .containerRunning)
         #expect(
-            scene.removal() == ["a", "b"].map {
-                .stopContainer(id: "\($0)-0", name: $0, grace: 7, why: "the pod ends")
-            })
+            scene.removal()
+                == ["a", "b"].map {
+                    .stopContainer(id: "\($0)-0", name: $0, grace: 7, why: "the pod ends")
+                })
         scene.runs[1].status.state = .containerExited
         scene.runs[2].status.state = .containerExited
         #expect(stopped(scene.removal()) == ["side-0"])

@@ -1,5 +1,6 @@
 import KubeAPI
 import Proto
+import RPC
 import Support
 import Testing
 
@@ -11,8 +12,11 @@ import Testing
         try await Node.with { node in
             try node.pod(
                 "web",
-                more: ["    volumeMounts:", "    - {name: data, mountPath: /data}", "  volumes:", "  - {name: data, emptyDir: {}}"]
-                    .joined(separator: "\n"))
+                more: [
+                    "    volumeMounts:", "    - {name: data, mountPath: /data}", "  volumes:",
+                    "  - {name: data, emptyDir: {}}",
+                ]
+                .joined(separator: "\n"))
             try await node.running { adapter in
                 try await eventually("ready") { adapter.isReady("web") }
                 let status = try #require(adapter.status("web"))
@@ -48,15 +52,21 @@ import Testing
                 let names = ["always", "onfailure", "never"]
                 try await eventually("running") { names.allSatisfy { adapter.isReady($0) } }
                 for name in names { node.runtime.exit(name, 3) }
-                try await eventually("always is restarted") { adapter.status("always")?.containerStatuses[0].restartCount == 1 }
-                try await eventually("onfailure is restarted") { node.runtime.running("onfailure")?.status.metadata?.attempt == 1 }
+                try await eventually("always is restarted") {
+                    adapter.status("always")?.containerStatuses[0].restartCount == 1
+                }
+                try await eventually("onfailure is restarted") {
+                    node.runtime.running("onfailure")?.status.metadata?.attempt == 1
+                }
                 try await eventually("never failed") { adapter.phase("never") == .failed }
                 let last = try #require(adapter.status("always")).containerStatuses[0].lastState.terminated
                 #expect(last?.exitCode == 3)
                 #expect(node.runtime.runs("always")[1].status.logPath.hasSuffix("/always/1.log"))
 
                 for name in ["always", "onfailure"] { node.runtime.exit(name, 0) }
-                try await eventually("always is restarted again") { node.runtime.running("always")?.status.metadata?.attempt == 2 }
+                try await eventually("always is restarted again") {
+                    node.runtime.running("always")?.status.metadata?.attempt == 2
+                }
                 try await eventually("onfailure is done") { adapter.phase("onfailure") == .succeeded }
                 #expect(node.runtime.runs("onfailure").count == 2)
                 #expect(node.runtime.runs("never").count == 1)
@@ -95,6 +105,22 @@ import Testing
                 node.runtime.edit { _ = $0.registry.insert("nowhere:1") }
                 try await eventually("ready") { adapter.isReady("web") }
                 #expect(node.runtime.runs("web").count == 1)
+            }
+        }
+    }
+
+    @Test("a registry that is unavailable is the image's trouble, not the runtime's: pulls back off")
+    func registryUnavailable() async throws {
+        try await Node.with { node in
+            node.runtime.edit { $0.registryFailure = RPCError(.unavailable, "cannot reach the registry") }
+            try node.pod("web", image: "pulled:1")
+            try await node.running { adapter in
+                try await eventually("ImagePullBackOff") {
+                    adapter.status("web")?.containerStatuses[0].state.waiting?.reason == "ImagePullBackOff"
+                }
+                #expect(node.runtime.calls["PullImage"] ?? 0 < 4)
+                node.runtime.edit { $0.registryFailure = nil }
+                try await eventually("ready") { adapter.isReady("web") }
             }
         }
     }
@@ -158,7 +184,8 @@ import Testing
             try node.pod("web")
             try await node.running { adapter in
                 try await eventually("said") {
-                    adapter.status("web")?.containerStatuses[0].state.waiting?.message.contains("no address left") == true
+                    adapter.status("web")?.containerStatuses[0].state.waiting?.message.contains("no address left")
+                        == true
                 }
                 #expect(adapter.status("web")?.containerStatuses[0].state.waiting?.reason == "ContainerCreating")
                 node.runtime.edit { $0.sandboxFailure = nil }
@@ -172,7 +199,8 @@ import Testing
         try await Node.with { node in
             try node.pod(
                 "web",
-                more: ["    env:", "    - {name: A, valueFrom: {configMapKeyRef: {name: m, key: k}}}"].joined(separator: "\n"))
+                more: ["    env:", "    - {name: A, valueFrom: {configMapKeyRef: {name: m, key: k}}}"].joined(
+                    separator: "\n"))
             try await node.running { adapter in
                 try await eventually("said") {
                     adapter.status("web")?.containerStatuses[0].state.waiting?.reason == "CreateContainerConfigError"

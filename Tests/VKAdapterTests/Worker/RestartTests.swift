@@ -72,7 +72,9 @@ import Testing
             try node.remove("web.yaml")
             try node.remove("other.yaml")
             try await node.running { adapter in
-                try await eventually("removed") { node.runtime.runs("web").isEmpty && node.runtime.edit { $0.sandboxes.count } == 1 }
+                try await eventually("removed") {
+                    node.runtime.runs("web").isEmpty && node.runtime.edit { $0.sandboxes.count } == 1
+                }
                 #expect(node.runtime.edit { $0.stops.map(\.grace) } == [5])
                 #expect(node.runtime.running("other") != nil)
             }
@@ -147,7 +149,9 @@ import Testing
         try await Node.with { node in
             try node.pod("web", image: "nowhere:1")
             try await node.running { adapter in
-                try await eventually("waits") { adapter.status("web")?.containerStatuses[0].state.waiting?.reason == "ErrImagePull" }
+                try await eventually("waits") {
+                    adapter.status("web")?.containerStatuses[0].state.waiting?.reason == "ErrImagePull"
+                }
                 try node.remove("web.yaml")
                 try await eventually("gone") { adapter.store.all.isEmpty && node.runtime.edit { $0.sandboxes.isEmpty } }
             }
