@@ -4,6 +4,12 @@ import RPC
 public import Sockets
 public import TLS
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// A client of any CRI v1 endpoint: what the `ctl` commands are made of.
 public final class ControlClient: Sendable {
     /// Where it connects, for messages.
@@ -46,11 +52,13 @@ public final class ControlClient: Sendable {
 
     private func translate(_ error: RPCError, method: String) -> ControlError {
         switch error.code {
-        case .unavailable:
+        case .unavailable where error.cause != nil:
+            // The connection failed, not the call.
             ControlError(
                 .unavailable,
-                "\(method): nothing usable answers at \(endpoint) (\(error.message)); "
+                "\(method): nothing usable answers at \(endpoint) (\(Self.reason(error))); "
                     + "is the runtime running? Name another one with --endpoint")
+        case .unavailable: ControlError(.unavailable, "\(method): \(error.message)")
         case .unimplemented:
             ControlError(.unsupported, "\(method): this runtime answers UNIMPLEMENTED (\(error.message))")
         case .deadlineExceeded:
@@ -59,5 +67,11 @@ public final class ControlClient: Sendable {
         case .invalidArgument: ControlError(.invalidArgument, "\(method): \(error.message)")
         default: ControlError(.failed, "\(method): \(error)")
         }
+    }
+
+    /// What the system said, where it said something.
+    private static func reason(_ error: RPCError) -> String {
+        guard let cause = error.cause as? IOError else { return error.message }
+        return String(cString: strerror(cause.errnoCode))
     }
 }

@@ -154,8 +154,16 @@ struct CommandTests {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let error = await #expect(throws: ControlError.self) { try await client.version() }
         #expect(error?.code == .unavailable)
-        #expect(error?.message.contains("/nonexistent/cri.sock") == true)
+        #expect(error?.message.contains("/nonexistent/cri.sock (No such file or directory)") == true)
         #expect(error?.message.contains("--endpoint") == true)
         await client.close()
+    }
+
+    @Test("what a runtime cannot reach is not told as the runtime being away")
+    func registryAway() async throws {
+        try await FakeRuntime.with(contents) { _, commands, _ in
+            let error = await #expect(throws: ControlError.self) { try await commands.pull("nowhere/x:1") }
+            #expect(error?.message == "PullImage: RegistryUnavailable: no such host")
+        }
     }
 }

@@ -22,6 +22,8 @@ final class FakeRuntime: Sendable {
         var execURL = ""
         var portForwardURL = ""
         var syncAnswer = CRI.ExecSyncResponse()
+        /// What PullImage fails with.
+        var pullFailure = RPCError(.unavailable, "RegistryUnavailable: no such host")
         /// What was asked for, in order: `StopContainer ID 5`.
         var calls: [String] = []
     }
@@ -74,6 +76,7 @@ final class FakeRuntime: Sendable {
         router.handle(CRI.ImageService.listImages) { [self] _, _ in
             .now(.init { $0.images = contents.withLock(\.images) })
         }
+        router.handle(CRI.ImageService.pullImage) { [self] _, _ in throw contents.withLock(\.pullFailure) }
         router.handle(CRI.RuntimeService.containerStatus) { [self] request, _ in
             .now(
                 .init { answer in
