@@ -32,6 +32,9 @@ public final class PortForwardSession: Sendable {
 
     deinit { reading.cancel() }
 
+    /// Streams that have not ended.
+    var openStreams: Int { session.openStreams }
+
     /// Opens a connection to a port of the pod. What the far side says of a failure ends its `inbound` as an error.
     /// - Throws: `StreamingError` when the session has ended; `CancellationError`.
     public func open(port: Int) async throws -> PortConnection {

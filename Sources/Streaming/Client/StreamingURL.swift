@@ -19,7 +19,8 @@ struct StreamingURL {
         isTLS = scheme == "https://"
         let rest = text.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        target = rest.dropFirst(authority.count).isEmpty ? "/" : String(rest.dropFirst(authority.count))
+        let path = rest.dropFirst(authority.count)
+        target = path.hasPrefix("/") ? String(path) : "/\(path)"
         var name = authority
         var port = isTLS ? 443 : 80
         if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
@@ -30,7 +31,7 @@ struct StreamingURL {
             name = authority[..<colon]
         }
         if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() }
-        guard !name.isEmpty else { throw malformed() }
+        guard !name.isEmpty, !name.contains("["), !name.contains("]") else { throw malformed() }
         endpoint = .tcp(host: String(name), port: port)
         host = String(authority)
     }

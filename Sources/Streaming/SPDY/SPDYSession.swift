@@ -22,7 +22,7 @@ final class SPDYSession: Sendable {
         var lastPeerID: UInt32 = 0
         var accepts: Bool
         var isClosing = false
-        /// Nothing can be sent any more; what came before can still be read.
+        /// The connection has closed.
         var isGone = false
         var hasEnded = false
         var lastActivity = ContinuousClock.now
@@ -58,6 +58,11 @@ final class SPDYSession: Sendable {
 
     /// Reads until the connection ends. Every stream ends with it.
     func run() async {
+        // Lives as long as the connection, which its owner closes: it cannot be a child of what ends before.
+        Task { [connection, weak self] in
+            await connection.waitForClose()
+            self?.noteClosed()
+        }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.ping() }
             await read()
@@ -65,7 +70,13 @@ final class SPDYSession: Sendable {
         }
     }
 
-    /// A peer that has closed its connection answers with a reset, which ends ours, even while we are not reading.
+    /// There is nobody left to hold back: what came before can still be read, and then reading ends.
+    private func noteClosed() {
+        state.withLock { $0.isGone = true }
+        wakeUp.yield()
+    }
+
+    /// A peer that has gone answers a ping with a reset, which closes our side even while we are not reading.
     private func ping() async {
         var id: UInt32 = role == .client ? 1 : 2
         do {
@@ -75,9 +86,7 @@ final class SPDYSession: Sendable {
                 id = id &+ 2
             }
         } catch {
-            // Cancelled with the session, or the connection is gone: there is nobody left to hold back.
-            state.withLock { $0.isGone = true }
-            wakeUp.yield()
+            // Cancelled with the session, or the connection is gone, which is noticed elsewhere.
         }
     }
 
@@ -173,8 +182,8 @@ final class SPDYSession: Sendable {
     /// From now on the peer's new streams are refused.
     func acceptNoMore() { state.withLock { $0.accepts = false } }
 
-    /// Says goodbye, sends what is queued, and gives the peer time to take it and to close first: closing over its unread
-    /// bytes would make the system throw ours away.
+    /// Says goodbye, sends what is queued, and gives the peer time to take it and to close first: closing over its
+    /// unread bytes would make the system throw ours away.
     func close(within limit: Duration = .seconds(10)) async {
         let (streams, last) = state.withLock { state in
             state.isClosing = true
@@ -202,6 +211,8 @@ final class SPDYSession: Sendable {
         state.withLock { $0.isClosing = true }
         await connection.close()
     }
+
+    var openStreams: Int { state.withLock { $0.streams.count } }
 
     func touch() { state.withLock { $0.lastActivity = .now } }
 

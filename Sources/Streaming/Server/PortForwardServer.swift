@@ -73,8 +73,8 @@ struct PortForwardServer: Sendable {
                 return .callerLeft
             }
             let first = await group.next() ?? .callerLeft
-            // Kubernetes' client resets the data once the far side has ended its output, and then waits for the end of the
-            // error stream: that is no failure, and must not wait for the backend to wind up.
+            // Kubernetes' client resets the data once the far side has ended its output, and then waits for the end of
+            // the error stream: that is no failure, and must not wait for the backend to wind up.
             if case .callerLeft = first { await end(error) }
             group.cancelAll()
             return first

@@ -31,6 +31,7 @@ struct RemoteCommandServer: Sendable {
     private func serve(_ backend: @escaping RemoteCommandBackend) async -> Bool {
         guard let streams = await collectStreams() else {
             logger.debug("a caller opened too few streams and was disconnected")
+            await session.close(within: .seconds(2))
             return false
         }
         session.acceptNoMore()
