@@ -75,8 +75,7 @@ extension DockerRuntime {
     func kill(_ exec: String, of container: ContainerEntry) async {
         do {
             try await shielded { [self] in
-                let inspected = try await client.inspectExec(exec)
-                guard inspected.running, let process = inspected.pid, process > 0 else { return }
+                guard let process = try await process(of: exec) else { return }
                 let local = isLocal
                 let done = try await RootDirectory.offload {
                     try local && LocalProcesses.killTree(process, of: container.id)
@@ -87,6 +86,21 @@ extension DockerRuntime {
             logger.error(
                 "a command that should end could not be killed",
                 metadata: ["container": "\(container.id)", "exec": "\(exec)", "error": "\(error)"])
+        }
+    }
+
+    /// The process of a command that runs; nil when it has ended. The engine says that one runs a moment before it knows
+    /// its process.
+    private func process(of exec: String) async throws -> Int? {
+        let deadline = ContinuousClock.now + .seconds(5)
+        while true {
+            let inspected = try await client.inspectExec(exec)
+            guard inspected.running else { return nil }
+            if let process = inspected.pid, process > 0 { return process }
+            guard ContinuousClock.now < deadline else {
+                throw ShimError(.failed, "the engine does not say which process the command is")
+            }
+            try await Task.sleep(for: .milliseconds(10))
         }
     }
 

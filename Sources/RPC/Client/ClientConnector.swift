@@ -102,6 +102,8 @@ final class ClientConnector {
         let connection = makeConnection()
         let box = NIOLoopBound(connection, eventLoop: eventLoop)
         let (tls, timeout) = (tls, options.connectTimeout.timeAmount)
+        // What the certificate must name unless the configuration names another.
+        let dialled: String? = if case .tcp(let host, _) = endpoint { host } else { nil }
         let ready = eventLoop.makePromise(of: Void.self)
         let configured = bootstrap.channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -121,7 +123,8 @@ final class ClientConnector {
                         ready.succeed(())
                     }
                 }
-                try channel.pipeline.syncOperations.addHandlers(TLSHandler(context: tls), waiter, HandshakeFailure(ready))
+                try channel.pipeline.syncOperations.addHandlers(
+                    TLSHandler(context: tls, serverName: dialled), waiter, HandshakeFailure(ready))
             }
         }
         let channel: EventLoopFuture<any Channel> =

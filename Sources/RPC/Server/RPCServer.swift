@@ -131,6 +131,8 @@ public final class RPCServer: Service {
         return
             bootstrap
             .childChannelOption(.maxMessagesPerRead, value: 16)
+            // An HTTP/1.1 stream may end in one direction first.
+            .childChannelOption(.allowRemoteHalfClosure, value: listener.tls != nil)
             .childChannelInitializer { [self] channel in
                 guard connections.admit(channel) else {
                     logger.warning("connection refused: too many at once", metadata: ["limit": "\(limits.connections)"])
@@ -143,7 +145,7 @@ public final class RPCServer: Service {
                         TLSHandshakeWaiter { [self] channel, negotiated, peer in
                             if negotiated == "h2" { return addConnection(to: channel, identity: peer?.commonName) }
                             return httpFallback?(channel) ?? channel.close()
-                        })
+                        }, HandshakeLog(logger))
                 }
             }
     }
@@ -154,5 +156,24 @@ public final class RPCServer: Service {
             connections.add(handler, channel)
             try channel.pipeline.syncOperations.addHandler(handler)
         }
+    }
+}
+
+/// Says why a client's handshake failed; leaves with the handshake.
+private final class HandshakeLog: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        context.fireUserInboundEventTriggered(event)
+        if event is TLSEvent { context.pipeline.syncOperations.removeHandler(self, promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        let client = context.remoteAddress.map { "\($0)" } ?? "unknown"
+        logger.warning("a client was refused", metadata: ["client": "\(client)", "error": "\(error)"])
+        context.fireErrorCaught(error)
     }
 }
