@@ -1,7 +1,7 @@
 /// What went wrong in the VKAdapter room: a pod or node operation that failed.
 public struct AdapterError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed, notFound, unimplemented }
+        private enum Kind: String { case invalidArgument, unavailable, failed, notFound, unimplemented, busy }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -11,6 +11,8 @@ public struct AdapterError: Error, Sendable, CustomStringConvertible {
         public static let failed = Code(kind: .failed)
         /// What was asked for is not there.
         public static let notFound = Code(kind: .notFound)
+        /// An earlier call is still at it, or has done it just now: look again soon.
+        public static let busy = Code(kind: .busy)
         /// The other side cannot do this at all.
         public static let unimplemented = Code(kind: .unimplemented)
         public var description: String { kind.rawValue }

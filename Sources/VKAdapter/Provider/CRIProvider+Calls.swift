@@ -119,6 +119,7 @@ extension CRIProvider {
             switch error.code {
             case .unavailable: .unavailable
             case .notFound: .notFound
+            case .alreadyExists: .busy
             case .unimplemented: .unimplemented
             case .invalidArgument: .invalidArgument
             default: .failed

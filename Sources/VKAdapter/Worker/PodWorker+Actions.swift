@@ -47,6 +47,14 @@ extension PodWorker {
     /// - Parameter isAway: the runtime is: no fault of the pod, which goes on as soon as it is back.
     func failed(_ action: Action, _ error: any Error, isAway: Bool) {
         let now = context.now()
+        let cause = (error as? StartFailure)?.cause ?? error
+        if (cause as? AdapterError)?.code == .busy {
+            // A call of an adapter that died just now, most likely: the runtime finishes it or takes it back.
+            logger.debug("looking again in a second: \(cause)")
+            let reason = WaitingReason("ContainerCreating", "\(cause)")
+            backoff.failed(action.subject, reason, now: now, after: min(backoff.retry, .seconds(1)))
+            return
+        }
         if isAway {
             backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
             return

@@ -6,6 +6,10 @@ extension FakeRuntime.State {
         guard let config = request.config, let metadata = config.metadata, !metadata.uid.isEmpty else {
             throw RPCError(.invalidArgument, "no metadata")
         }
+        if busySandboxes > 0 {
+            busySandboxes -= 1
+            throw RPCError(.alreadyExists, "the sandbox is being made by another call")
+        }
         if let sandboxFailure { throw RPCError(.unknown, sandboxFailure) }
         if sandboxes.values.contains(where: { $0.config.metadata == metadata }) {
             throw RPCError(.alreadyExists, "the sandbox name is reserved")

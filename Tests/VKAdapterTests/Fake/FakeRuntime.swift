@@ -31,6 +31,8 @@ final class FakeRuntime: Sendable {
         var unstartable: Set<String> = []
         /// `RunPodSandbox` fails with this.
         var sandboxFailure: String?
+        /// So many calls of `RunPodSandbox` find another one making it.
+        var busySandboxes = 0
         /// `CreateContainer` works and its answer is lost.
         var losesCreateAnswers = false
         var hasEvents = true

@@ -53,6 +53,19 @@ import Testing
         }
     }
 
+    @Test("a sandbox that a dead adapter's call is still making is waited for, without a word of error")
+    func stillBeingMade() async throws {
+        try await Node.with { node in
+            node.runtime.edit { $0.busySandboxes = 3 }
+            try node.pod("web")
+            try await node.running { adapter in
+                try await eventually("ready") { adapter.isReady("web") }
+                #expect(node.runtime.calls["RunPodSandbox"] == 4)
+                #expect(node.logged("error").isEmpty)
+            }
+        }
+    }
+
     @Test("pods whose file went while the adapter was away are removed; another node's are not touched")
     func orphans() async throws {
         try await Node.with { node in
