@@ -17,6 +17,8 @@ actor PodWorker {
     private var isGone = false
     private var failure: WaitingReason?
     private var timer: Task<Void, Never>?
+    /// Steps that went well, and when: a runtime that does not show it yet is not asked again at once.
+    private var finished: [Action: Timestamp] = [:]
     private var messages: [String: String] = [:]
     private var wasUnreachable = false
     private let signals: AsyncStream<Void>
@@ -80,6 +82,9 @@ actor PodWorker {
         signal.finish()
     }
 
+    /// How long a step that went well is not repeated.
+    private static let patience: Duration = .seconds(1)
+
     /// One look and what follows from it.
     private func step() async -> [Action] {
         // Before and after the look: what ends in between may be missing from it.
@@ -107,12 +112,17 @@ actor PodWorker {
         var work: [Action] = []
         for action in actions {
             guard case .wait(let name, let reason, let until) = action else {
-                work.append(action)
+                if let again = finished[action]?.advanced(by: Self.patience), now < again {
+                    wake = min(wake ?? again, again)
+                } else {
+                    work.append(action)
+                }
                 continue
             }
             waiting[name] = reason
             wake = min(wake ?? until, until)
         }
+        finished = finished.filter { now < $0.value.advanced(by: Self.patience) }
         publish(waiting, now)
         schedule(wake, now)
         for action in work { self.busy.insert(action.subject) }
@@ -218,6 +228,7 @@ actor PodWorker {
                 context.store.remove(uid: uid)
             } else {
                 try await take(action)
+                finished[action] = context.now()
             }
         } catch {
             if !Task.isCancelled, !(error is CancellationError) {

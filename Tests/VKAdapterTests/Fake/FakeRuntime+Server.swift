@@ -75,7 +75,7 @@ extension FakeRuntime {
             if let container = state.containers[request.containerId] {
                 state.stops.append((container.config.metadata?.name ?? "", request.timeout))
             }
-            state.end(request.containerId, 143)
+            if !state.ignoresStops { state.end(request.containerId, 143) }
             return .init()
         }
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }

@@ -33,6 +33,8 @@ final class FakeRuntime: Sendable {
         var sandboxFailure: String?
         /// So many calls of `RunPodSandbox` find another one making it.
         var busySandboxes = 0
+        /// `StopContainer` says that it worked, and nothing ends.
+        var ignoresStops = false
         /// `CreateContainer` works and its answer is lost.
         var losesCreateAnswers = false
         var hasEvents = true

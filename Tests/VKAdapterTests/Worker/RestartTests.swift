@@ -171,6 +171,23 @@ import Testing
         }
     }
 
+    @Test("a runtime that says it stopped a container and did not is asked again, but not without pause")
+    func ignoredStops() async throws {
+        try await Node.with { node in
+            try node.pod("web")
+            try await node.running { adapter in
+                try await eventually("ready") { adapter.isReady("web") }
+                node.runtime.edit { $0.ignoresStops = true }
+                try node.remove("web.yaml")
+                try await eventually("asked twice") { node.runtime.edit { $0.stops.count } == 2 }
+                #expect(node.runtime.calls["ListContainers"] ?? 0 < 30)
+                node.runtime.edit { $0.ignoresStops = false }
+                try await eventually("gone") { adapter.store.all.isEmpty }
+                #expect(node.runtime.edit { $0.stops.count } <= 4)
+            }
+        }
+    }
+
     @Test("files of pods that are gone are removed at start")
     func leftoverFiles() async throws {
         try await Node.with { node in
