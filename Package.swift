@@ -97,6 +97,11 @@ let package = Package(
             nio + ["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
         daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
+        // Measures encoding and decoding; `make bench` runs it.
+        .executableTarget(
+            name: "proto-bench", dependencies: ["Proto", "RPC", nio[0]], path: "Benchmarks/proto-bench",
+            swiftSettings: swiftSettings),
+
         // Tests
         .target(
             name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),

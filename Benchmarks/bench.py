@@ -153,11 +153,11 @@ class Bench:
     def codec(self, listing):
         theirs = json.loads(subprocess.run(
             [os.path.join(self.go, "load"), "codec", "-from", listing], check=True, capture_output=True, text=True).stdout)
-        say(f"\nThe 100-container list, {theirs['bytes']:.0f} bytes: "
-            f"Go encodes in {theirs['encode']:.0f} us, decodes in {theirs['decode']:.0f} us")
-        bench = os.path.join(self.binaries, "proto-bench")
-        if os.path.exists(bench):
-            say(subprocess.run([bench, listing], check=True, capture_output=True, text=True).stdout.strip())
+        ours = json.loads(subprocess.run(
+            [os.path.join(self.binaries, "proto-bench"), listing], check=True, capture_output=True, text=True).stdout)
+        say("\nThe 100-container list, %d bytes (ours / Go = ratio, us)" % ours["bytes"])
+        for what in ("encode", "decode"):
+            say(f"  {what}  {ours[what]:6.0f} / {theirs[what]:6.0f} = {ours[what] / theirs[what]:4.2f}")
 
     def stop(self):
         for name, process in reversed(self.processes):

@@ -13,6 +13,7 @@ enum Walls {
         "CProto": ["CProtobufC"],
         "Proto": ["CProto", "CProtobufC", "RPC", "NIOCore"],
         "proto-gen": ["CProto", "CProtobufC"],
+        "proto-bench": ["Proto", "RPC", "NIOCore"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
         "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),
         "HostFiles": nio,

@@ -1,0 +1,1 @@
+ProtoBench.run()
