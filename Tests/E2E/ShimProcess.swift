@@ -83,6 +83,9 @@ final class ShimProcess: Sendable {
         _ = await child.wait()
     }
 
+    /// What it said so far.
+    var errors: String { process.withLockedValue { $0?.errors ?? "" } }
+
     func removeEverything() async throws {
         for sandbox in try await call(CRI.RuntimeService.listPodSandbox, .init()).items {
             _ = try await call(CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox.id })
