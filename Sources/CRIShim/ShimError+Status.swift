@@ -1,4 +1,5 @@
 import Docker
+import HostFiles
 public import RPC
 
 /// The one place that says which gRPC status an error of this program becomes.
@@ -8,6 +9,8 @@ extension RPCError {
         case let error as RPCError: self = error
         case let error as ShimError: self.init(error.code.status, error.description, cause: error)
         case let error as DockerError: self.init(error.code.status, error.description, cause: error)
+        case let error as HostFilesError:
+            self.init(error.code == .noSpace ? .resourceExhausted : .unknown, error.description, cause: error)
         case is CancellationError: self.init(.cancelled, "the call was cancelled", cause: error)
         case let error as any RPCErrorConvertible: self = error.rpcError
         default: self.init(.unknown, String(describing: error), cause: error)

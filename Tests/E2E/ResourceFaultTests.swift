@@ -94,7 +94,7 @@ import Testing
                 let sandboxes = try await shim.call(CRI.RuntimeService.listPodSandbox, .init()).items
                 #expect(sandboxes.map(\.id) == [sandbox])
                 do {
-                    _ = try await shim.runSandbox(shim.sandboxConfig("late"))
+                    _ = try await shim.runSandbox(shim.sandboxConfig("late"), handler: "docker")
                     Issue.record("a sandbox was made without an engine")
                 } catch let error as RPCError {
                     #expect(error.code == .unavailable)

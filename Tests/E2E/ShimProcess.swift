@@ -109,8 +109,14 @@ final class ShimProcess: Sendable {
         }
     }
 
-    func runSandbox(_ config: CRI.PodSandboxConfig) async throws -> String {
-        try await call(CRI.RuntimeService.runPodSandbox, .init { $0.config = config }).podSandboxId
+    func runSandbox(_ config: CRI.PodSandboxConfig, handler: String = "") async throws -> String {
+        try await call(
+            CRI.RuntimeService.runPodSandbox,
+            .init {
+                $0.config = config
+                $0.runtimeHandler = handler
+            }
+        ).podSandboxId
     }
 
     func startContainer(_ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, script: String) async throws -> String {

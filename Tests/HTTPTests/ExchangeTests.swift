@@ -3,6 +3,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import Sockets
+import Support
 import Testing
 
 @Suite struct ExchangeTests {

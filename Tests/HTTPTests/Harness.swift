@@ -7,6 +7,7 @@ import NIOHTTP1
 import NIOPosix
 import Sockets
 import TLS
+import Support
 import Testing
 
 /// A server with a route for every way a request can go, and a client of it.
@@ -161,15 +162,3 @@ struct Harness: Sendable {
     }
 }
 
-func eventually(
-    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + .seconds(60)
-    while try await !condition() {
-        if ContinuousClock.now > end {
-            Issue.record(what, sourceLocation: sourceLocation)
-            return
-        }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}

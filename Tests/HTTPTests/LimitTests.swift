@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import Sockets
+import Support
 import Testing
 
 @testable import HTTP

@@ -2,6 +2,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Sockets
+import Support
 import Synchronization
 import Testing
 
@@ -61,6 +62,9 @@ final class RawSocket: Sendable {
         _ serve: @escaping @Sendable (RawSocket, Int) async throws -> Void, _ body: (Endpoint) async throws -> Void
     ) async throws {
         let counter = NIOLockedValueBox(0)
+        let serving = NIOLockedValueBox<[Task<Void, Never>]>([])
+        // Those that still wait for a client are not to outlive the test.
+        defer { for task in serving.withLockedValue({ $0 }) { task.cancel() } }
         let server = try await ServerBootstrap(group: Harness.group)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
@@ -70,10 +74,11 @@ final class RawSocket: Sendable {
                         defer { count += 1 }
                         return count
                     }
-                    Task {
+                    let task = Task {
                         try? await serve(socket, number)
                         socket.close()
                     }
+                    serving.withLockedValue { $0.append(task) }
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()

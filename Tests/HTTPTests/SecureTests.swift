@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import Sockets
 import TLS
+import Support
 import Testing
 
 @testable import HTTP

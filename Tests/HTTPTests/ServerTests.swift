@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import Sockets
+import Support
 import Testing
 
 @testable import HTTP

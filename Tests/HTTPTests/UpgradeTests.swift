@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Support
 import Testing
 
 @testable import HTTP

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import RPC
 import Sockets
+import Support
 import Testing
 
 /// A server of a ``TestService`` on a socket of its own, and a client of it.
@@ -97,20 +98,6 @@ private final class Collector: ChannelInboundHandler {
     }
     func channelInactive(context: ChannelHandlerContext) { done.succeed(bytes) }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-}
-
-/// Waits until `condition` holds; fails after ten seconds.
-func eventually(
-    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + .seconds(10)
-    while try await !condition() {
-        if ContinuousClock.now > end {
-            Issue.record(what, sourceLocation: sourceLocation)
-            return
-        }
-        try await Task.sleep(for: .milliseconds(5))
-    }
 }
 
 /// The status a call ends with.

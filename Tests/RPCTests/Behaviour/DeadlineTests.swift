@@ -1,5 +1,6 @@
 import NIOCore
 import RPC
+import Support
 import Testing
 
 @Suite struct DeadlineTests {
