@@ -19,21 +19,30 @@ public final class ControlClient: Sendable {
     /// The deadline of calls that may take long by their nature: pulls, and stops beyond their grace period.
     public let longTimeout: Duration = .seconds(30 * 60)
     let group: any EventLoopGroup
+    /// For streaming URLs: they may be on the port of the calls, where the protocol tells the two apart.
     let tls: TLSContext?
     let logger: Logger
     private let client: RPCClient
 
     /// Connects with the first call.
+    /// - Parameter tls: for a runtime that wants TLS; its application protocols are set here.
+    /// - Throws: `TLSError` when its files do not hold.
     public init(
-        endpoint: Endpoint, tls: TLSContext? = nil, timeout: Duration = .seconds(10), group: any EventLoopGroup,
-        logger: Logger
-    ) {
+        endpoint: Endpoint, tls: TLSClientConfiguration? = nil, timeout: Duration = .seconds(10),
+        group: any EventLoopGroup, logger: Logger
+    ) throws {
         self.endpoint = endpoint
-        self.tls = tls
+        self.tls = try Self.context(tls, "http/1.1")
         self.timeout = timeout
         self.group = group
         self.logger = logger
-        client = RPCClient(endpoint: endpoint, tls: tls, group: group, logger: logger)
+        client = RPCClient(endpoint: endpoint, tls: try Self.context(tls, "h2"), group: group, logger: logger)
+    }
+
+    private static func context(_ configuration: TLSClientConfiguration?, _ name: String) throws -> TLSContext? {
+        guard var configuration else { return nil }
+        configuration.applicationProtocols = [name]
+        return try TLSContext.client(configuration)
     }
 
     public func close() async { await client.close() }

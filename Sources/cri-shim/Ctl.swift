@@ -88,16 +88,14 @@ struct CtlConnection: ParsableArguments {
 
     private func makeClient() throws -> ControlClient {
         let endpoint = try Endpoint(parsing: source.text)
-        var tls: TLSContext?
+        var tls: TLSClientConfiguration?
         if case .tcp = endpoint, authority != nil || certificate != nil {
-            tls = try TLSContext.client(
-                TLSClientConfiguration(
-                    caFile: authority, certificateFile: certificate, keyFile: key, serverName: serverName,
-                    verification: .full, applicationProtocols: ["h2"]))
+            tls = TLSClientConfiguration(
+                caFile: authority, certificateFile: certificate, keyFile: key, serverName: serverName)
         }
         var logger = Logger(label: "ctl") { _ in StandardErrorLog() }
         logger.logLevel = .error
-        return ControlClient(
+        return try ControlClient(
             endpoint: endpoint, tls: tls, timeout: .seconds(timeout), group: MultiThreadedEventLoopGroup.singleton,
             logger: logger)
     }

@@ -148,7 +148,7 @@ struct CommandTests {
 
     @Test("a runtime that is not there is a clear error that says what to do")
     func away() async throws {
-        let client = ControlClient(
+        let client = try ControlClient(
             endpoint: .unix(path: "/nonexistent/cri.sock"), timeout: .seconds(2),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -45,7 +45,7 @@ final class FakeRuntime: Sendable {
                 listeners: [.unix(directory + "/c.sock", .init())], router: runtime.router(), logger: logger,
                 group: group)
             let endpoint = try await server.start()[0]
-            let client = ControlClient(endpoint: endpoint, timeout: .seconds(20), group: group, logger: logger)
+            let client = try ControlClient(endpoint: endpoint, timeout: .seconds(20), group: group, logger: logger)
             let written = Written()
             let commands = ControlCommands(client: client, output: written.output, now: { 100_000_000_000 })
             var failure: (any Error)?

@@ -53,8 +53,9 @@ final class ShimProcess: Sendable {
         return path
     }
 
-    func start() async throws {
-        let child = try Programs.start("cri-shim", arguments)
+    /// - Parameter more: further arguments.
+    func start(adding more: [String] = []) async throws {
+        let child = try Programs.start("cri-shim", arguments + more)
         process.withLockedValue { $0 = child }
         try await eventually("cri-shim serves") {
             guard child.isRunning else { throw Failure(description: "cri-shim ended: \(child.errors)") }
@@ -78,6 +79,10 @@ final class ShimProcess: Sendable {
 
     func stop() async {
         await client.close()
+        await stopProcess()
+    }
+
+    func stopProcess() async {
         guard let child = process.withLockedValue({ $0 }) else { return }
         child.send(SIGTERM)
         _ = await child.wait()
