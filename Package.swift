@@ -80,15 +80,22 @@ let package = Package(
         room("Settings", [yams]),
 
         // The two halves
-        room("CRIShim", nio + [
-            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", logging, lifecycle,
-            signals,
-        ]),
-        room("CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
-        room("VKAdapter", nio + [
-            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", logging, lifecycle,
-            signals,
-        ]),
+        room(
+            "CRIShim",
+            nio + [
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", logging,
+                lifecycle,
+                signals,
+            ]),
+        room(
+            "CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
+        room(
+            "VKAdapter",
+            nio + [
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", logging,
+                lifecycle,
+                signals,
+            ]),
 
         // Executables: arguments, configuration, signals
         room("Launch", ["Settings", arguments, logging]),
@@ -115,23 +122,35 @@ let package = Package(
             "ProtoTests", nio + ["Proto", "CProto", "CProtobufC", "RPC", "Support", "proto-gen"],
             exclude: ["cri-wire-facts.tsv"]),
         tests("HTTPTests", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", "Support", nioEmbedded, logging]),
-        tests("StreamingTests", nio + [nioHTTP1, "Streaming", "HTTP", "Sockets", "CZlib", "Support", nioEmbedded, logging]),
+        tests(
+            "StreamingTests",
+            nio + [nioHTTP1, "Streaming", "HTTP", "Sockets", "CZlib", "Support", nioEmbedded, logging]),
         tests("HostFilesTests", nio + ["HostFiles", "Support"]),
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
         tests("KubeAPITests", ["KubeAPI", "Support"]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
-        tests("CRIShimTests", nio + [
-            nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "Support", logging,
-        ]),
-        tests("CRIControlTests", nio + ["CRIControl", "RPC", "Proto", "Streaming", "HTTP", "Sockets", "Support", logging]),
-        tests("VKAdapterTests", nio + [
-            nioHTTP1, "VKAdapter", "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Support",
-            logging,
-        ]),
+        tests(
+            "CRIShimTests",
+            nio + [
+                nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "Support",
+                logging,
+            ]),
+        tests(
+            "CRIControlTests", nio + ["CRIControl", "RPC", "Proto", "Streaming", "HTTP", "Sockets", "Support", logging]),
+        tests(
+            "VKAdapterTests",
+            nio + [
+                nioHTTP1, "VKAdapter", "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS",
+                "Support",
+                logging,
+            ]),
         // Drives the built executables as a user would.
-        tests("E2E", nio + [
-            nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Support", "cri-shim", "vk-adapter", logging,
-        ]),
+        tests(
+            "E2E",
+            nio + [
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Support", "cri-shim",
+                "vk-adapter", logging,
+            ]),
     ]
 )

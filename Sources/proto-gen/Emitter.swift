@@ -15,7 +15,11 @@ struct Emitter {
         [
             ("\(namespace)+Enums.swift", Self.header + "\n" + enums()),
             ("\(namespace)+Messages.swift", Self.header + "\n" + messages()),
-            ("\(namespace)+Coding.swift", Self.header + "import CProto\nimport CProtobufC\npublic import NIOCore\npublic import RPC\n\n" + coding()),
+            (
+                "\(namespace)+Coding.swift",
+                Self.header + "import CProto\nimport CProtobufC\npublic import NIOCore\npublic import RPC\n\n"
+                    + coding()
+            ),
             ("\(namespace)+Services.swift", Self.header + "public import RPC\n\n" + services()),
         ]
     }
@@ -30,9 +34,12 @@ struct Emitter {
         // Swift keeps `X.Protocol` for metatypes.
         return name == "Protocol" ? "PortProtocol" : name
     }
-    private func cType(_ fullName: String) -> String { ([Substring(cPrefix)] + local(fullName)).joined(separator: "__") }
+    private func cType(_ fullName: String) -> String {
+        ([Substring(cPrefix)] + local(fullName)).joined(separator: "__")
+    }
     private func descriptorCall(_ fullName: String) -> String {
-        ([Names.cFunctionPart(cPrefix)] + local(fullName).map { Names.cFunctionPart(String($0)) }).joined(separator: "__") + "__desc()"
+        ([Names.cFunctionPart(cPrefix)] + local(fullName).map { Names.cFunctionPart(String($0)) }).joined(
+            separator: "__") + "__desc()"
     }
     private var sortedMessages: [(name: String, descriptor: UnsafePointer<ProtobufCMessageDescriptor>)] {
         schema.messages.sorted { $0.key < $1.key }.filter { !$0.value.isMapEntry }.map { ($0.key, $0.value) }
@@ -46,11 +53,15 @@ struct Emitter {
             let swift = swiftName(name)
             out += "    /// `\(name)`; values nobody defined survive.\n"
             out += "    public struct \(swift): RawRepresentable, Hashable, Sendable, CustomStringConvertible {\n"
-            out += "        public var rawValue: Int32\n        public init(rawValue: Int32) { self.rawValue = rawValue }\n\n"
-            let all = (0..<Int(values.pointee.n_values)).map { values.pointee.values[$0] }.sorted { $0.value < $1.value }
+            out +=
+                "        public var rawValue: Int32\n        public init(rawValue: Int32) { self.rawValue = rawValue }\n\n"
+            let all = (0..<Int(values.pointee.n_values)).map { values.pointee.values[$0] }.sorted {
+                $0.value < $1.value
+            }
             for value in all {
                 let wire = String(cString: value.name)
-                out += "        public static let \(Names.quoted(Names.swiftCase(wire))) = \(swift)(rawValue: \(value.value))\n"
+                out +=
+                    "        public static let \(Names.quoted(Names.swiftCase(wire))) = \(swift)(rawValue: \(value.value))\n"
             }
             out += "\n        /// The name on the wire, or the number where there is none.\n"
             out += "        public var description: String {\n            switch rawValue {\n"
@@ -73,7 +84,8 @@ struct Emitter {
         case PROTOBUF_C_TYPE_UINT64: "UInt64"
         case PROTOBUF_C_TYPE_DOUBLE: "Double"
         case PROTOBUF_C_TYPE_ENUM:
-            swiftName(String(cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name))
+            swiftName(
+                String(cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name))
         case PROTOBUF_C_TYPE_MESSAGE: swiftName(String(cString: field.messageDescriptor.pointee.name))
         default: fatalError("no rule for the type of field \(String(cString: field.name))")
         }
@@ -88,7 +100,8 @@ struct Emitter {
                 if field.label == PROTOBUF_C_LABEL_REPEATED {
                     if field.type == PROTOBUF_C_TYPE_MESSAGE, field.messageDescriptor.isMapEntry {
                         let entry = field.messageDescriptor.fields
-                        out += "        public var \(property): [\(swiftElement(entry[0])): \(swiftElement(entry[1]))] = [:]\n"
+                        out +=
+                            "        public var \(property): [\(swiftElement(entry[0])): \(swiftElement(entry[1]))] = [:]\n"
                     } else {
                         out += "        public var \(property): [\(swiftElement(field))] = []\n"
                     }
@@ -105,7 +118,8 @@ struct Emitter {
                 }
             }
             out += "\n        public init() {}\n"
-            out += "        public init(_ configure: (inout Self) throws -> Void) rethrows {\n            try configure(&self)\n        }\n"
+            out +=
+                "        public init(_ configure: (inout Self) throws -> Void) rethrows {\n            try configure(&self)\n        }\n"
             out += "    }\n}\n\n"
         }
         return String(out.dropLast())
@@ -116,7 +130,8 @@ struct Emitter {
     private func services() -> String {
         var out = ""
         for service in schema.services {
-            out += "extension \(namespace) {\n    /// The methods of `\(schema.package).\(service.name)`.\n    public enum \(service.name) {\n"
+            out +=
+                "extension \(namespace) {\n    /// The methods of `\(schema.package).\(service.name)`.\n    public enum \(service.name) {\n"
             out += "        public static let name = \"\(schema.package).\(service.name)\"\n\n"
             for method in service.methods {
                 let type = method.streams ? "ServerStreamingMethod" : "UnaryMethod"
@@ -124,7 +139,8 @@ struct Emitter {
                 out += "\(type)<\(swiftName(method.request)), \(swiftName(method.response))>(\n"
                 out += "            service: name, name: \"\(method.name)\")\n"
             }
-            out += "\n        /// The names of all methods, as they stand in a request path.\n        public static let allMethods = [\n"
+            out +=
+                "\n        /// The names of all methods, as they stand in a request path.\n        public static let allMethods = [\n"
             for method in service.methods { out += "            \"\(method.name)\",\n" }
             out += "        ]\n    }\n}\n\n"
         }
@@ -139,7 +155,8 @@ struct Emitter {
             let swift = "\(namespace).\(swiftName(name))"
             let c = cType(name)
             out += "extension \(swift): WireMessage {\n"
-            out += "    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { \(descriptorCall(name)) }\n\n"
+            out +=
+                "    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { \(descriptorCall(name)) }\n\n"
             let fields = descriptor.fields
             out += "    init(c: UnsafePointer<\(c)>) throws(WireError) {\n"
             for field in fields { out += decode(field, message: swiftName(name)) }
@@ -148,8 +165,10 @@ struct Emitter {
             for field in fields { out += encode(field, message: swiftName(name)) }
             out += "    }\n}\n\n"
             out += "extension \(swift): RPCMessage {\n"
-            out += "    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }\n"
-            out += "    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }\n"
+            out +=
+                "    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }\n"
+            out +=
+                "    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }\n"
             out += "}\n\nextension \(swift): CustomStringConvertible {\n"
             out += "    public var description: String { WireText.describe(self, redacting: true) }\n"
             out += "    /// The message as protobuf's JSON, secrets included.\n"
@@ -168,7 +187,8 @@ struct Emitter {
             case PROTOBUF_C_TYPE_STRING: "try WireCoding.string(\(expression), \(place))"
             case PROTOBUF_C_TYPE_BYTES: "WireCoding.bytes(\(expression))"
             case PROTOBUF_C_TYPE_BOOL: "\(expression) != 0"
-            case PROTOBUF_C_TYPE_ENUM: "\(namespace).\(swiftElement(field))(rawValue: Int32(truncatingIfNeeded: \(expression).rawValue))"
+            case PROTOBUF_C_TYPE_ENUM:
+                "\(namespace).\(swiftElement(field))(rawValue: Int32(truncatingIfNeeded: \(expression).rawValue))"
             case PROTOBUF_C_TYPE_MESSAGE: "try \(namespace).\(swiftElement(field))(c: \(expression))"
             default: expression
             }
@@ -185,7 +205,8 @@ struct Emitter {
 
                     """
             }
-            let element = field.type == PROTOBUF_C_TYPE_MESSAGE ? "c.pointee.\(cName)[index]!" : "c.pointee.\(cName)[index]"
+            let element =
+                field.type == PROTOBUF_C_TYPE_MESSAGE ? "c.pointee.\(cName)[index]!" : "c.pointee.\(cName)[index]"
             return """
                         \(property).reserveCapacity(Int(\(count)))
                         for index in 0..<Int(\(count)) { \(property).append(\(scalar(element))) }
@@ -222,7 +243,8 @@ struct Emitter {
             case PROTOBUF_C_TYPE_MESSAGE: fill = "try arena.messages(\(property))"
             case PROTOBUF_C_TYPE_BYTES: fill = "arena.byteStrings(\(property))"
             case PROTOBUF_C_TYPE_ENUM:
-                let type = String(cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name)
+                let type = String(
+                    cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name)
                 fill = "arena.array(\(property)) { \(cType(type))(rawValue: .init(truncatingIfNeeded: $0.rawValue)) }"
             case PROTOBUF_C_TYPE_BOOL: fill = "arena.array(\(property)) { $0 ? 1 : 0 }"
             default: fill = "arena.array(\(property)) { $0 }"
@@ -237,8 +259,10 @@ struct Emitter {
         case PROTOBUF_C_TYPE_BYTES: return "        c.pointee.\(cName) = arena.bytes(\(property))\n"
         case PROTOBUF_C_TYPE_BOOL: return "        c.pointee.\(cName) = \(property) ? 1 : 0\n"
         case PROTOBUF_C_TYPE_ENUM:
-            let type = String(cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name)
-            return "        c.pointee.\(cName) = \(cType(type))(rawValue: .init(truncatingIfNeeded: \(property).rawValue))\n"
+            let type = String(
+                cString: field.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self).pointee.name)
+            return
+                "        c.pointee.\(cName) = \(cType(type))(rawValue: .init(truncatingIfNeeded: \(property).rawValue))\n"
         default: return "        c.pointee.\(cName) = \(property)\n"
         }
     }

@@ -37,15 +37,19 @@ enum Names {
     }
 
     private static let cppKeywords: Set = [
-        "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue", "default", "delete",
+        "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue", "default",
+        "delete",
         "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if",
-        "inline", "int", "long", "mutable", "namespace", "new", "operator", "private", "protected", "public", "register",
+        "inline", "int", "long", "mutable", "namespace", "new", "operator", "private", "protected", "public",
+        "register",
         "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this", "throw", "true", "try",
         "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while",
     ]
     private static let swiftKeywords: Set = [
-        "as", "associatedtype", "break", "case", "catch", "class", "continue", "default", "defer", "deinit", "do", "else",
-        "enum", "extension", "false", "for", "func", "guard", "if", "import", "in", "init", "inout", "internal", "is", "let",
+        "as", "associatedtype", "break", "case", "catch", "class", "continue", "default", "defer", "deinit", "do",
+        "else",
+        "enum", "extension", "false", "for", "func", "guard", "if", "import", "in", "init", "inout", "internal", "is",
+        "let",
         "nil", "operator", "private", "protocol", "public", "repeat", "rethrows", "return", "self", "static", "struct",
         "subscript", "super", "switch", "throw", "throws", "true", "try", "typealias", "var", "where", "while",
     ]

@@ -35,7 +35,8 @@ struct Schema {
                     response: String(cString: method.output.pointee.name), streams: streaming.contains(name))
             }
             self.services.append(
-                Service(name: String(cString: service.pointee.short_name), methods: methods.sorted { $0.name < $1.name }))
+                Service(
+                    name: String(cString: service.pointee.short_name), methods: methods.sorted { $0.name < $1.name }))
         }
     }
 

@@ -35,8 +35,10 @@ final class NodeProcess: Sendable {
 
     var adapterArguments: [String] {
         [
-            "run", "--standalone", "--cri", "unix://\(shim.socket)", "--pod-manifest-path", manifests, "--root", root, "--pod-logs",
-            directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)", "--config",
+            "run", "--standalone", "--cri", "unix://\(shim.socket)", "--pod-manifest-path", manifests, "--root", root,
+            "--pod-logs",
+            directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)",
+            "--config",
             "/dev/null",
         ]
     }
@@ -75,7 +77,9 @@ final class NodeProcess: Sendable {
 
     func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: "\(manifests)/\(name)") }
 
-    static func manifest(_ name: String, script: String, restartPolicy: String = "Always", grace: Int = 2, extra: String = "") -> String {
+    static func manifest(
+        _ name: String, script: String, restartPolicy: String = "Always", grace: Int = 2, extra: String = ""
+    ) -> String {
         """
         apiVersion: v1
         kind: Pod
@@ -97,7 +101,8 @@ final class NodeProcess: Sendable {
 
     var token: String {
         get throws {
-            try String(contentsOfFile: root + "/kubelet-token", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+            try String(contentsOfFile: root + "/kubelet-token", encoding: .utf8).trimmingCharacters(
+                in: .whitespacesAndNewlines)
         }
     }
 
@@ -105,10 +110,12 @@ final class NodeProcess: Sendable {
         let outcome = try await ChildProcess.run(
             "/usr/bin/curl",
             [
-                "-sS", "-k", "--max-time", "20", "-w", "\n%{http_code}", "-H", "Authorization: Bearer \(try token ?? self.token)",
+                "-sS", "-k", "--max-time", "20", "-w", "\n%{http_code}", "-H",
+                "Authorization: Bearer \(try token ?? self.token)",
                 "https://127.0.0.1:\(port)\(path)",
             ])
-        guard outcome.code == 0, let end = outcome.output.lastIndex(of: "\n"), let status = Int(outcome.output[outcome.output.index(after: end)...])
+        guard outcome.code == 0, let end = outcome.output.lastIndex(of: "\n"),
+            let status = Int(outcome.output[outcome.output.index(after: end)...])
         else { throw ShimProcess.Failure(description: "curl \(path): \(outcome.errors)") }
         return (status, String(outcome.output[..<end]))
     }
@@ -170,7 +177,9 @@ enum FreePort {
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0 }
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
         }
         guard bound else { throw ShimProcess.Failure(description: "no free port") }
         return Int(UInt16(bigEndian: address.sin_port))

@@ -20,7 +20,9 @@ import Testing
             try await eventually("and so are its containers") {
                 try await EngineView.containers(labelled: "io.vzcri.instance=\(node.shim.instance)").isEmpty
             }
-            #expect((try? FileManager.default.contentsOfDirectory(atPath: node.directory + "/adapter/pods"))?.isEmpty ?? true)
+            #expect(
+                (try? FileManager.default.contentsOfDirectory(atPath: node.directory + "/adapter/pods"))?.isEmpty
+                    ?? true)
         }
     }
 
@@ -32,7 +34,9 @@ import Testing
             }
             let healthy = try await node.kubelet("/healthz")
             #expect(healthy.status == 200)
-            let mode = try FileManager.default.attributesOfItem(atPath: node.directory + "/adapter/kubelet-token")[.posixPermissions] as? Int
+            let mode =
+                try FileManager.default.attributesOfItem(atPath: node.directory + "/adapter/kubelet-token")[
+                    .posixPermissions] as? Int
             #expect(mode == 0o600)
         }
     }
@@ -73,7 +77,8 @@ import Testing
 
     @Test func `an image that is not there is a reason, not a restart`() async throws {
         try await NodeProcess.with { node async throws in
-            let manifest = NodeProcess.manifest("lost", script: "true").replacing(DockerEngine.image, with: "127.0.0.1:1/no/such:image")
+            let manifest = NodeProcess.manifest("lost", script: "true").replacing(
+                DockerEngine.image, with: "127.0.0.1:1/no/such:image")
             try node.write("never.yaml", manifest)
             try await eventually("Never says so") {
                 try await node.pod("lost-node")?.container?.state?.waiting?.reason == "ErrImageNeverPull"
@@ -81,7 +86,8 @@ import Testing
             try node.write("never.yaml", manifest.replacing("Never", with: "Always"))
             try await eventually("a pull fails with its cause") {
                 let waiting = try await node.pod("lost-node")?.container?.state?.waiting
-                return ["ErrImagePull", "ImagePullBackOff"].contains(waiting?.reason) && waiting?.message?.contains("127.0.0.1:1/no/such:image") == true
+                return ["ErrImagePull", "ImagePullBackOff"].contains(waiting?.reason)
+                    && waiting?.message?.contains("127.0.0.1:1/no/such:image") == true
             }
         }
     }
@@ -91,7 +97,8 @@ import Testing
         try await NodeProcess.with { node async throws in
             try node.write(
                 "counter.yaml",
-                NodeProcess.manifest("counter", script: "i=0; while true; do echo line $i; i=$((i+1)); usleep 10000; done"))
+                NodeProcess.manifest(
+                    "counter", script: "i=0; while true; do echo line $i; i=$((i+1)); usleep 10000; done"))
             try node.write("job.yaml", NodeProcess.manifest("job", script: "sleep 3; exit 42", restartPolicy: "Never"))
             try await eventually("they run") {
                 let (counter, job) = (try await node.pod("counter-node"), try await node.pod("job-node"))
@@ -105,7 +112,9 @@ import Testing
                 try await Task.sleep(for: .milliseconds(Int.random(in: 100...1500, using: &random)))
                 if victims != 1 { try await node.shim.start() }
                 if victims != 0 { try await node.startAdapter() }
-                try await eventually("the pod is seen again") { try await node.pod("counter-node")?.container?.state?.running != nil }
+                try await eventually("the pod is seen again") {
+                    try await node.pod("counter-node")?.container?.state?.running != nil
+                }
                 let after = try #require(try await node.pod("counter-node"))
                 #expect(after.metadata.uid == before.metadata.uid)
                 #expect(after.container?.containerID == before.container?.containerID)
@@ -127,13 +136,17 @@ import Testing
             func run(_ arguments: String...) async throws -> ChildProcess.Outcome {
                 try await Programs.run(
                     "vk-adapter",
-                    ["run", "--standalone", "--root", directory + "/root", "--kubelet-port", "0", "--kubelet-address", "127.0.0.1"] + arguments)
+                    [
+                        "run", "--standalone", "--root", directory + "/root", "--kubelet-port", "0",
+                        "--kubelet-address", "127.0.0.1",
+                    ] + arguments)
             }
             let file = directory + "/config.yaml"
             try Data("adapter:\n  podManifestPaht: /x\n".utf8).write(to: URL(filePath: file))
             expectOneLine(try await run("--config", file), "vk-adapter", code: 78, "\(file):2", "podManifestPath")
             expectOneLine(
-                try await run("--config", "/dev/null", "--pod-manifest-path", directory + "/none"), "vk-adapter", code: 1, directory + "/none")
+                try await run("--config", "/dev/null", "--pod-manifest-path", directory + "/none"), "vk-adapter",
+                code: 1, directory + "/none")
             #expect(try await run("--nope").code == 64)
         }
     }

@@ -10,24 +10,30 @@ enum Programs {
     }
 
     /// Runs a program to its end.
-    static func run(_ name: String, _ arguments: [String], environment: [String: String] = [:]) async throws -> ChildProcess.Outcome {
-        try await ChildProcess.run(path(name), arguments, environment: clean.merging(environment) { $1 }, limit: .seconds(60))
+    static func run(_ name: String, _ arguments: [String], environment: [String: String] = [:]) async throws
+        -> ChildProcess.Outcome
+    {
+        try await ChildProcess.run(
+            path(name), arguments, environment: clean.merging(environment) { $1 }, limit: .seconds(60))
     }
 
-    static func start(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws -> ChildProcess {
+    static func start(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws -> ChildProcess
+    {
         try ChildProcess(path(name), arguments, environment: clean.merging(environment) { $1 })
     }
 
     /// Nothing of this machine's own settings.
     private static let clean = [
-        "DOCKER_HOST": "", "KUBECONFIG": "", "KUBELET_PORT": "", "VKUBELET_NODE_NAME": "", "CONTAINER_RUNTIME_ENDPOINT": "",
+        "DOCKER_HOST": "", "KUBECONFIG": "", "KUBELET_PORT": "", "VKUBELET_NODE_NAME": "",
+        "CONTAINER_RUNTIME_ENDPOINT": "",
     ]
 }
 
 /// What a failing start must look like: one line on standard error that begins with the program's name, holds `text`,
 /// and the exit code; nothing on standard output.
 func expectOneLine(
-    _ outcome: ChildProcess.Outcome, _ program: String, code: Int32, _ texts: String..., sourceLocation: SourceLocation = #_sourceLocation
+    _ outcome: ChildProcess.Outcome, _ program: String, code: Int32, _ texts: String...,
+    sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(outcome.code == code, "\(outcome.errors)", sourceLocation: sourceLocation)
     let lines = outcome.errors.split(separator: "\n").filter { !$0.contains(" info ") && !$0.contains(" warning ") }

@@ -14,19 +14,25 @@ import Testing
 
             let authority = try CertificateAuthority.make(commonName: "test", directory: directory)
             let server = try authority.issue(
-                commonName: "shim", names: ["localhost", "127.0.0.1"], usage: .server, directory: directory, name: "server")
-            let alice = try authority.issue(commonName: "alice", names: [], usage: .client, directory: directory, name: "alice")
-            let mallory = try authority.issue(commonName: "mallory", names: [], usage: .client, directory: directory, name: "mallory")
+                commonName: "shim", names: ["localhost", "127.0.0.1"], usage: .server, directory: directory,
+                name: "server")
+            let alice = try authority.issue(
+                commonName: "alice", names: [], usage: .client, directory: directory, name: "alice")
+            let mallory = try authority.issue(
+                commonName: "mallory", names: [], usage: .client, directory: directory, name: "mallory")
             let port = try FreePort.take()
 
             // The same pods, now served over TCP.
             await local.stopProcess()
             try await local.start(
                 adding: [
-                    "--listen", "tcp://127.0.0.1:\(port)", "--tls-cert", server.certificateFile, "--tls-key", server.keyFile, "--client-ca",
+                    "--listen", "tcp://127.0.0.1:\(port)", "--tls-cert", server.certificateFile, "--tls-key",
+                    server.keyFile, "--client-ca",
                     authority.certificateFile, "--client-allow", "alice",
                 ])
-            func ctl(_ arguments: [String], as identity: (certificateFile: String, keyFile: String)?) async throws -> ChildProcess.Outcome {
+            func ctl(_ arguments: [String], as identity: (certificateFile: String, keyFile: String)?) async throws
+                -> ChildProcess.Outcome
+            {
                 var connection = ["--endpoint", "tcp://127.0.0.1:\(port)", "--ca", authority.certificateFile]
                 if let identity { connection += ["--cert", identity.certificateFile, "--key", identity.keyFile] }
                 return try await Programs.run("cri-shim", ["ctl", arguments[0]] + connection + arguments.dropFirst())
@@ -43,7 +49,8 @@ import Testing
                 #expect(refused.output.isEmpty)
             }
             // Without TLS there is nothing to be had.
-            let plain = try await Programs.run("cri-shim", ["ctl", "version", "--endpoint", "tcp://127.0.0.1:\(port)", "--timeout", "3"])
+            let plain = try await Programs.run(
+                "cri-shim", ["ctl", "version", "--endpoint", "tcp://127.0.0.1:\(port)", "--timeout", "3"])
             #expect(plain.code == 1)
             #expect(local.errors.contains("a client was refused"))
         }

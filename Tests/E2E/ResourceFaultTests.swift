@@ -26,7 +26,9 @@ import Testing
     private func fill(_ disk: String) {
         var size = 1 << 20
         while size > 0 {
-            let file = FileManager.default.fileExists(atPath: disk + "/ballast") ? FileHandle(forWritingAtPath: disk + "/ballast") : nil
+            let file =
+                FileManager.default.fileExists(atPath: disk + "/ballast")
+                ? FileHandle(forWritingAtPath: disk + "/ballast") : nil
             if file == nil { _ = FileManager.default.createFile(atPath: disk + "/ballast", contents: nil) }
             let handle = file ?? FileHandle(forWritingAtPath: disk + "/ballast")
             _ = try? handle?.seekToEnd()
@@ -41,7 +43,8 @@ import Testing
             fill(disk)
             let before = try snapshot(disk)
             let outcome = try await Programs.run(
-                "cri-shim", ["serve", "--root", disk + "/state", "--listen", "unix://\(disk)/../s", "--config", "/dev/null"])
+                "cri-shim",
+                ["serve", "--root", disk + "/state", "--listen", "unix://\(disk)/../s", "--config", "/dev/null"])
             expectOneLine(outcome, "cri-shim", code: 1, "No space left", disk)
             let after = try snapshot(disk).filter { !$0.key.hasSuffix("lock") && !$0.key.hasSuffix("sandboxes") }
             #expect(after == before.filter { !$0.key.hasSuffix("lock") && !$0.key.hasSuffix("sandboxes") })
@@ -75,7 +78,8 @@ import Testing
     }
 
     @Test func `an engine that dies is said once, and what is known stays known`() async throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
             .appending(path: "scripts/docker-engine").path
         let engine = "/tmp/vzt.\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
         let started = try await ChildProcess.run(script, ["start", engine], limit: .seconds(90))
@@ -86,10 +90,12 @@ import Testing
                 let shim = ShimProcess(directory, docker: engine + "/docker.sock")
                 try await shim.start()
                 let sandbox = try await shim.runSandbox(shim.sandboxConfig("lonely"))
-                let pid = try String(contentsOfFile: engine + "/docker.pid", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+                let pid = try String(contentsOfFile: engine + "/docker.pid", encoding: .utf8).trimmingCharacters(
+                    in: .whitespacesAndNewlines)
                 kill(try #require(Int32(pid)), SIGKILL)
                 try await eventually("the shim notices") {
-                    try await Programs.run("cri-shim", ["ctl", "info", "--endpoint", "unix://\(shim.socket)"]).output.contains("DockerUnreachable")
+                    try await Programs.run("cri-shim", ["ctl", "info", "--endpoint", "unix://\(shim.socket)"]).output
+                        .contains("DockerUnreachable")
                 }
                 let sandboxes = try await shim.call(CRI.RuntimeService.listPodSandbox, .init()).items
                 #expect(sandboxes.map(\.id) == [sandbox])
@@ -118,8 +124,10 @@ import Testing
                 let second = try await Programs.run(
                     "vk-adapter",
                     [
-                        "run", "--standalone", "--cri", "unix://\(node.shim.socket)", "--pod-manifest-path", directory + "/pods", "--root",
-                        directory + "/root", "--nodename", "other", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(node.port)",
+                        "run", "--standalone", "--cri", "unix://\(node.shim.socket)", "--pod-manifest-path",
+                        directory + "/pods", "--root",
+                        directory + "/root", "--nodename", "other", "--kubelet-address", "127.0.0.1", "--kubelet-port",
+                        "\(node.port)",
                         "--config", "/dev/null",
                     ])
                 expectOneLine(second, "vk-adapter", code: 1, "127.0.0.1:\(node.port)")
@@ -135,20 +143,25 @@ import Testing
                 try await Programs.run(
                     "cri-shim",
                     [
-                        "serve", "--root", directory + "/state", "--listen", "tcp://127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key,
+                        "serve", "--root", directory + "/state", "--listen", "tcp://127.0.0.1:0", "--tls-cert",
+                        certificate, "--tls-key", key,
                         "--client-ca", certificate, "--config", "/dev/null",
                     ])
             }
-            expectOneLine(try await serve(directory + "/none.crt", directory + "/none.key"), "cri-shim", code: 1, directory + "/none.")
+            expectOneLine(
+                try await serve(directory + "/none.crt", directory + "/none.key"), "cri-shim", code: 1,
+                directory + "/none.")
             let made = try await ChildProcess.run(
                 "/usr/bin/openssl",
                 [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", directory + "/key.pem", "-out",
+                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    directory + "/key.pem", "-out",
                     directory + "/cert.pem", "-subj", "/CN=x",
                 ])
             #expect(made.code == 0, "\(made.errors)")
             chmod(directory + "/key.pem", 0o644)
-            expectOneLine(try await serve(directory + "/cert.pem", directory + "/key.pem"), "cri-shim", code: 1, "chmod 600")
+            expectOneLine(
+                try await serve(directory + "/cert.pem", directory + "/key.pem"), "cri-shim", code: 1, "chmod 600")
         }
     }
 }

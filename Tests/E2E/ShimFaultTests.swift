@@ -5,8 +5,11 @@ import Testing
 
 /// What a user sees when something is wrong: one line that says what to do, an exit code, and nothing changed.
 @Suite(.enabled(if: DockerEngine.isAvailable, DockerEngine.skipReason)) struct ShimFaultTests {
-    private func start(_ directory: String, _ arguments: String..., environment: [String: String] = [:]) async throws -> ChildProcess.Outcome {
-        try await Programs.run("cri-shim", ["serve", "--root", directory + "/state"] + arguments, environment: environment)
+    private func start(_ directory: String, _ arguments: String..., environment: [String: String] = [:]) async throws
+        -> ChildProcess.Outcome
+    {
+        try await Programs.run(
+            "cri-shim", ["serve", "--root", directory + "/state"] + arguments, environment: environment)
     }
 
     private func write(_ text: String, to path: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
@@ -67,11 +70,17 @@ import Testing
             let before = try snapshot(shim.directory + "/state")
             let socket = try await Programs.run(
                 "cri-shim",
-                ["serve", "--root", shim.directory + "/other", "--listen", "unix://\(shim.socket)", "--config", "/dev/null"])
+                [
+                    "serve", "--root", shim.directory + "/other", "--listen", "unix://\(shim.socket)", "--config",
+                    "/dev/null",
+                ])
             expectOneLine(socket, "cri-shim", code: 1, shim.socket, "another instance")
             let root = try await Programs.run(
                 "cri-shim",
-                ["serve", "--root", shim.directory + "/state", "--listen", "unix://\(shim.directory)/s2", "--config", "/dev/null"])
+                [
+                    "serve", "--root", shim.directory + "/state", "--listen", "unix://\(shim.directory)/s2", "--config",
+                    "/dev/null",
+                ])
             expectOneLine(root, "cri-shim", code: 1, shim.directory + "/state", "--root")
             let after = try snapshot(shim.directory + "/state")
             #expect(after == before)
@@ -105,17 +114,21 @@ import Testing
             let child = try Programs.start(
                 "cri-shim",
                 [
-                    "serve", "--root", directory + "/state", "--listen", "unix://\(directory)/s", "--docker-host", "unix://\(link)",
+                    "serve", "--root", directory + "/state", "--listen", "unix://\(directory)/s", "--docker-host",
+                    "unix://\(link)",
                     "--config", "/dev/null",
                 ])
             let shim = ["--endpoint", "unix://\(directory)/s"]
-            try await eventually("it serves") { try await Programs.run("cri-shim", ["ctl", "version"] + shim).code == 0 }
+            try await eventually("it serves") {
+                try await Programs.run("cri-shim", ["ctl", "version"] + shim).code == 0
+            }
             let info = try await Programs.run("cri-shim", ["ctl", "info"] + shim)
             #expect(info.output.contains("DockerUnreachable"), "\(info.output)")
             #expect(info.output.contains(link))
             #expect(child.errors.contains("start it, or give its address with --docker-host"))
             // The engine comes.
-            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: try DockerEngine.requireSocket())
+            try FileManager.default.createSymbolicLink(
+                atPath: link, withDestinationPath: try DockerEngine.requireSocket())
             try await eventually("the shim finds it") {
                 try await !Programs.run("cri-shim", ["ctl", "info"] + shim).output.contains("DockerUnreachable")
             }

@@ -5,7 +5,8 @@ import Testing
 
 /// `kill -9` of cri-shim while containers run.
 @Suite(.enabled(if: DockerEngine.isAvailable, DockerEngine.skipReason)) struct ShimKillTests {
-    @Test func `a killed shim finds everything again: ids, start times, every log line once, exit codes`() async throws {
+    @Test func `a killed shim finds everything again: ids, start times, every log line once, exit codes`() async throws
+    {
         var random = Faults.random("killing cri-shim")
         try await ShimProcess.with { shim in
             let config = shim.sandboxConfig("counter")
@@ -15,11 +16,14 @@ import Testing
                 "counter", in: sandbox, config,
                 script: "trap 'exit 23' TERM; i=0; while true; do echo line $i; i=$((i+1)); usleep 10000; done")
             let before = try await shim.status(counter)
-            let sandboxBefore = try await shim.call(CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox }).status
+            let sandboxBefore = try await shim.call(
+                CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox }
+            ).status
             try await eventually("it counts") { try shim.log(config, "counter").count > 10 }
             for round in 0..<Faults.rounds {
                 // One whose end nobody sees.
-                let brief = try await shim.startContainer("brief\(round)", in: sandbox, config, script: "usleep 150000; exit \(round + 3)")
+                let brief = try await shim.startContainer(
+                    "brief\(round)", in: sandbox, config, script: "usleep 150000; exit \(round + 3)")
                 try await Task.sleep(for: .milliseconds(Int.random(in: 0...100, using: &random)))
                 await shim.kill()
                 try await Task.sleep(for: .milliseconds(Int.random(in: 100...600, using: &random)))
@@ -31,11 +35,15 @@ import Testing
                 #expect(after.createdAt == before.createdAt)
                 #expect(after.state == .containerRunning)
                 #expect(after.metadata == before.metadata)
-                let sandboxAfter = try await shim.call(CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox }).status
+                let sandboxAfter = try await shim.call(
+                    CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox }
+                ).status
                 #expect(sandboxAfter?.state == .sandboxReady)
                 #expect(sandboxAfter?.createdAt == sandboxBefore?.createdAt)
                 #expect(sandboxAfter?.network == sandboxBefore?.network)
-                try await eventually("the end of the brief one arrives") { try await shim.status(brief).state == .containerExited }
+                try await eventually("the end of the brief one arrives") {
+                    try await shim.status(brief).state == .containerExited
+                }
                 let end = try await shim.status(brief)
                 #expect(end.exitCode == Int32(round + 3))
                 try await eventually("the log goes on") { try shim.log(config, "counter").count > known + 10 }

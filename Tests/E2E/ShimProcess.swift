@@ -20,7 +20,8 @@ final class ShimProcess: Sendable {
         self.directory = directory
         self.docker = docker
         socket = directory + "/run/cri.sock"
-        client = RPCClient(endpoint: .unix(path: socket), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "e2e"))
+        client = RPCClient(
+            endpoint: .unix(path: socket), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "e2e"))
     }
 
     /// Runs `body` with a shim that serves; afterwards every pod is removed and the directory is gone.
@@ -43,13 +44,18 @@ final class ShimProcess: Sendable {
     }
 
     var arguments: [String] {
-        ["serve", "--listen", "unix://\(socket)", "--root", directory + "/state", "--docker-host", "unix://\(docker)", "--config", config]
+        [
+            "serve", "--listen", "unix://\(socket)", "--root", directory + "/state", "--docker-host",
+            "unix://\(docker)", "--config", config,
+        ]
     }
 
     /// An empty configuration, so that this machine's is not read.
     private var config: String {
         let path = directory + "/config.yaml"
-        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: Data()) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: Data())
+        }
         return path
     }
 
@@ -124,7 +130,9 @@ final class ShimProcess: Sendable {
         ).podSandboxId
     }
 
-    func startContainer(_ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, script: String) async throws -> String {
+    func startContainer(_ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, script: String) async throws
+        -> String
+    {
         let id = try await call(
             CRI.RuntimeService.createContainer,
             .init {
@@ -150,6 +158,8 @@ final class ShimProcess: Sendable {
     func log(_ config: CRI.PodSandboxConfig, _ name: String) throws -> [String] {
         let path = "\(config.logDirectory)/\(name).log"
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
-        return text.split(separator: "\n").map { String($0.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false).last ?? "") }
+        return text.split(separator: "\n").map {
+            String($0.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false).last ?? "")
+        }
     }
 }

@@ -6,8 +6,8 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Sockets
-import TLS
 import Support
+import TLS
 import Testing
 
 /// A server with a route for every way a request can go, and a client of it.
@@ -161,4 +161,3 @@ struct Harness: Sendable {
         return await socket.readToEnd()
     }
 }
-

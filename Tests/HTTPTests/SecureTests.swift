@@ -2,8 +2,8 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import Sockets
-import TLS
 import Support
+import TLS
 import Testing
 
 @testable import HTTP

@@ -21,8 +21,12 @@ struct CodingTests {
                 CRI.Container {
                     $0.id = String(repeating: "0123456789abcdef", count: 4)
                     $0.podSandboxId = String(repeating: "f", count: 64)
-                    $0.metadata = .init { $0.name = "c\(index)"; $0.attempt = UInt32(index) }
-                    $0.image = .init { $0.image = "sha256:abc"; $0.annotations = ["a": "b"] }
+                    $0.metadata = .init {
+                        $0.name = "c\(index)"; $0.attempt = UInt32(index)
+                    }
+                    $0.image = .init {
+                        $0.image = "sha256:abc"; $0.annotations = ["a": "b"]
+                    }
                     $0.state = .containerRunning
                     $0.createdAt = Int64.max - Int64(index)
                     $0.labels = ["io.kubernetes.pod.name": "pod", "ü": "ö"]
@@ -40,17 +44,25 @@ struct CodingTests {
     @Test("the bytes are those of protobuf")
     func golden() throws {
         #expect(try encode(CRI.VersionRequest { $0.version = "v1" }) == [0x0a, 2, 0x76, 0x31])
-        #expect(try encode(CRI.PodSandboxFilter { $0.labelSelector = ["k": "v"] }) == [0x1a, 6, 0x0a, 1, 0x6b, 0x12, 1, 0x76])
+        #expect(
+            try encode(CRI.PodSandboxFilter { $0.labelSelector = ["k": "v"] }) == [
+                0x1a, 6, 0x0a, 1, 0x6b, 0x12, 1, 0x76,
+            ])
         #expect(try encode(CRI.VersionRequest()).isEmpty)
-        #expect(try encode(CRI.ExecSyncResponse { $0.stdout = [0, 1]; $0.exitCode = -1 }) == [
-            0x0a, 2, 0, 1, 0x18, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1,
-        ])
+        #expect(
+            try encode(
+                CRI.ExecSyncResponse {
+                    $0.stdout = [0, 1]; $0.exitCode = -1
+                }) == [
+                    0x0a, 2, 0, 1, 0x18, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1,
+                ])
     }
 
     @Test("an absent message and an empty one differ")
     func presence() throws {
         let absent = try decode(CRI.ListContainersRequest.self, encode(CRI.ListContainersRequest()))
-        let empty = try decode(CRI.ListContainersRequest.self, encode(CRI.ListContainersRequest { $0.filter = .init() }))
+        let empty = try decode(
+            CRI.ListContainersRequest.self, encode(CRI.ListContainersRequest { $0.filter = .init() }))
         #expect(absent.filter == nil)
         #expect(empty.filter != nil)
     }
@@ -71,7 +83,9 @@ struct CodingTests {
     @Test("a NUL inside a string is refused in both directions, and survives in bytes")
     func nul() throws {
         #expect(throws: (any Error).self) { try decode(CRI.VersionRequest.self, [0x0a, 3, 0x61, 0, 0x62]) }
-        #expect(throws: (any Error).self) { try decode(CRI.PodSandboxFilter.self, [0x1a, 7, 0x0a, 1, 0x6b, 0x12, 2, 0x76, 0]) }
+        #expect(throws: (any Error).self) {
+            try decode(CRI.PodSandboxFilter.self, [0x1a, 7, 0x0a, 1, 0x6b, 0x12, 2, 0x76, 0])
+        }
         #expect(throws: (any Error).self) { try encode(CRI.VersionRequest { $0.version = "a\0b" }) }
         #expect(throws: (any Error).self) { try encode(CRI.PodSandboxFilter { $0.labelSelector = ["a\0": "b"] }) }
         let output = CRI.ExecSyncResponse { $0.stdout = [0, 0, 65] }
@@ -96,7 +110,9 @@ struct CodingTests {
         let good = try encode(Self.sample())
         for _ in 0..<300 {
             var bad = Array(good.prefix(Int(random.next() % UInt64(good.count))))
-            for _ in 0..<4 where !bad.isEmpty { bad[Int(random.next() % UInt64(bad.count))] = UInt8(truncatingIfNeeded: random.next()) }
+            for _ in 0..<4 where !bad.isEmpty {
+                bad[Int(random.next() % UInt64(bad.count))] = UInt8(truncatingIfNeeded: random.next())
+            }
             _ = try? decode(CRI.ListContainersResponse.self, bad)
         }
     }
@@ -111,11 +127,15 @@ struct CodingTests {
     func text() {
         let request = CRI.PullImageRequest {
             $0.image = .init { $0.image = "a\"b" }
-            $0.auth = .init { $0.username = "u"; $0.password = "secret" }
+            $0.auth = .init {
+                $0.username = "u"; $0.password = "secret"
+            }
         }
         #expect(request.description == #"{"image":{"image":"a\"b"},"auth":{"username":"u","password":"[redacted]"}}"#)
         #expect(request.json.contains("secret"))
-        let container = CRI.Container { $0.state = .containerRunning; $0.createdAt = 5; $0.labels = ["k": "v"] }
+        let container = CRI.Container {
+            $0.state = .containerRunning; $0.createdAt = 5; $0.labels = ["k": "v"]
+        }
         #expect(container.json == #"{"state":"CONTAINER_RUNNING","createdAt":"5","labels":{"k":"v"}}"#)
     }
 }

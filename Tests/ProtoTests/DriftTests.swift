@@ -22,7 +22,9 @@ struct DriftTests {
     }
 
     private func compare(_ made: URL, with committed: URL) throws {
-        let names = try FileManager.default.subpathsOfDirectory(atPath: made.path).filter { !$0.isEmpty && $0.contains(".") }
+        let names = try FileManager.default.subpathsOfDirectory(atPath: made.path).filter {
+            !$0.isEmpty && $0.contains(".")
+        }
         #expect(!names.isEmpty)
         for name in names {
             let fresh = try Data(contentsOf: made.appendingPathComponent(name))
@@ -32,7 +34,8 @@ struct DriftTests {
     }
 
     private func temporary() throws -> URL {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("vzcri-drift-\(UUID().uuidString)")
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "vzcri-drift-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         return directory
     }
@@ -42,8 +45,11 @@ struct DriftTests {
         let directory = try temporary()
         defer { try? FileManager.default.removeItem(at: directory) }
         let built = Bundle.main.bundleURL.appendingPathComponent("proto-gen")
-        let tool = FileManager.default.isExecutableFile(atPath: built.path)
-            ? built : URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("proto-gen")
+        let tool =
+            FileManager.default.isExecutableFile(atPath: built.path)
+            ? built
+            : URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent(
+                "proto-gen")
         let result = try run(tool, [directory.path])
         #expect(result.status == 0, "\(result.output)")
         try compare(directory, with: root.appendingPathComponent("Sources/Proto/Generated"))

@@ -9,7 +9,8 @@ import Testing
 @Suite("CRI wire compatibility")
 struct WireFactsTests {
     private static func table() throws -> Set<String> {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("cri-wire-facts.tsv")
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "cri-wire-facts.tsv")
         let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("#") }
         return Set(lines.map { $0.replacingOccurrences(of: "\\s+$", with: "", options: .regularExpression) })
     }
@@ -68,7 +69,8 @@ private struct DescriptorFacts {
             let methodName = String(cString: method.name)
             let kind = streaming.contains(methodName) ? "server-stream" : "unary"
             facts.insert(
-                "rpc\t\(name)\t\(methodName)\t\(local(method.input.pointee.name))\t\(local(method.output.pointee.name))\t\(kind)")
+                "rpc\t\(name)\t\(methodName)\t\(local(method.input.pointee.name))\t\(local(method.output.pointee.name))\t\(kind)"
+            )
             visit(method.input)
             visit(method.output)
         }

@@ -21,7 +21,8 @@ struct Harness {
         tcp: Bool = false, limits: ServerLimits = .init(), options: RPCClientOptions = .init(),
         drainTime: Duration = .seconds(5), _ body: (Harness) async throws -> Void
     ) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "rpc-\(UInt32.random(in: 0...UInt32.max))")
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "rpc-\(UInt32.random(in: 0...UInt32.max))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let service = TestService()
@@ -53,14 +54,17 @@ struct Harness {
         await server.drain(within: .seconds(5))
     }
 
-    func call(_ method: String, _ request: Blob, metadata: Metadata = [:], timeout: Duration? = .seconds(20)) async throws -> Blob {
+    func call(_ method: String, _ request: Blob, metadata: Metadata = [:], timeout: Duration? = .seconds(20))
+        async throws -> Blob
+    {
         try await client.call(TestService.unary(method), request, metadata: metadata, timeout: timeout)
     }
 
     /// A raw connection to the server: what it sends comes back until it closes, the answer is complete, or `duration`
     /// has passed.
     func raw(
-        _ bytes: [UInt8], for duration: TimeAmount = .seconds(20), until isComplete: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }
+        _ bytes: [UInt8], for duration: TimeAmount = .seconds(20),
+        until isComplete: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }
     ) async throws -> [UInt8] {
         let bootstrap = ClientBootstrap(group: Self.group)
         let collected = Self.group.next().makePromise(of: [UInt8].self)

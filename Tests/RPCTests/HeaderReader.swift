@@ -23,12 +23,15 @@ enum HeaderReader {
         while true {
             var field = nghttp2_nv()
             var flags: Int32 = 0
-            let used = Array(rest).withUnsafeBufferPointer { nghttp2_hd_inflate_hd2(inflater, &field, &flags, $0.baseAddress, $0.count, 1) }
+            let used = Array(rest).withUnsafeBufferPointer {
+                nghttp2_hd_inflate_hd2(inflater, &field, &flags, $0.baseAddress, $0.count, 1)
+            }
             guard used >= 0 else { return }
             rest = rest.dropFirst(used)
             if flags & Int32(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0 {
                 let name = String(decoding: UnsafeBufferPointer(start: field.name, count: field.namelen), as: UTF8.self)
-                fields[name] = String(decoding: UnsafeBufferPointer(start: field.value, count: field.valuelen), as: UTF8.self)
+                fields[name] = String(
+                    decoding: UnsafeBufferPointer(start: field.value, count: field.valuelen), as: UTF8.self)
             }
             if flags & Int32(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 {
                 nghttp2_hd_inflate_end_headers(inflater)

@@ -5,7 +5,9 @@ import RPC
 /// A service with a method for every way a call can go.
 final class TestService: Sendable {
     static func unary(_ name: String) -> UnaryMethod<Blob, Blob> { .init(service: "test.Service", name: name) }
-    static func streaming(_ name: String) -> ServerStreamingMethod<Blob, Blob> { .init(service: "test.Service", name: name) }
+    static func streaming(_ name: String) -> ServerStreamingMethod<Blob, Blob> {
+        .init(service: "test.Service", name: name)
+    }
 
     private let state = NIOLockedValueBox<(cancelled: Int, running: Int, written: Int, pending: Int)>((0, 0, 0, 0))
     /// Handlers that were cancelled.
@@ -67,7 +69,9 @@ final class TestService: Sendable {
                 for _ in 0..<Int(request.text)! / chunk.bytes.count {
                     try await writer.write(chunk)
                     let pending = await writer.pendingBytes
-                    state.withLockedValue { $0.written += chunk.bytes.count; $0.pending = pending }
+                    state.withLockedValue {
+                        $0.written += chunk.bytes.count; $0.pending = pending
+                    }
                 }
             }
         }

@@ -55,7 +55,8 @@ import Darwin
     @Test("variables of the other daemon, and of what does not exist yet, are named")
     func warnings() {
         let environment = [
-            "KUBECONFIG": "x", "VKUBELET_TAINT_KEY": "x", "DOCKER_HOST": "x", "VZ_SSH_USER": "x", "OTEL_SERVICE_NAME": "x",
+            "KUBECONFIG": "x", "VKUBELET_TAINT_KEY": "x", "DOCKER_HOST": "x", "VZ_SSH_USER": "x",
+            "OTEL_SERVICE_NAME": "x",
             "PATH": "x", "APISERVER_CA_CERT_LOCATION": "",
         ]
         #expect(

@@ -63,7 +63,8 @@ public final class Shim: Service {
         var isLocal = false
         if case .unix = configuration.dockerEndpoint { isLocal = true }
         docker = DockerRuntime(
-            client: client, store: store, root: root, info: info, pauseImage: configuration.pauseImage, isLocal: isLocal,
+            client: client, store: store, root: root, info: info, pauseImage: configuration.pauseImage,
+            isLocal: isLocal,
             logger: logger)
         let runtimes = Runtimes(standard: docker)
         let sandboxes = Sandboxes(store: store, root: root, runtimes: runtimes, logger: logger)
@@ -151,7 +152,8 @@ public final class Shim: Service {
         try files.map { files in
             try TLSContext.client(
                 TLSClientConfiguration(
-                    caFile: files.caFile, certificateFile: files.certificateFile, keyFile: files.keyFile, serverName: nil,
+                    caFile: files.caFile, certificateFile: files.certificateFile, keyFile: files.keyFile,
+                    serverName: nil,
                     verification: files.verify ? .full : .none, applicationProtocols: ["http/1.1"]))
         }
     }

@@ -22,7 +22,8 @@ enum ContainerMapping {
         let sandbox = input.creation.sandbox.record
         let name = config.metadata?.name ?? ""
         guard config.cDIDevices.isEmpty else {
-            throw ShimError(.unsupported, "container \(name) asks for CDI devices, which the docker handler cannot give")
+            throw ShimError(
+                .unsupported, "container \(name) asks for CDI devices, which the docker handler cannot give")
         }
         let security = config.linux?.securityContext ?? .init()
         var request = ContainerCreateRequest(image: input.imageID)
@@ -32,7 +33,8 @@ enum ContainerMapping {
             guard let value = String(validating: variable.value, as: UTF8.self), !value.contains("\0") else {
                 throw ShimError(
                     .unsupported,
-                    "container \(name): the value of \(variable.key) is not UTF-8 text, which Docker's API cannot carry")
+                    "container \(name): the value of \(variable.key) is not UTF-8 text, which Docker's API cannot carry"
+                )
             }
             return "\(variable.key)=\(value)"
         }
@@ -54,7 +56,8 @@ enum ContainerMapping {
                 throw ShimError(.invalidArgument, "container \(name): a device needs a path on both sides")
             }
             return .init(
-                pathOnHost: device.hostPath, pathInContainer: device.containerPath, cgroupPermissions: device.permissions)
+                pathOnHost: device.hostPath, pathInContainer: device.containerPath,
+                cgroupPermissions: device.permissions)
         }
         if !sandbox.cgroupParent.isEmpty { host.cgroupParent = context.cgroupParent(sandbox.cgroupParent) }
         if let resources = config.linux?.resources {
@@ -96,14 +99,16 @@ enum ContainerMapping {
     }
 
     private static func restrict(
-        _ security: CRI.LinuxContainerSecurityContext, _ sandbox: SandboxRecord, name: String, _ seccompProfile: String?,
+        _ security: CRI.LinuxContainerSecurityContext, _ sandbox: SandboxRecord, name: String,
+        _ seccompProfile: String?,
         _ host: inout HostConfig, _ context: MappingContext
     ) throws {
         if security.privileged {
             guard sandbox.security.privileged else {
                 throw ShimError(
                     .invalidArgument,
-                    "container \(name) is privileged, its sandbox is not: a privileged container needs a privileged sandbox")
+                    "container \(name) is privileged, its sandbox is not: a privileged container needs a privileged sandbox"
+                )
             }
             host.privileged = true
         }

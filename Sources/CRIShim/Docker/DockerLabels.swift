@@ -33,7 +33,8 @@ enum DockerNames {
     /// Docker takes letters, digits, `_`, `.` and `-`.
     private static func name(_ parts: [String], unique: Substring) -> String {
         let cleaned = parts.map { part in
-            String(part.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") ? $0 : "-" }.prefix(40))
+            String(
+                part.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") ? $0 : "-" }.prefix(40))
         }
         return "vzcri_" + cleaned.joined(separator: "_") + "_" + unique
     }

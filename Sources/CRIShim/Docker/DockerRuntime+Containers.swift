@@ -7,13 +7,15 @@ extension DockerRuntime {
     func createContainer(_ creation: ContainerCreation) async throws -> String {
         try requireEngine()
         guard let holder = creation.sandbox.holder else {
-            throw ShimError(.wrongState, "sandbox \(creation.sandbox.id) has lost its pause container: make a new sandbox")
+            throw ShimError(
+                .wrongState, "sandbox \(creation.sandbox.id) has lost its pause container: make a new sandbox")
         }
         let security = creation.config.linux?.securityContext
         if let options = security?.namespaceOptions, options.pid == .target, !options.targetId.isEmpty {
             guard try store.container(options.targetId).sandboxID == creation.sandbox.id else {
                 throw ShimError(
-                    .invalidArgument, "container \(options.targetId), whose PID namespace was asked for, is in another pod")
+                    .invalidArgument,
+                    "container \(options.targetId), whose PID namespace was asked for, is in another pod")
             }
         }
         let reference = creation.config.image?.image ?? ""

@@ -26,7 +26,8 @@ extension DockerRuntime {
                 if let outcome = try await group.next() ?? nil { return outcome }
                 throw ShimError(
                     .deadline,
-                    "\(command[0]) in container \(container.record.name) did not end within \(timeout) s and was killed")
+                    "\(command[0]) in container \(container.record.name) did not end within \(timeout) s and was killed"
+                )
             }
         } catch {
             // The time has passed or the caller is gone: what was started must not go on.
@@ -119,7 +120,9 @@ extension DockerRuntime {
             try await client.startContainer(id)
             try await client.waitContainer(id, untilNotRunningWithin: .seconds(30))
             let code = try await client.inspectContainer(id).state.exitCode
-            guard code == 0 else { throw ShimError(.failed, "the helper that kills process \(process) ended with \(code)") }
+            guard code == 0 else {
+                throw ShimError(.failed, "the helper that kills process \(process) ended with \(code)")
+            }
         }
     }
 }

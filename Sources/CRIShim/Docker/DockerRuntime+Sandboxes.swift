@@ -71,8 +71,11 @@ extension DockerRuntime {
     private func pauses(of sandbox: SandboxEntry) async throws -> [String] {
         try requireEngine()
         return try await client.listContainers(
-            all: true, labels: ["\(DockerLabels.instance)=\(root.instance)", "\(DockerLabels.sandbox)=\(sandbox.id)",
-                "\(DockerLabels.kind)=\(DockerLabels.Kind.pause)"]
+            all: true,
+            labels: [
+                "\(DockerLabels.instance)=\(root.instance)", "\(DockerLabels.sandbox)=\(sandbox.id)",
+                "\(DockerLabels.kind)=\(DockerLabels.Kind.pause)",
+            ]
         ).map(\.id)
     }
 

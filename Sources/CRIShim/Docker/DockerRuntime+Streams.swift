@@ -67,7 +67,9 @@ extension DockerRuntime {
                 group.addTask {
                     for await size in io.resizes {
                         // A terminal whose process is just ending has no size any more.
-                        do { try await resize(size) } catch { logger.debug("resize failed", metadata: ["error": "\(error)"]) }
+                        do { try await resize(size) } catch {
+                            logger.debug("resize failed", metadata: ["error": "\(error)"])
+                        }
                     }
                     return false
                 }
@@ -95,7 +97,8 @@ extension DockerRuntime {
     func forward(_ sandbox: SandboxEntry, port: Int, connection: PortConnection) async throws {
         try requireEngine()
         guard let holder = try store.sandbox(sandbox.id).holder else {
-            throw ShimError(.wrongState, "sandbox \(sandbox.id) has lost its pause container: no port of it can be reached")
+            throw ShimError(
+                .wrongState, "sandbox \(sandbox.id) has lost its pause container: no port of it can be reached")
         }
         let labels = try await client.inspectContainer(holder).config?.labels ?? [:]
         let (complaint, code) =
@@ -115,7 +118,8 @@ extension DockerRuntime {
         let exec = try await client.createExec(
             holder,
             ExecCreateRequest(
-                cmd: [PodHelper.path, "forward", String(port)], attachStdin: true, attachStdout: true, attachStderr: true,
+                cmd: [PodHelper.path, "forward", String(port)], attachStdin: true, attachStdout: true,
+                attachStderr: true,
                 tty: false))
         let stream = try await client.startExec(exec, tty: false)
         do {

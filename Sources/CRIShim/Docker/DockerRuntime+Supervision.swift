@@ -21,7 +21,9 @@ extension DockerRuntime {
         var reported = ""
         while !Task.isCancelled {
             do {
-                try await connectAndFollow { pause = .milliseconds(250); reported = "" }
+                try await connectAndFollow {
+                    pause = .milliseconds(250); reported = ""
+                }
                 throw ShimError(.unavailable, "the event stream of the Docker Engine ended")
             } catch {
                 if Task.isCancelled { return }

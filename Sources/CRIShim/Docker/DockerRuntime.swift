@@ -60,7 +60,8 @@ final class DockerRuntime: ContainerRuntime {
     func context() throws -> MappingContext {
         let engine = info.engine ?? RuntimeInfo.Engine()
         return MappingContext(
-            instance: root.instance, cgroupDriver: engine.cgroupDriver, appArmor: engine.appArmor, seLinux: engine.seLinux,
+            instance: root.instance, cgroupDriver: engine.cgroupDriver, appArmor: engine.appArmor,
+            seLinux: engine.seLinux,
             lowestOOMScore: isLocal ? try LocalProcesses.lowestOOMScore() : nil)
     }
 

@@ -14,7 +14,9 @@ enum MountMapping {
         if let image = mount.image, !image.image.isEmpty {
             throw unsupported("the contents of image \(image.image) were asked for")
         }
-        guard mount.uidMappings.isEmpty, mount.gidMappings.isEmpty else { throw unsupported("id mappings were asked for") }
+        guard mount.uidMappings.isEmpty, mount.gidMappings.isEmpty else {
+            throw unsupported("id mappings were asked for")
+        }
         guard !mount.recursiveReadOnly else { throw unsupported("a recursively read-only mount was asked for") }
         guard mount.mountOptions.isEmpty else {
             throw unsupported("the options \(mount.mountOptions.joined(separator: ",")) were asked for")

@@ -20,7 +20,8 @@ enum SandboxMapping {
             request.labels[DockerLabels.helper] = PodHelper.source
         }
         request.user = try SecurityMapping.user(
-            name: "", uid: record.security.runAsUser, gid: record.security.runAsUser == nil ? nil : record.security.runAsGroup)
+            name: "", uid: record.security.runAsUser,
+            gid: record.security.runAsUser == nil ? nil : record.security.runAsGroup)
 
         var host = HostConfig()
         host.logConfig = .init(type: "none", config: [:])
@@ -61,7 +62,8 @@ enum SandboxMapping {
             }
             guard (1...65535).contains(port.containerPort), (1...65535).contains(port.hostPort) else {
                 throw ShimError(
-                    .invalidArgument, "port mapping \(port.hostPort) to \(port.containerPort) is out of range (1 to 65535)")
+                    .invalidArgument,
+                    "port mapping \(port.hostPort) to \(port.containerPort) is out of range (1 to 65535)")
             }
             let key = "\(port.containerPort)/\(name)"
             request.exposedPorts.insert(key)

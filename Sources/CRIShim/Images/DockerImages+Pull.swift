@@ -9,7 +9,8 @@ extension DockerImages {
         try runtime.requireEngine()
         if ImageReference.isID(image.image) {
             guard let found = try await client.inspectImageIfPresent(image.image) else {
-                throw ShimError(.notFound, "image \(image.image) is not here, and nothing can be pulled by an id: use a name")
+                throw ShimError(
+                    .notFound, "image \(image.image) is not here, and nothing can be pulled by an id: use a name")
             }
             return found.id
         }
@@ -36,7 +37,8 @@ extension DockerImages {
             }
             throw ShimError(
                 .unavailable,
-                "pulling \(image.image) made no progress for \(Self.stallLimit.components.seconds) s: check the registry")
+                "pulling \(image.image) made no progress for \(Self.stallLimit.components.seconds) s: check the registry"
+            )
         }
         guard let found = try await client.inspectImageIfPresent(image.image) else {
             throw ShimError(.failed, "image \(image.image) was pulled, yet the engine does not know it")

@@ -30,7 +30,8 @@ struct ImageReference: Sendable, Hashable {
         name = String(rest)
         let parts = rest.split(separator: "/", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            let isHost = index == 0 && parts.count > 1 && (part.contains(".") || part.contains(":") || part == "localhost")
+            let isHost =
+                index == 0 && parts.count > 1 && (part.contains(".") || part.contains(":") || part == "localhost")
             guard !part.isEmpty, isHost || part.utf8.allSatisfy(Self.isNameByte) else {
                 throw invalid("names are lower-case letters, digits, . _ and -")
             }

@@ -74,7 +74,8 @@ extension CRIService {
             throw ShimError(.invalidArgument, "none of stdin, stdout and stderr was asked for: ask for one at least")
         }
         guard !(tty && stderr) else {
-            throw ShimError(.invalidArgument, "tty and stderr were asked for together: a terminal has one output, stdout")
+            throw ShimError(
+                .invalidArgument, "tty and stderr were asked for together: a terminal has one output, stdout")
         }
         return RemoteCommandOptions(stdin: stdin, stdout: stdout, stderr: stderr, tty: tty)
     }

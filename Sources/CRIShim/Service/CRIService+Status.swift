@@ -15,7 +15,8 @@ extension CRIService {
             guard let engine = info.engine else {
                 throw ShimError(
                     .unavailable,
-                    "the cgroup driver is not known before the container engine answered: \(runtimes.standard.health.message)")
+                    "the cgroup driver is not known before the container engine answered: \(runtimes.standard.health.message)"
+                )
             }
             return .now(
                 .init {

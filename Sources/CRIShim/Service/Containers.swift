@@ -28,7 +28,8 @@ final class Containers: Sendable {
             throw ShimError(.invalidArgument, "container \(metadata.name) names no image")
         }
         guard config.windows == nil else {
-            throw ShimError(.invalidArgument, "container \(metadata.name) has a windows section; this node runs no Windows")
+            throw ShimError(
+                .invalidArgument, "container \(metadata.name) has a windows section; this node runs no Windows")
         }
         try store.requireComplete()
         let sandboxID = try store.sandbox(request.podSandboxId).id

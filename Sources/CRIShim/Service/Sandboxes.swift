@@ -29,7 +29,8 @@ final class Sandboxes: Sendable {
             let existing = store.sandboxes(matching: nil).first { $0.record.reservation == record.reservation }
             guard let existing else { return }
             throw ShimError(
-                .alreadyExists, "sandbox \(record.reservation) exists as \(existing.id): remove it, or use another attempt")
+                .alreadyExists,
+                "sandbox \(record.reservation) exists as \(existing.id): remove it, or use another attempt")
         }
         defer { names.release(record.reservation) }
 

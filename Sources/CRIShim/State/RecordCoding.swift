@@ -17,12 +17,14 @@ enum RecordCoding {
         do {
             found = try JSONDecoder().decode(Header.self, from: data).schema
         } catch {
-            throw ShimError(.corruptRecord, "\(place) is no record of this program; move it away to go on", cause: error)
+            throw ShimError(
+                .corruptRecord, "\(place) is no record of this program; move it away to go on", cause: error)
         }
         guard found <= schema else {
             throw ShimError(
                 .newerRecord,
-                "\(place) has schema \(found), this program knows up to \(schema): run the newer cri-shim that wrote it")
+                "\(place) has schema \(found), this program knows up to \(schema): run the newer cri-shim that wrote it"
+            )
         }
         do {
             return try JSONDecoder().decode(R.self, from: data)

@@ -3,9 +3,9 @@ import NIOCore
 import NIOPosix
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// The directory that holds what must outlive this process: the instance id, `sandboxes/<id>/config.json`, and log
@@ -109,7 +109,9 @@ final class RootDirectory: Sendable {
     }
 
     static func failure(_ what: String, _ code: Int32) -> ShimError {
-        ShimError(code == ENOSPC || code == EDQUOT ? .exhausted : .failed, "\(what) failed: \(String(cString: strerror(code)))")
+        ShimError(
+            code == ENOSPC || code == EDQUOT ? .exhausted : .failed,
+            "\(what) failed: \(String(cString: strerror(code)))")
     }
 
     private static func takeLock(_ path: String) throws -> Int32 {
@@ -159,9 +161,9 @@ final class RootDirectory: Sendable {
 
     private static func platformRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
         #if canImport(Glibc)
-            Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        Glibc.read(descriptor, buffer.baseAddress, buffer.count)
         #else
-            Darwin.read(descriptor, buffer.baseAddress, buffer.count)
+        Darwin.read(descriptor, buffer.baseAddress, buffer.count)
         #endif
     }
 

@@ -7,7 +7,8 @@ extension SandboxRecord {
         guard let metadata = config.metadata, !metadata.name.isEmpty, !metadata.namespace.isEmpty, !metadata.uid.isEmpty
         else {
             throw ShimError(
-                .invalidArgument, "the sandbox's metadata must have a name, a namespace and a uid: fill in what is missing")
+                .invalidArgument,
+                "the sandbox's metadata must have a name, a namespace and a uid: fill in what is missing")
         }
         self.init()
         self.id = id
@@ -20,12 +21,14 @@ extension SandboxRecord {
         dns = config.dnsConfig.map { DNS(servers: $0.servers, searches: $0.searches, options: $0.options) }
         ports = config.portMappings.map {
             PortMapping(
-                protocol: $0.protocol.rawValue, containerPort: $0.containerPort, hostPort: $0.hostPort, hostIP: $0.hostIp)
+                protocol: $0.protocol.rawValue, containerPort: $0.containerPort, hostPort: $0.hostPort,
+                hostIP: $0.hostIp)
         }
         labels = config.labels
         annotations = config.annotations
         guard config.windows == nil else {
-            throw ShimError(.invalidArgument, "sandbox \(metadata.name) has a windows section; this node runs no Windows")
+            throw ShimError(
+                .invalidArgument, "sandbox \(metadata.name) has a windows section; this node runs no Windows")
         }
         guard let linux = config.linux else { return }
         cgroupParent = linux.cgroupParent

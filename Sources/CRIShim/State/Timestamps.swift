@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// Times as the CRI has them: nanoseconds since 1970.
@@ -49,7 +49,8 @@ enum Timestamps {
             guard skip("+-"), let hours = number(2), skip(":"), let minutes = number(2) else { return 0 }
             offset = sign * (hours * 3600 + minutes * 60)
         }
-        return (days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000_000 + nanoseconds
+        return (days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000_000
+            + nanoseconds
     }
 
     /// Days from 1970-01-01 in the proleptic Gregorian calendar.

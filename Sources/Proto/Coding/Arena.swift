@@ -1,9 +1,9 @@
 import CProtobufC
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// Memory for the C form of one message: bumped forward, freed as a whole. Nothing in it outlives the coding call that
@@ -55,7 +55,9 @@ final class Arena {
     // MARK: Building C messages
 
     func string(_ value: String, _ place: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
-        let copied = value.utf8.withContiguousStorageIfAvailable { copy($0) } ?? Array(value.utf8).withUnsafeBufferPointer { copy($0) }
+        let copied =
+            value.utf8.withContiguousStorageIfAvailable { copy($0) }
+            ?? Array(value.utf8).withUnsafeBufferPointer { copy($0) }
         guard let copied else {
             throw WireError("\(place) holds a NUL byte; no string on this wire may")
         }
@@ -74,7 +76,9 @@ final class Arena {
         return target
     }
 
-    func strings(_ values: [String], _ place: StaticString) throws(WireError) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
+    func strings(_ values: [String], _ place: StaticString) throws(WireError) -> UnsafeMutablePointer<
+        UnsafeMutablePointer<CChar>?
+    > {
         let array = take(UnsafeMutablePointer<CChar>?.self, values.count)
         for index in values.indices { array[index] = try string(values[index], place) }
         return array

@@ -1,9 +1,9 @@
 import CProtobufC
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// Walks wire bytes by their descriptor and refuses a NUL inside a string, which protobuf-c would cut there.
@@ -25,11 +25,13 @@ enum NulCheck {
                 switch field.pointee.type {
                 case PROTOBUF_C_TYPE_STRING:
                     if let base = content.baseAddress, memchr(base, 0, content.count) != nil {
-                        let place = "\(String(cString: descriptor.pointee.short_name)).\(String(cString: field.pointee.name))"
+                        let place =
+                            "\(String(cString: descriptor.pointee.short_name)).\(String(cString: field.pointee.name))"
                         throw WireError("\(place) holds a NUL byte; no string on this wire may")
                     }
                 case PROTOBUF_C_TYPE_MESSAGE:
-                    try check(content, field.pointee.descriptor.assumingMemoryBound(to: ProtobufCMessageDescriptor.self))
+                    try check(
+                        content, field.pointee.descriptor.assumingMemoryBound(to: ProtobufCMessageDescriptor.self))
                 default: break
                 }
             default: return

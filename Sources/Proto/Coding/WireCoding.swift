@@ -2,9 +2,9 @@ import CProtobufC
 import NIOCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// A message that protobuf-c codes: it moves between its Swift value and its C struct.
@@ -28,7 +28,8 @@ enum WireCoding {
             try NulCheck.check(bytes, M.descriptor)
         }
         let arena = Arena(
-            capacity: bytes.count * 4 + 512, limit: max(leastDecodingMemory, bytes.count.multipliedReportingOverflow(by: amplification).partialValue))
+            capacity: bytes.count * 4 + 512,
+            limit: max(leastDecodingMemory, bytes.count.multipliedReportingOverflow(by: amplification).partialValue))
         return try withExtendedLifetime(arena) { () throws(WireError) -> M in
             var allocator = ProtobufCAllocator(
                 alloc: { data, size in Unmanaged<Arena>.fromOpaque(data!).takeUnretainedValue().allocate(size) },
@@ -36,7 +37,9 @@ enum WireCoding {
                 allocator_data: Unmanaged.passUnretained(arena).toOpaque())
             let data = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             guard let message = protobuf_c_message_unpack(M.descriptor, &allocator, bytes.count, data) else {
-                throw WireError("the bytes are no \(String(cString: M.descriptor.pointee.name)): truncated, malformed or absurdly large")
+                throw WireError(
+                    "the bytes are no \(String(cString: M.descriptor.pointee.name)): truncated, malformed or absurdly large"
+                )
             }
             return try M(c: UnsafeRawPointer(message).assumingMemoryBound(to: M.C.self))
         }

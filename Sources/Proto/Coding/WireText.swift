@@ -19,7 +19,8 @@ enum WireText {
     }
 
     private static func write(
-        _ message: UnsafeRawPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, _ redacting: Bool, _ out: inout String
+        _ message: UnsafeRawPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, _ redacting: Bool,
+        _ out: inout String
     ) {
         out += "{"
         var first = true
@@ -50,7 +51,8 @@ enum WireText {
         case PROTOBUF_C_TYPE_MESSAGE: return place.load(as: UnsafeRawPointer?.self) != nil
         case PROTOBUF_C_TYPE_STRING: return place.load(as: UnsafePointer<CChar>?.self).map { $0[0] != 0 } ?? false
         case PROTOBUF_C_TYPE_BYTES: return place.load(as: ProtobufCBinaryData.self).len > 0
-        case PROTOBUF_C_TYPE_INT64, PROTOBUF_C_TYPE_UINT64, PROTOBUF_C_TYPE_DOUBLE: return place.load(as: UInt64.self) != 0
+        case PROTOBUF_C_TYPE_INT64, PROTOBUF_C_TYPE_UINT64, PROTOBUF_C_TYPE_DOUBLE:
+            return place.load(as: UInt64.self) != 0
         default: return place.load(as: UInt32.self) != 0
         }
     }

@@ -86,7 +86,8 @@ final class ClientCall {
             case 429, 502, 503, 504: .unavailable
             default: .unknown
             }
-        return RPCError(code, "\(path): the server answered HTTP \(httpStatus), which is no gRPC answer; is this a CRI endpoint?")
+        return RPCError(
+            code, "\(path): the server answered HTTP \(httpStatus), which is no gRPC answer; is this a CRI endpoint?")
     }
 
     func take(_ bytes: UnsafeRawBufferPointer, _ allocator: ByteBufferAllocator) throws(RPCError) {
@@ -94,7 +95,9 @@ final class ClientCall {
         while let next = try deframer.next() {
             switch sink {
             case .unary:
-                guard message == nil else { throw RPCError(.internalError, "\(path): the server sent more than one message") }
+                guard message == nil else {
+                    throw RPCError(.internalError, "\(path): the server sent more than one message")
+                }
                 message = next
             case .streaming(let source):
                 if case .stopProducing = source.yield(next) { isReaderBehind = true }

@@ -38,7 +38,8 @@ final class ClientConnection: ChannelInboundHandler {
         session = HTTP2Session(
             role: .client,
             settings: .init(
-                maxConcurrentStreams: 0, initialWindow: 1 << 20, connectionWindow: 16 << 20, maxHeaderListSize: 64 << 10))
+                maxConcurrentStreams: 0, initialWindow: 1 << 20, connectionWindow: 16 << 20, maxHeaderListSize: 64 << 10
+            ))
         session.delegate = self
     }
 
@@ -49,7 +50,9 @@ final class ClientConnection: ChannelInboundHandler {
         guard let interval = options.keepaliveInterval else { return flush() }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let delay = TimeAmount.nanoseconds(interval.wholeNanoseconds)
-        keepalive = context.eventLoop.scheduleRepeatedTask(initialDelay: delay, delay: delay) { _ in bound.value.checkAlive() }
+        keepalive = context.eventLoop.scheduleRepeatedTask(initialDelay: delay, delay: delay) { _ in
+            bound.value.checkAlive()
+        }
         flush()
     }
 
@@ -90,7 +93,9 @@ final class ClientConnection: ChannelInboundHandler {
     private func flush() {
         guard !isReading, let context else { return }
         var wrote = false
-        while context.channel.isWritable, let bytes = session.send(limit: 128 << 10, allocator: context.channel.allocator) {
+        while context.channel.isWritable,
+            let bytes = session.send(limit: 128 << 10, allocator: context.channel.allocator)
+        {
             context.write(wrapOutboundOut(bytes), promise: nil)
             wrote = true
         }
@@ -219,11 +224,14 @@ extension ClientConnection: HTTP2SessionDelegate {
         case NGHTTP2_REFUSED_STREAM.rawValue where call.mayRetry: onRefused(call)
         case NGHTTP2_REFUSED_STREAM.rawValue:
             call.finish(.failure(RPCError(.unavailable, "\(call.path): the server at \(name) refuses calls")))
-        case NGHTTP2_CANCEL.rawValue: call.finish(.failure(RPCError(.cancelled, "\(call.path): the server cancelled the call")))
+        case NGHTTP2_CANCEL.rawValue:
+            call.finish(.failure(RPCError(.cancelled, "\(call.path): the server cancelled the call")))
         case NGHTTP2_ENHANCE_YOUR_CALM.rawValue:
             call.finish(.failure(RPCError(.resourceExhausted, "\(call.path): the server asks for fewer calls")))
         default:
-            call.finish(.failure(RPCError(.internalError, "\(call.path): the server reset the call (HTTP/2 error \(errorCode))")))
+            call.finish(
+                .failure(
+                    RPCError(.internalError, "\(call.path): the server reset the call (HTTP/2 error \(errorCode))")))
         }
     }
 

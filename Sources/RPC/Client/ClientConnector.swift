@@ -88,7 +88,8 @@ final class ClientConnector {
                     if case .connecting = self.state { self.state = .connected(connection) }
                 case .failure(let error):
                     self.state = .idle
-                    self.logger.debug("cannot connect", metadata: ["endpoint": "\(self.endpoint)", "error": "\(error)"])
+                    self.logger.debug(
+                        "cannot connect", metadata: ["endpoint": "\(self.endpoint)", "error": "\(error)"])
                 }
             }
             return future

@@ -40,7 +40,8 @@ public final class RPCClient: Sendable {
             return try await withTaskCancellationHandler {
                 eventLoop.execute {
                     let call = ClientCall(
-                        path: path, metadata: metadata, request: bytes, deadline: timeout.map { .now() + $0.timeAmount },
+                        path: path, metadata: metadata, request: bytes,
+                        deadline: timeout.map { .now() + $0.timeAmount },
                         messageLimit: limit, sink: .unary(promise))
                     if slot.value.hold(call) { connector.value.start(call) }
                 }
@@ -85,7 +86,8 @@ public final class RPCClient: Sendable {
     }
 
     private func start<Request, Response>(
-        _ method: ServerStreamingMethod<Request, Response>, _ bytes: ByteBuffer, _ metadata: Metadata, _ timeout: Duration?,
+        _ method: ServerStreamingMethod<Request, Response>, _ bytes: ByteBuffer, _ metadata: Metadata,
+        _ timeout: Duration?,
         opened: EventLoopPromise<Void>?
     ) -> ResponseStream<Response> {
         let slot = CallSlot.make(eventLoop)

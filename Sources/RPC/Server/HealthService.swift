@@ -53,7 +53,8 @@ public final class HealthService: Sendable {
         }
         router.handle(HealthRequest.watch) { [self] request, _, writer in
             // Only the newest state matters to a slow watcher.
-            let (changes, continuation) = AsyncStream.makeStream(of: HealthStatus.self, bufferingPolicy: .bufferingNewest(1))
+            let (changes, continuation) = AsyncStream.makeStream(
+                of: HealthStatus.self, bufferingPolicy: .bufferingNewest(1))
             let id = state.withLockedValue { state in
                 let id = state.nextWatcher
                 state.nextWatcher += 1

@@ -80,7 +80,8 @@ public final class RPCServer: Service {
     public func bind() async throws -> [Endpoint] {
         for listener in listeners {
             do {
-                let server = try await bindServer(bootstrap(listener), to: listener.endpoint, options: listener.socketOptions)
+                let server = try await bindServer(
+                    bootstrap(listener), to: listener.endpoint, options: listener.socketOptions)
                 bound.withLockedValue { $0.append(server) }
             } catch {
                 await closeListeners()

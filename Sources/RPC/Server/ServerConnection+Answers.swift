@@ -13,7 +13,9 @@ extension ServerConnection {
         guard encoded.readableBytes <= limits.message else {
             return finish(
                 stream,
-                RPCError(.resourceExhausted, "the answer of \(encoded.readableBytes) bytes is larger than the limit of \(limits.message) bytes"))
+                RPCError(
+                    .resourceExhausted,
+                    "the answer of \(encoded.readableBytes) bytes is larger than the limit of \(limits.message) bytes"))
         }
         var encoded = encoded
         var bytes = context!.channel.allocator.buffer(capacity: encoded.readableBytes + 5)
@@ -39,7 +41,9 @@ extension ServerConnection {
             if !stream.headSent {
                 // Trailers-only: the one header block carries the status.
                 stream.headSent = true
-                let extra = error.code == .unimplemented ? HeaderFields.responseHead + [HeaderFields.acceptIdentity] : HeaderFields.responseHead
+                let extra =
+                    error.code == .unimplemented
+                    ? HeaderFields.responseHead + [HeaderFields.acceptIdentity] : HeaderFields.responseHead
                 HeaderFields.with(extra, HeaderFields.status(error)) { session.respond(stream.id, $0, hasBody: false) }
                 // What the caller still sends is not wanted (RFC 9113, 8.1).
                 if !stream.requestEnded { unwanted.append(stream.id) }
@@ -62,7 +66,9 @@ extension ServerConnection {
     // MARK: Streaming handlers
 
     /// - Parameter isAbandoned: whether the writing task was cancelled before it could begin to wait.
-    func write(_ bytes: ByteBuffer, on id: Int32, isAbandoned: () -> Bool, eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+    func write(_ bytes: ByteBuffer, on id: Int32, isAbandoned: () -> Bool, eventLoop: any EventLoop) -> EventLoopFuture<
+        Void
+    > {
         guard let stream = streams[id], stream.state == .handling else {
             return eventLoop.makeFailedFuture(RPCError(.cancelled, "the call is over"))
         }

@@ -56,7 +56,8 @@ extension ServerConnection {
             launch(stream, call) { connection, id in
                 try await handler(
                     request, call,
-                    RawResponseWriter(connection: connection, stream: id, eventLoop: call.eventLoop, messageLimit: limit))
+                    RawResponseWriter(
+                        connection: connection, stream: id, eventLoop: call.eventLoop, messageLimit: limit))
                 call.eventLoop.execute { connection.value.complete(id, nil) }
             }
         }

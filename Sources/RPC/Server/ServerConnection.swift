@@ -119,12 +119,16 @@ final class ServerConnection: ChannelInboundHandler {
             wrote = writeOutput(context) || wrote
         }
         if wrote { context.flush() }
-        if session.isFinished || (drain == .refusing && streams.isEmpty && context.channel.isWritable) { closeAfterWrites() }
+        if session.isFinished || (drain == .refusing && streams.isEmpty && context.channel.isWritable) {
+            closeAfterWrites()
+        }
     }
 
     private func writeOutput(_ context: ChannelHandlerContext) -> Bool {
         var wrote = false
-        while context.channel.isWritable, let bytes = session.send(limit: 128 << 10, allocator: context.channel.allocator) {
+        while context.channel.isWritable,
+            let bytes = session.send(limit: 128 << 10, allocator: context.channel.allocator)
+        {
             context.write(wrapOutboundOut(bytes), promise: nil)
             wrote = true
         }

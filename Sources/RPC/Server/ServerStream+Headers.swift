@@ -13,7 +13,8 @@ extension ServerStream {
         case 2 where name.equals("te"): return
         case 12 where name.equals("content-type"):
             contentTypeIsGRPC =
-                value.equals("application/grpc") || value.starts(with: "application/grpc+".utf8) || value.starts(with: "application/grpc;".utf8)
+                value.equals("application/grpc") || value.starts(with: "application/grpc+".utf8)
+                || value.starts(with: "application/grpc;".utf8)
             return
         case 12 where name.equals("grpc-timeout"):
             timeout = GRPCTimeout.parse(String(decoding: value, as: UTF8.self))

@@ -18,7 +18,9 @@ enum GRPCTimeout {
     /// The finest unit that holds the duration in eight digits, rounded up: a deadline must not move closer.
     static func format(_ duration: Duration) -> String {
         let nanoseconds = max(0, duration.wholeNanoseconds)
-        for (unit, size) in [("n", 1), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000), ("M", 60_000_000_000)] as [(String, Int64)] {
+        for (unit, size) in [("n", 1), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000), ("M", 60_000_000_000)]
+            as [(String, Int64)]
+        {
             let value = nanoseconds / size + (nanoseconds % size == 0 ? 0 : 1)
             if value < 100_000_000 { return "\(value)\(unit)" }
         }

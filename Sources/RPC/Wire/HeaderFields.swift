@@ -6,7 +6,8 @@ enum HeaderFields {
     /// Leaked on purpose, once per constant.
     private static func constant(_ name: StaticString, _ value: StaticString) -> nghttp2_nv {
         nghttp2_nv(
-            name: UnsafeMutablePointer(mutating: name.utf8Start), value: UnsafeMutablePointer(mutating: value.utf8Start),
+            name: UnsafeMutablePointer(mutating: name.utf8Start),
+            value: UnsafeMutablePointer(mutating: value.utf8Start),
             namelen: name.utf8CodeUnitCount, valuelen: value.utf8CodeUnitCount,
             flags: UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue))
     }
@@ -28,12 +29,16 @@ enum HeaderFields {
         // Pseudo-header fields come first (RFC 9113, 8.3).
         let pseudo = pairs.prefix { $0.name.hasPrefix(":") }
         return with([], Array(pseudo)) { pseudoFields in
-            with(requestHead, Array(pairs.dropFirst(pseudo.count))) { body(Array($0.prefix(2)) + pseudoFields + $0.dropFirst(2)) }
+            with(requestHead, Array(pairs.dropFirst(pseudo.count))) {
+                body(Array($0.prefix(2)) + pseudoFields + $0.dropFirst(2))
+            }
         }
     }
 
     /// Calls `body` with `fixed` and the fields of `pairs`, whose memory is valid during the call only.
-    static func with<R>(_ fixed: [nghttp2_nv], _ pairs: [(name: String, value: String)], _ body: ([nghttp2_nv]) -> R) -> R {
+    static func with<R>(_ fixed: [nghttp2_nv], _ pairs: [(name: String, value: String)], _ body: ([nghttp2_nv]) -> R)
+        -> R
+    {
         if pairs.isEmpty { return body(fixed) }
         var bytes: [UInt8] = []
         var ranges: [(Int, Int, Int)] = []

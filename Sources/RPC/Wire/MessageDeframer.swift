@@ -29,7 +29,8 @@ struct MessageDeframer {
             throw RPCError(.internalError, "the message prefix is malformed: its compression flag is \(compressed)")
         }
         guard length <= limit else {
-            throw RPCError(.resourceExhausted, "a message of \(length) bytes is larger than the limit of \(limit) bytes")
+            throw RPCError(
+                .resourceExhausted, "a message of \(length) bytes is larger than the limit of \(limit) bytes")
         }
         guard held.readableBytes >= 5 + Int(length) else {
             buffer = nil
@@ -50,7 +51,8 @@ struct MessageDeframer {
         try message.appendWireBytes(to: &out)
         let length = out.writerIndex - start - 5
         guard length <= limit else {
-            throw RPCError(.resourceExhausted, "a message of \(length) bytes is larger than the limit of \(limit) bytes")
+            throw RPCError(
+                .resourceExhausted, "a message of \(length) bytes is larger than the limit of \(limit) bytes")
         }
         out.setInteger(UInt32(length), at: start + 1)
     }

@@ -24,7 +24,9 @@ enum PercentEncoding {
         var out: [UInt8] = []
         var index = 0
         while index < bytes.count {
-            if bytes[index] == 0x25, index + 2 < bytes.count, let high = nibble(bytes[index + 1]), let low = nibble(bytes[index + 2]) {
+            if bytes[index] == 0x25, index + 2 < bytes.count, let high = nibble(bytes[index + 1]),
+                let low = nibble(bytes[index + 2])
+            {
                 out.append(high << 4 | low)
                 index += 3
             } else {

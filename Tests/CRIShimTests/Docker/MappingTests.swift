@@ -50,7 +50,9 @@ import Testing
             ]
         }
         #expect(request.exposedPorts == ["80/tcp", "53/udp"])
-        #expect(throws: ShimError.self) { try self.request { $0.ports = [.init(protocol: 7, containerPort: 1, hostPort: 1)] } }
+        #expect(throws: ShimError.self) {
+            try self.request { $0.ports = [.init(protocol: 7, containerPort: 1, hostPort: 1)] }
+        }
         #expect(throws: ShimError.self) {
             try self.request { $0.ports = [.init(protocol: 0, containerPort: 70000, hostPort: 1)] }
         }
@@ -98,8 +100,14 @@ import Testing
 
     @Test func `command is the entry point, args are the command`() throws {
         #expect(try map { _ in }.0.entrypoint == nil)
-        #expect(try map { $0.command = ["sh"]; $0.args = ["-c", "x"] }.0.entrypoint == ["sh"])
-        #expect(try map { $0.command = ["sh"]; $0.args = ["-c", "x"] }.0.cmd == ["-c", "x"])
+        #expect(
+            try map {
+                $0.command = ["sh"]; $0.args = ["-c", "x"]
+            }.0.entrypoint == ["sh"])
+        #expect(
+            try map {
+                $0.command = ["sh"]; $0.args = ["-c", "x"]
+            }.0.cmd == ["-c", "x"])
         #expect(try map { $0.args = ["x"] }.0.entrypoint == nil)
     }
 
@@ -110,11 +118,17 @@ import Testing
         #expect(host.pidMode == "container:pause1")
     }
 
-    @Test("PID modes", arguments: [
-        (CRI.NamespaceMode.pod, "container:pause1"), (.container, nil), (.node, "host"), (.target, "container:t1"),
-    ] as [(CRI.NamespaceMode, String?)])
+    @Test(
+        "PID modes",
+        arguments: [
+            (CRI.NamespaceMode.pod, "container:pause1"), (.container, nil), (.node, "host"), (.target, "container:t1"),
+        ] as [(CRI.NamespaceMode, String?)])
     func pidModes(mode: CRI.NamespaceMode, expected: String?) throws {
-        let request = try security { $0.namespaceOptions = .init { $0.pid = mode; $0.targetId = "t1" } }
+        let request = try security {
+            $0.namespaceOptions = .init {
+                $0.pid = mode; $0.targetId = "t1"
+            }
+        }
         #expect(request.hostConfig.pidMode == expected)
     }
 
@@ -124,7 +138,10 @@ import Testing
         }
         #expect(try user { _ in } == "")
         #expect(try user { $0.runAsUser = .init { $0.value = 1000 } } == "1000")
-        #expect(try user { $0.runAsUser = .init { $0.value = 0 }; $0.runAsGroup = .init { $0.value = 7 } } == "0:7")
+        #expect(
+            try user {
+                $0.runAsUser = .init { $0.value = 0 }; $0.runAsGroup = .init { $0.value = 7 }
+            } == "0:7")
         #expect(try user { $0.runAsUsername = "www" } == "www")
         #expect { try user { $0.runAsGroup = .init { $0.value = 7 } } } throws: {
             ($0 as? ShimError)?.code == .invalidArgument
@@ -150,7 +167,9 @@ import Testing
             $0.linux = .init {
                 $0.securityContext = .init {
                     $0.noNewPrivs = true
-                    $0.seccomp = .init { $0.profileType = .init(rawValue: 2); $0.localhostRef = "/p" }
+                    $0.seccomp = .init {
+                        $0.profileType = .init(rawValue: 2); $0.localhostRef = "/p"
+                    }
                 }
             }
         }.0
@@ -159,35 +178,63 @@ import Testing
 
     @Test func `capabilities lose their prefix`() throws {
         let request = try security {
-            $0.capabilities = .init { $0.addCapabilities = ["CAP_NET_ADMIN", "sys_time"]; $0.dropCapabilities = ["ALL"] }
+            $0.capabilities = .init {
+                $0.addCapabilities = ["CAP_NET_ADMIN", "sys_time"]; $0.dropCapabilities = ["ALL"]
+            }
         }
         #expect(request.hostConfig.capAdd == ["NET_ADMIN", "SYS_TIME"])
         #expect(request.hostConfig.capDrop == ["ALL"])
     }
 
-    @Test("mounts", arguments: [
-        (CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b" }, "/a:/b:rw,rprivate"),
-        (CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.readonly = true }, "/a:/b:ro,rprivate"),
-        (
-            CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.propagation = .propagationBidirectional },
-            "/a:/b:rw,rshared"
-        ),
-        (
-            CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.propagation = .propagationHostToContainer },
-            "/a:/b:rw,rslave"
-        ),
-    ])
+    @Test(
+        "mounts",
+        arguments: [
+            (
+                CRI.Mount {
+                    $0.hostPath = "/a"; $0.containerPath = "/b"
+                }, "/a:/b:rw,rprivate"
+            ),
+            (
+                CRI.Mount {
+                    $0.hostPath = "/a"; $0.containerPath = "/b"; $0.readonly = true
+                }, "/a:/b:ro,rprivate"
+            ),
+            (
+                CRI.Mount {
+                    $0.hostPath = "/a"; $0.containerPath = "/b"; $0.propagation = .propagationBidirectional
+                },
+                "/a:/b:rw,rshared"
+            ),
+            (
+                CRI.Mount {
+                    $0.hostPath = "/a"; $0.containerPath = "/b"; $0.propagation = .propagationHostToContainer
+                },
+                "/a:/b:rw,rslave"
+            ),
+        ])
     func mounts(mount: CRI.Mount, bind: String) throws {
         #expect(try map { $0.mounts = [mount] }.0.hostConfig.binds == [bind])
     }
 
-    @Test("mounts that Docker cannot make are refused, not dropped", arguments: [
-        CRI.Mount { $0.hostPath = "a"; $0.containerPath = "/b" },
-        CRI.Mount { $0.containerPath = "/b"; $0.image = .init { $0.image = "x" } },
-        CRI.Mount { $0.hostPath = "/a:b"; $0.containerPath = "/b" },
-        CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.recursiveReadOnly = true },
-        CRI.Mount { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.mountOptions = ["noexec"] },
-    ])
+    @Test(
+        "mounts that Docker cannot make are refused, not dropped",
+        arguments: [
+            CRI.Mount {
+                $0.hostPath = "a"; $0.containerPath = "/b"
+            },
+            CRI.Mount {
+                $0.containerPath = "/b"; $0.image = .init { $0.image = "x" }
+            },
+            CRI.Mount {
+                $0.hostPath = "/a:b"; $0.containerPath = "/b"
+            },
+            CRI.Mount {
+                $0.hostPath = "/a"; $0.containerPath = "/b"; $0.recursiveReadOnly = true
+            },
+            CRI.Mount {
+                $0.hostPath = "/a"; $0.containerPath = "/b"; $0.mountOptions = ["noexec"]
+            },
+        ])
     func refusedMounts(mount: CRI.Mount) {
         #expect(throws: ShimError.self) { try map { $0.mounts = [mount] } }
     }
@@ -197,12 +244,26 @@ import Testing
             try map { $0.linux = .init { $0.resources = .init(change) } }.0.hostConfig
         }
         #expect(try host { $0.memoryLimitInBytes = 1 << 26 }.memorySwap == 1 << 26)
-        #expect(try host { $0.memoryLimitInBytes = 1 << 26; $0.memorySwapLimitInBytes = -1 }.memorySwap == -1)
-        #expect(try host { $0.cpuShares = 512; $0.cpuQuota = 50000; $0.cpuPeriod = 100000 }.cpuQuota == 50000)
+        #expect(
+            try host {
+                $0.memoryLimitInBytes = 1 << 26; $0.memorySwapLimitInBytes = -1
+            }.memorySwap == -1)
+        #expect(
+            try host {
+                $0.cpuShares = 512; $0.cpuQuota = 50000; $0.cpuPeriod = 100000
+            }.cpuQuota == 50000)
         #expect(throws: ShimError.self) {
-            try host { $0.hugepageLimits = [.init { $0.pageSize = "2MB"; $0.limit = 1 }] }
+            try host {
+                $0.hugepageLimits = [
+                    .init {
+                        $0.pageSize = "2MB"; $0.limit = 1
+                    }
+                ]
+            }
         }
-        _ = try host { $0.hugepageLimits = [.init { $0.pageSize = "2MB" }]; $0.unified = ["memory.oom.group": "1"] }
+        _ = try host {
+            $0.hugepageLimits = [.init { $0.pageSize = "2MB" }]; $0.unified = ["memory.oom.group": "1"]
+        }
     }
 
     @Test func `an OOM score that the host would refuse is raised to what it allows`() throws {
@@ -214,10 +275,13 @@ import Testing
         #expect(request.hostConfig.oomScoreAdj == 0)
     }
 
-    @Test("stop signals have Docker's names", arguments: [
-        (0, nil), (9, "SIGILL"), (13, "SIGKILL"), (23, "SIGTERM"), (35, "SIGRTMIN"), (36, "SIGRTMIN+1"), (50, "SIGRTMIN+15"),
-        (51, "SIGRTMAX-14"), (64, "SIGRTMAX-1"), (65, "SIGRTMAX"),
-    ] as [(Int32, String?)])
+    @Test(
+        "stop signals have Docker's names",
+        arguments: [
+            (0, nil), (9, "SIGILL"), (13, "SIGKILL"), (23, "SIGTERM"), (35, "SIGRTMIN"), (36, "SIGRTMIN+1"),
+            (50, "SIGRTMIN+15"),
+            (51, "SIGRTMAX-14"), (64, "SIGRTMAX-1"), (65, "SIGRTMAX"),
+        ] as [(Int32, String?)])
     func signals(number: Int32, name: String?) throws {
         #expect(try StopSignals.name(number) == name)
     }
@@ -226,10 +290,16 @@ import Testing
         let (request, record) = try map {
             $0.labels = ["l": "1"]
             $0.annotations = ["a": "\"quoted\""]
-            $0.mounts = [.init { $0.hostPath = "/a"; $0.containerPath = "/b"; $0.readonly = true }]
+            $0.mounts = [
+                .init {
+                    $0.hostPath = "/a"; $0.containerPath = "/b"; $0.readonly = true
+                }
+            ]
             $0.tty = true
             $0.stopSignal = .init(rawValue: 23)
-            $0.image = .init { $0.image = "busybox"; $0.userSpecifiedImage = "busybox:latest" }
+            $0.image = .init {
+                $0.image = "busybox"; $0.userSpecifiedImage = "busybox:latest"
+            }
         }
         let label = try #require(request.labels[DockerLabels.config])
         let read = try RecordCoding.decode(
@@ -240,7 +310,15 @@ import Testing
     }
 
     @Test func `a value that is not text is refused`() {
-        #expect { try map { $0.envs = [.init { $0.key = "K"; $0.value = [0xff] }] } } throws: {
+        #expect {
+            try map {
+                $0.envs = [
+                    .init {
+                        $0.key = "K"; $0.value = [0xff]
+                    }
+                ]
+            }
+        } throws: {
             ($0 as? ShimError)?.code == .unsupported
         }
     }

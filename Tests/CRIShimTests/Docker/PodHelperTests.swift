@@ -3,15 +3,17 @@ import Testing
 @testable import CRIShim
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 @Suite struct PodHelperTests {
-    @Test("there is a program for every architecture Docker runs on", arguments: [
-        ("x86_64", 0x3e), ("amd64", 0x3e), ("aarch64", 0xb7), ("arm64", 0xb7),
-    ])
+    @Test(
+        "there is a program for every architecture Docker runs on",
+        arguments: [
+            ("x86_64", 0x3e), ("amd64", 0x3e), ("aarch64", 0xb7), ("arm64", 0xb7),
+        ])
     func programs(architecture: String, machine: UInt8) throws {
         let program = try #require(PodHelper.program(for: architecture))
         #expect(program.prefix(4) == [0x7f, 0x45, 0x4c, 0x46], "an ELF file")
@@ -21,7 +23,8 @@ import Testing
     }
 
     @Test func `the committed programs were made from the committed source`() throws {
-        let source = String(#filePath.prefix(upTo: #filePath.firstRange(of: "/Tests/")!.lowerBound)) + "/podhelper/podhelper.c"
+        let source =
+            String(#filePath.prefix(upTo: #filePath.firstRange(of: "/Tests/")!.lowerBound)) + "/podhelper/podhelper.c"
         let bytes = try #require(try RootDirectory.read(source))
         #expect(
             PodHelperBinaries.sourceChecksum == "\(posixChecksum(bytes)) \(bytes.count)",
@@ -49,7 +52,9 @@ import Testing
         #expect(archive.count % 512 == 0)
         #expect(String(decoding: archive[0..<5], as: UTF8.self) == "pause")
         #expect(String(decoding: archive[100..<107], as: UTF8.self) == "0000755")
-        let checksum = archive[0..<512].enumerated().reduce(0) { $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element)) }
+        let checksum = archive[0..<512].enumerated().reduce(0) {
+            $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element))
+        }
         #expect(Int(String(decoding: archive[148..<154], as: UTF8.self), radix: 8) == checksum)
         #expect(archive.suffix(1024).allSatisfy { $0 == 0 })
         #expect { try PodHelper.archive(for: "riscv64") } throws: { ($0 as? ShimError)?.code == .unsupported }

@@ -17,8 +17,11 @@ import Testing
             made.sandbox = try await shim.runSandbox(config)
             made.container = try await shim.create(
                 "main", in: made.sandbox, config, image: engine.image,
-                script: "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); [ $((i % 10)) = 0 ] && sleep 0.01; done; exit 7")
-            made.short = try await shim.create("short", in: made.sandbox, config, image: engine.image, script: "sleep 1; exit 9")
+                script:
+                    "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); [ $((i % 10)) = 0 ] && sleep 0.01; done; exit 7"
+            )
+            made.short = try await shim.create(
+                "short", in: made.sandbox, config, image: engine.image, script: "sleep 1; exit 9")
             try await shim.start(made.container)
             try await shim.start(made.short)
             made.before = try await shim.status(made.container)
@@ -68,7 +71,8 @@ import Testing
     }
 
     @Test func `without an engine the shim serves and says what is wrong`() async throws {
-        try await ShimHarness.with(docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), keep: false) { shim in
+        try await ShimHarness.with(docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), keep: false) {
+            shim in
             let status: CRI.StatusResponse = try await shim.call(CRI.RuntimeService.status)
             let ready = try #require(status.status?.conditions.first { $0.type == "RuntimeReady" })
             #expect(!ready.status)

@@ -112,7 +112,9 @@ import Testing
         let engine = try await TestEngine.shared()
         try await ShimHarness.with(docker: engine.endpoint) { shim in
             let nobody = Identifiers.sandbox()
-            let _: CRI.StopContainerResponse = try await shim.call(CRI.RuntimeService.stopContainer) { $0.containerId = nobody }
+            let _: CRI.StopContainerResponse = try await shim.call(CRI.RuntimeService.stopContainer) {
+                $0.containerId = nobody
+            }
             let _: CRI.RemoveContainerResponse = try await shim.call(CRI.RuntimeService.removeContainer) {
                 $0.containerId = nobody
             }
@@ -141,7 +143,8 @@ import Testing
             let config = shim.sandboxConfig()
             let sandbox = try await shim.runSandbox(config, handler: "docker")
             await expectStatus(.alreadyExists) { _ = try await shim.runSandbox(config, handler: "docker") }
-            let container = try await shim.create("main", in: sandbox, config, image: engine.image, script: "sleep 1000")
+            let container = try await shim.create(
+                "main", in: sandbox, config, image: engine.image, script: "sleep 1000")
             await expectStatus(.alreadyExists) {
                 _ = try await shim.create("main", in: sandbox, config, image: engine.image, script: "true")
             }
@@ -166,7 +169,8 @@ import Testing
         try await ShimHarness.with(docker: engine.endpoint) { shim in
             let config = shim.sandboxConfig()
             let sandbox = try await shim.runSandbox(config)
-            let container = try await shim.create("main", in: sandbox, config, image: engine.image, script: "exec sleep 1000")
+            let container = try await shim.create(
+                "main", in: sandbox, config, image: engine.image, script: "exec sleep 1000")
             try await shim.start(container)
             await expectStatus(.deadlineExceeded) {
                 let _: CRI.ExecSyncResponse = try await shim.call(CRI.RuntimeService.execSync) {

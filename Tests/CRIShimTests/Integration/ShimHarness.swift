@@ -34,7 +34,8 @@ struct ShimHarness: Sendable {
         try await shim.start()
         let running = Task { try await shim.run() }
         let client = RPCClient(
-            endpoint: configuration.listen[0], options: .init(), group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+            endpoint: configuration.listen[0], options: .init(), group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger)
         let harness = ShimHarness(shim: shim, client: client, directory: directory, configuration: configuration)
         do {
             try await body(harness)

@@ -18,7 +18,8 @@ struct TestEngine {
         let endpoint = Endpoint.unix(path: try DockerEngine.requireSocket())
         return TestEngine(
             endpoint: endpoint,
-            client: DockerClient(endpoint: endpoint, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test")))
+            client: DockerClient(
+                endpoint: endpoint, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test")))
     }
 
     /// All containers, or those of the shim whose root is in `directory`.

@@ -15,7 +15,9 @@ import Testing
             for _ in 0..<100 {
                 group.addTask {
                     await serial.run("k") {
-                        inside.counts.withLock { $0.now += 1; $0.most = max($0.most, $0.now); $0.total += 1 }
+                        inside.counts.withLock {
+                            $0.now += 1; $0.most = max($0.most, $0.now); $0.total += 1
+                        }
                         await Task.yield()
                         inside.counts.withLock { $0.now -= 1 }
                     }

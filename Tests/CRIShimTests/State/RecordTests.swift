@@ -21,14 +21,24 @@ import Testing
             Self.config {
                 $0.hostname = "web-0"
                 $0.logDirectory = "/var/log/pods/web"
-                $0.dnsConfig = .init { $0.servers = ["10.0.0.10"]; $0.options = ["ndots:5"] }
-                $0.portMappings = [.init { $0.containerPort = 80; $0.hostPort = 8080; $0.protocol = .udp }]
+                $0.dnsConfig = .init {
+                    $0.servers = ["10.0.0.10"]; $0.options = ["ndots:5"]
+                }
+                $0.portMappings = [
+                    .init {
+                        $0.containerPort = 80; $0.hostPort = 8080; $0.protocol = .udp
+                    }
+                ]
                 $0.labels = ["a": "b"]
                 $0.annotations = ["c": "d é\n"]
                 $0.linux = .init {
                     $0.cgroupParent = "/kubepods"
                     $0.sysctls = ["net.core.somaxconn": "1024"]
-                    $0.securityContext = .init { $0.namespaceOptions = .init { $0.network = .node; $0.pid = .container } }
+                    $0.securityContext = .init {
+                        $0.namespaceOptions = .init {
+                            $0.network = .node; $0.pid = .container
+                        }
+                    }
                 }
             }, handler: "docker", id: Identifiers.sandbox())
         record.phase = .ready
@@ -44,7 +54,8 @@ import Testing
     @Test func `a record of a newer version is refused by name`() throws {
         #expect {
             try RecordCoding.decode(
-                SandboxRecord.self, schema: 1, from: Array(#"{"schema": 2, "somethingNew": true}"#.utf8), place: "/x/config.json")
+                SandboxRecord.self, schema: 1, from: Array(#"{"schema": 2, "somethingNew": true}"#.utf8),
+                place: "/x/config.json")
         } throws: { error in
             let error = error as? ShimError
             return error?.code == .newerRecord && error?.message.contains("/x/config.json") == true
@@ -66,7 +77,9 @@ import Testing
             default: $0.metadata?.uid = ""
             }
         }
-        #expect { try SandboxRecord(config, handler: "", id: "x") } throws: { ($0 as? ShimError)?.code == .invalidArgument }
+        #expect { try SandboxRecord(config, handler: "", id: "x") } throws: {
+            ($0 as? ShimError)?.code == .invalidArgument
+        }
     }
 
     @Test func `a user namespace per pod is refused, the host's is not`() throws {

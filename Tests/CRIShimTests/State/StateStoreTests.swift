@@ -62,7 +62,8 @@ import Testing
         try store.put(Self.container("c1", in: "aa", phase: .running))
         try store.put(Self.container("c2", in: "bb"))
         func ids(_ change: (inout CRI.ContainerFilter) -> Void) throws -> [String] {
-            try decode(CRI.ListContainersResponse.self, store.encodedContainers(matching: .init(change))).containers.map(\.id)
+            try decode(CRI.ListContainersResponse.self, store.encodedContainers(matching: .init(change))).containers
+                .map(\.id)
         }
         #expect(try ids { $0.id = "c1" } == ["c1"])
         #expect(try ids { $0.state = .init { $0.state = .containerCreated } } == ["c2"])

@@ -16,14 +16,18 @@ import Testing
         try await Harness.run { harness async throws in
             let error = await status { _ = try await harness.call("Hang", Blob(""), timeout: .milliseconds(50)) }
             #expect(error?.code == .deadlineExceeded)
-            try await eventually("the handler is cancelled") { harness.service.cancelled == 1 && harness.service.running == 0 }
+            try await eventually("the handler is cancelled") {
+                harness.service.cancelled == 1 && harness.service.running == 0
+            }
         }
     }
 
     @Test func `a deadline also ends a stream`() async throws {
         try await Harness.run { harness async throws in
             let error = await status {
-                for try await _ in try harness.client.stream(TestService.streaming("Silent"), Blob(""), timeout: .milliseconds(50)) {}
+                for try await _ in try harness.client.stream(
+                    TestService.streaming("Silent"), Blob(""), timeout: .milliseconds(50))
+                {}
             }
             #expect(error?.code == .deadlineExceeded)
             try await eventually("the handler is cancelled") { harness.service.cancelled == 1 }

@@ -27,12 +27,16 @@ import Testing
         return block
     }
 
-    static func request(_ method: String = "Echo", _ extra: [(String, String)] = [], contentType: String = "application/grpc") -> [UInt8] {
+    static func request(
+        _ method: String = "Echo", _ extra: [(String, String)] = [], contentType: String = "application/grpc"
+    ) -> [UInt8] {
         frame(
             1, 0x4, 1,
             headers(
-                [(":method", "POST"), (":scheme", "http"), (":path", "/test.Service/\(method)"), (":authority", "x"),
-                    ("content-type", contentType), ("te", "trailers")] + extra))
+                [
+                    (":method", "POST"), (":scheme", "http"), (":path", "/test.Service/\(method)"), (":authority", "x"),
+                    ("content-type", contentType), ("te", "trailers"),
+                ] + extra))
     }
 
     /// The header fields of all the server answers to `bytes`.
@@ -85,7 +89,8 @@ import Testing
     }
 
     @Test func `random frames never crash the server`() async throws {
-        let seed = ProcessInfo.processInfo.environment["VZCRI_FAULT_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
+        let seed =
+            ProcessInfo.processInfo.environment["VZCRI_FAULT_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
         let rounds = ProcessInfo.processInfo.environment["VZCRI_FAULT_ROUNDS"].flatMap(Int.init) ?? 5
         print("random frames: VZCRI_FAULT_SEED=\(seed)")
         var random = SplitMix(state: seed)
@@ -96,7 +101,9 @@ import Testing
                     if Int.random(in: 0...3, using: &random) == 0 {
                         bytes += Self.request()
                     } else {
-                        let payload = (0..<Int.random(in: 0...64, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                        let payload = (0..<Int.random(in: 0...64, using: &random)).map { _ in
+                            UInt8.random(in: 0...255, using: &random)
+                        }
                         bytes += Self.frame(
                             .random(in: 0...11, using: &random), .random(in: 0...255, using: &random),
                             .random(in: 0...5, using: &random), payload)

@@ -70,7 +70,9 @@ import Testing
         try await Harness.run(limits: limits) { harness async throws in
             for _ in 0..<60 {
                 let call = Task { try await harness.call("Hang", Blob(""), timeout: nil) }
-                try await eventually("the call runs or the connection is new") { harness.service.running >= 1 || call.isCancelled }
+                try await eventually("the call runs or the connection is new") {
+                    harness.service.running >= 1 || call.isCancelled
+                }
                 call.cancel()
                 _ = await call.result
             }

@@ -59,10 +59,13 @@ import Testing
     @Test func `dropping a stream cancels its handler`() async throws {
         try await Harness.run { harness async throws in
             do {
-                var iterator = try harness.client.stream(TestService.streaming("Flood"), Blob("\(100 << 20)")).makeAsyncIterator()
+                var iterator = try harness.client.stream(TestService.streaming("Flood"), Blob("\(100 << 20)"))
+                    .makeAsyncIterator()
                 _ = try await iterator.next()
             }
-            try await eventually("the handler is cancelled") { harness.service.cancelled == 1 && harness.service.running == 0 }
+            try await eventually("the handler is cancelled") {
+                harness.service.cancelled == 1 && harness.service.running == 0
+            }
         }
     }
 
@@ -80,7 +83,9 @@ import Testing
     @Test func `openStream returns once the server took the call, or throws why it did not`() async throws {
         try await Harness.run { harness async throws in
             let stream = try await harness.client.openStream(TestService.streaming("Silent"), Blob(""))
-            let error = await status { _ = try await harness.client.openStream(TestService.streaming("Nothing"), Blob("")) }
+            let error = await status {
+                _ = try await harness.client.openStream(TestService.streaming("Nothing"), Blob(""))
+            }
             #expect(error?.code == .unimplemented)
             withExtendedLifetime(stream) {}
         }

@@ -15,7 +15,9 @@ import Testing
         try await Harness.run { harness async throws in
             try await withThrowingTaskGroup(of: (Int, Blob).self) { group in
                 for number in 0..<500 {
-                    group.addTask { (number, try await harness.call(number % 2 == 0 ? "Echo" : "EchoLater", Blob("\(number)"))) }
+                    group.addTask {
+                        (number, try await harness.call(number % 2 == 0 ? "Echo" : "EchoLater", Blob("\(number)")))
+                    }
                 }
                 for try await (number, answer) in group { #expect(answer.text == "\(number)") }
             }
@@ -78,7 +80,9 @@ import Testing
             // What is refused by the server, by its length prefix …
             #expect(await status { _ = try await harness.call("Count", Blob(full + [3])) }?.code == .resourceExhausted)
             // … what the server would send, and what the client would.
-            #expect(await status { _ = try await harness.call("Size", Blob("\((1 << 20) + 1)")) }?.code == .resourceExhausted)
+            #expect(
+                await status { _ = try await harness.call("Size", Blob("\((1 << 20) + 1)")) }?.code
+                    == .resourceExhausted)
             let huge = Blob([UInt8](repeating: 3, count: (2 << 20) + 1))
             #expect(await status { _ = try await harness.call("Count", huge) }?.code == .resourceExhausted)
             #expect(try await harness.call("Echo", Blob("still here")).text == "still here")

@@ -26,7 +26,9 @@ import Testing
         URL(filePath: #filePath).deletingLastPathComponent().appending(path: name).path
     }
 
-    @Test(.enabled(if: hasGRPCIO || inCI, "skipped, because Python's grpcio is not installed (make deps)"), arguments: [false, true])
+    @Test(
+        .enabled(if: hasGRPCIO || inCI, "skipped, because Python's grpcio is not installed (make deps)"),
+        arguments: [false, true])
     func `a grpcio client finds every status, limit and stream as it should be`(tcp: Bool) async throws {
         try await Harness.run(tcp: tcp) { harness async throws in
             let target =
@@ -34,7 +36,8 @@ import Testing
                 case .unix(let path): "unix://\(path)"
                 case .tcp(let host, let port): "\(host):\(port)"
                 }
-            let outcome = try await ChildProcess.run(Self.python, [Self.script("client.py"), target], limit: .seconds(120))
+            let outcome = try await ChildProcess.run(
+                Self.python, [Self.script("client.py"), target], limit: .seconds(120))
             #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
             try await eventually("no handler is left running") { harness.service.running == 0 }
         }
@@ -48,7 +51,9 @@ import Testing
             try await eventually("the server listens") { server.output.contains("ready") || !server.isRunning }
             let client = RPCClient(
                 endpoint: .unix(path: directory + "/s"), group: Harness.group, logger: Logger(label: "test"))
-            func call(_ method: String, _ request: Blob, metadata: Metadata = [:], timeout: Duration? = .seconds(30)) async throws -> Blob {
+            func call(_ method: String, _ request: Blob, metadata: Metadata = [:], timeout: Duration? = .seconds(30))
+                async throws -> Blob
+            {
                 try await client.call(TestService.unary(method), request, metadata: metadata, timeout: timeout)
             }
             #expect(try await call("Echo", Blob("hello")).text == "hello")
@@ -66,15 +71,21 @@ import Testing
             #expect(try await call("Metadata", Blob("x-name"), metadata: metadata).text == "one|two")
             let left = Int64(try await call("Deadline", Blob("")).text) ?? 0
             #expect((1...30_000_000_000).contains(left))
-            #expect(await status { _ = try await call("Hang", Blob(""), timeout: .milliseconds(100)) }?.code == .deadlineExceeded)
+            #expect(
+                await status { _ = try await call("Hang", Blob(""), timeout: .milliseconds(100)) }?.code
+                    == .deadlineExceeded)
             #expect(try await call("Count", Blob([UInt8](repeating: 1, count: 5 << 20))).text == "\(5 << 20)")
             #expect(try await call("Size", Blob("\(5 << 20)")).bytes.count == 5 << 20)
             #expect(await status { _ = try await call("Size", Blob("\((16 << 20) + 1)")) }?.code == .resourceExhausted)
             var numbers: [String] = []
-            for try await blob in try client.stream(TestService.streaming("Numbers"), Blob("500")) { numbers.append(blob.text) }
+            for try await blob in try client.stream(TestService.streaming("Numbers"), Blob("500")) {
+                numbers.append(blob.text)
+            }
             #expect(numbers == (0..<500).map(String.init))
             var received = 0
-            for try await blob in try client.stream(TestService.streaming("Flood"), Blob("\(20 << 20)")) { received += blob.bytes.count }
+            for try await blob in try client.stream(TestService.streaming("Flood"), Blob("\(20 << 20)")) {
+                received += blob.bytes.count
+            }
             #expect(received == 20 << 20)
             let silent = try await client.openStream(TestService.streaming("Silent"), Blob(""))
             async let reading = status { for try await _ in silent {} }
@@ -93,13 +104,15 @@ import Testing
                 let outcome = try await ChildProcess.run(
                     Self.nghttp,
                     [
-                        "-v", "-d", directory + "/request", "-H", "content-type: application/grpc", "-H", "te: trailers",
+                        "-v", "-d", directory + "/request", "-H", "content-type: application/grpc", "-H",
+                        "te: trailers",
                         "http://\(host):\(port)/test.Service/Echo",
                     ], limit: .seconds(20))
                 #expect(outcome.code == 0)
                 #expect(outcome.output.contains(":status: 200"))
                 #expect(outcome.output.contains("grpc-status: 0"))
-                let get = try await ChildProcess.run(Self.nghttp, ["-v", "http://\(host):\(port)/test.Service/Echo"], limit: .seconds(20))
+                let get = try await ChildProcess.run(
+                    Self.nghttp, ["-v", "http://\(host):\(port)/test.Service/Echo"], limit: .seconds(20))
                 #expect(get.output.contains(":status: 415"))
             }
         }

@@ -18,7 +18,9 @@ import Testing
     }
 
     @Test func `a timeout written is never shorter than meant, and close to it`() {
-        for duration: Duration in [.nanoseconds(1), .milliseconds(50), .seconds(1), .seconds(120), .seconds(86_400 * 365), .seconds(-4)] {
+        for duration: Duration in [
+            .nanoseconds(1), .milliseconds(50), .seconds(1), .seconds(120), .seconds(86_400 * 365), .seconds(-4),
+        ] {
             let read = GRPCTimeout.parse(GRPCTimeout.format(duration))
             #expect(read != nil)
             #expect((read ?? .zero) >= duration)
@@ -46,7 +48,9 @@ import Testing
             var deframer = MessageDeframer(limit: 1000)
             var found: [[UInt8]] = []
             for start in stride(from: 0, to: bytes.count, by: size) {
-                bytes[start..<min(start + size, bytes.count)].withUnsafeBytes { deframer.append($0, allocator: .init()) }
+                bytes[start..<min(start + size, bytes.count)].withUnsafeBytes {
+                    deframer.append($0, allocator: .init())
+                }
                 while let message = try deframer.next() { found.append(Array(message.readableBytesView)) }
             }
             #expect(found == messages)
