@@ -46,6 +46,7 @@ let package = Package(
     products: [
         .executable(name: "cri-shim", targets: ["cri-shim"]),
         .executable(name: "vk-adapter", targets: ["vk-adapter"]),
+        .executable(name: "vm-host", targets: ["vm-host"]),
         .library(name: "Proto", targets: ["Proto"]),
     ],
     dependencies: [
@@ -61,6 +62,9 @@ let package = Package(
         cLibrary("CNGHTTP2", pkgConfig: "libnghttp2", brew: "libnghttp2", apt: "libnghttp2-dev"),
         cLibrary("COpenSSL", pkgConfig: "openssl", brew: "openssl@3", apt: "libssl-dev"),
         cLibrary("CZlib", pkgConfig: "zlib", brew: "zlib", apt: "zlib1g-dev"),
+        cLibrary("CSSH2", pkgConfig: "libssh2", brew: "libssh2", apt: "libssh2-1-dev"),
+        // What must happen between fork and exec, where Swift may not run.
+        .target(name: "CSpawn"),
 
         // The wire
         room("Sockets", nio),
@@ -76,6 +80,10 @@ let package = Package(
         // Leaves
         room("HostFiles", nio),
         room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", logging]),
+        room("Processes", nio + ["CSpawn", logging]),
+        room("GuestSSH", nio + ["CSSH2", logging]),
+        room("VMImages", nio + ["HostFiles", "Processes", logging]),
+        room("VZEngine", nio + ["HostFiles", "GuestSSH", "Processes", "Sockets", logging]),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
 
@@ -83,10 +91,14 @@ let package = Package(
         room(
             "CRIShim",
             nio + [
-                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", logging,
-                lifecycle,
-                signals,
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "VMImages",
+                "VZEngine",
+                "Sockets", "TLS", logging, lifecycle, signals,
             ]),
+        // The supervisor of one virtual machine.
+        room(
+            "VMHost",
+            nio + ["VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", logging, lifecycle, signals]),
         room(
             "CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
         room(
@@ -101,7 +113,11 @@ let package = Package(
         room("Launch", ["Settings", arguments, logging]),
         daemon(
             "cri-shim",
-            nio + ["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+            nio + [
+                "CRIShim", "CRIControl", "VMImages", "Launch", "Settings", "Sockets", "TLS", arguments, logging,
+                lifecycle,
+            ]),
+        daemon("vm-host", ["VMHost", "Launch", arguments, logging]),
         daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
         // Measures encoding and decoding; `make bench` runs it.
@@ -127,14 +143,23 @@ let package = Package(
             nio + [nioHTTP1, "Streaming", "HTTP", "Sockets", "CZlib", "Support", nioEmbedded, logging]),
         tests("HostFilesTests", nio + ["HostFiles", "Support"]),
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
+        tests("ProcessesTests", nio + ["Processes", "Support", logging]),
+        tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
+        tests("VMImagesTests", nio + ["VMImages", "HostFiles", "Processes", "Support", logging]),
+        tests(
+            "VZEngineTests", nio + ["VZEngine", "HostFiles", "GuestSSH", "Processes", "Sockets", "Support", logging]),
+        tests(
+            "VMHostTests",
+            nio + ["VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", logging]),
         tests("KubeAPITests", ["KubeAPI", "Support"]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
         tests(
             "CRIShimTests",
             nio + [
-                nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "Support",
-                logging,
+                nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
+                "VMImages",
+                "VZEngine", "Sockets", "Support", logging,
             ]),
         tests(
             "CRIControlTests", nio + ["CRIControl", "RPC", "Proto", "Streaming", "HTTP", "Sockets", "Support", logging]),
@@ -149,8 +174,8 @@ let package = Package(
         tests(
             "E2E",
             nio + [
-                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Support", "cri-shim",
-                "vk-adapter", logging,
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "Support",
+                "cri-shim", "vk-adapter", "vm-host", logging,
             ]),
     ]
 )

@@ -18,12 +18,19 @@ enum Walls {
         "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),
         "HostFiles": nio,
         "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
+        "Processes": nio.union(["CSpawn", "Logging"]),
+        "GuestSSH": nio.union(["CSSH2", "Logging"]),
+        "VMImages": nio.union(["HostFiles", "Processes", "Logging"]),
+        "VZEngine": nio.union(["HostFiles", "GuestSSH", "Processes", "Sockets", "Logging"]),
+        "VMHost": nio.union([
+            "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle", "UnixSignals",
+        ]),
         "KubeAPI": ["Yams"],
         "Settings": ["Yams"],
         "Launch": ["Settings", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
-            "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Sockets", "TLS", "Logging", "ServiceLifecycle",
-            "UnixSignals",
+            "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "VMImages", "VZEngine", "Sockets",
+            "TLS", "Logging", "ServiceLifecycle", "UnixSignals",
         ]),
         "CRIControl": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Logging",
@@ -32,9 +39,12 @@ enum Walls {
             "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Logging",
             "ServiceLifecycle", "UnixSignals",
         ]),
-        "cri-shim": daemon.union(nio).union(["CRIShim", "CRIControl", "Launch", "Settings", "Sockets", "TLS"]),
+        "cri-shim": daemon.union(nio).union([
+            "CRIShim", "CRIControl", "VMImages", "Launch", "Settings", "Sockets", "TLS",
+        ]),
+        "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],
         "vk-adapter": daemon.union(nio).union(["VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
-        "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [],
+        "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [], "CSSH2": [], "CSpawn": [],
     ]
 
     /// Part of every toolchain; no declaration needed.
@@ -44,7 +54,8 @@ enum Walls {
 
     /// Rooms every idle daemon holds in memory. All of Foundation (with its Unicode tables) stays out of them.
     static let withoutFoundation: Set = [
-        "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "CRIShim",
+        "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "Processes", "GuestSSH",
+        "VMImages", "VZEngine", "VMHost", "CRIShim",
     ]
 
     /// The rooms that stay leaves: nothing of this package but what stands here may be under them.
@@ -53,5 +64,8 @@ enum Walls {
         ("VKAdapter", "Docker", "the adapter never imports an engine"),
         ("VKAdapter", "CRIShim", "the adapter drives any CRI endpoint"),
         ("RPC", "Proto", "RPC knows no CRI"),
+        ("VKAdapter", "VZEngine", "the adapter never imports an engine"),
+        ("CRIShim", "GuestSSH", "the shim reaches guests through the supervisor's control socket"),
+        ("VMHost", "CRIShim", "a supervisor outlives the shim and shares no code with it but the protocol"),
     ]
 }

@@ -1,0 +1,30 @@
+#ifndef VZCRI_CSPAWN_H
+#define VZCRI_CSPAWN_H
+
+#include <sys/types.h>
+
+/// How a process is made. Everything here is read by the child between fork and exec.
+struct vz_spawn {
+    const char *executable;
+    char *const *arguments;
+    char *const *environment;
+    /// Descriptors that become the child's 0, 1, 2 …; all others are closed.
+    const int *descriptors;
+    int descriptor_count;
+    /// NULL keeps the parent's.
+    const char *directory;
+    /// A new session, so that signals to the parent's group pass it by.
+    int new_session;
+    /// SIGKILL when the thread that called vz_spawn_start ends. Linux only.
+    int dies_with_parent;
+    /// A descriptor of a network namespace to enter, or -1. Linux only.
+    int network_namespace;
+};
+
+/// Starts a process. Returns its id, or -1 with errno set, also when the exec failed.
+pid_t vz_spawn_start(const struct vz_spawn *request);
+
+/// This process's own environment.
+char *const *vz_spawn_environment(void);
+
+#endif

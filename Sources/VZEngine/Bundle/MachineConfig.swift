@@ -1,0 +1,190 @@
+/// Everything a supervisor needs to run one machine: `config.json` in the machine's bundle. Written by the shim when the
+/// container is created, read by `vm-host`.
+public struct MachineConfig: Codable, Sendable, Hashable {
+    /// The newest layout this program writes and reads; a newer one is refused.
+    public static let schema = 1
+
+    public enum GuestOS: String, Codable, Sendable { case linux, macos }
+
+    /// How the guest is started.
+    public enum Boot: Codable, Sendable, Hashable {
+        /// Straight into a kernel. Paths are absolute, on the host.
+        case kernel(path: String, initrd: String?, commandLine: String)
+        /// By firmware, from the disk. `variables` is the file of its non-volatile store, in the bundle.
+        case efi(variables: String?)
+    }
+
+    public struct Disk: Codable, Sendable, Hashable {
+        public enum Format: String, Codable, Sendable { case raw, qcow2 }
+        /// Absolute.
+        public var path: String
+        public var format: Format
+        public var readOnly: Bool
+
+        public init(path: String, format: Format, readOnly: Bool = false) {
+            self.path = path
+            self.format = format
+            self.readOnly = readOnly
+        }
+    }
+
+    /// A directory of the host that the guest sees.
+    public struct Share: Codable, Sendable, Hashable {
+        /// Its name in the guest: letters, digits and dashes, 36 bytes at most, unique in the machine.
+        public var tag: String
+        /// Absolute.
+        public var source: String
+        public var readOnly: Bool
+
+        public init(tag: String, source: String, readOnly: Bool) {
+            self.tag = tag
+            self.source = source
+            self.readOnly = readOnly
+        }
+    }
+
+    /// Where something of a share appears in the guest.
+    public struct Mount: Codable, Sendable, Hashable {
+        public var tag: String
+        /// Relative to the share's root; empty for the whole share. A single file for a file mount.
+        public var subPath: String
+        /// Absolute, in the guest.
+        public var guestPath: String
+        public var readOnly: Bool
+
+        public init(tag: String, subPath: String = "", guestPath: String, readOnly: Bool) {
+            self.tag = tag
+            self.subPath = subPath
+            self.guestPath = guestPath
+            self.readOnly = readOnly
+        }
+    }
+
+    /// How the machine is connected.
+    public struct Network: Codable, Sendable, Hashable {
+        public enum Mode: String, Codable, Sendable {
+            /// User-mode: in the namespace below, or the host's when there is none. The pod's address is the guest's, and
+            /// localhost is shared.
+            case user
+            /// An address of its own on a bridge of the host.
+            case bridged
+        }
+
+        public struct Port: Codable, Sendable, Hashable {
+            public enum Transport: String, Codable, Sendable { case tcp, udp }
+            public var transport: Transport
+            public var number: Int
+
+            public init(_ transport: Transport, _ number: Int) {
+                self.transport = transport
+                self.number = number
+            }
+        }
+
+        public var mode = Mode.user
+        /// The file of the pod's network namespace; nil is the host's.
+        public var namespace: String?
+        /// The bridge, for ``Mode/bridged``.
+        public var interface: String?
+        public var macAddress = ""
+        /// Ports of the guest that are reached at the pod's address and its localhost.
+        public var guestPorts: [Port] = []
+        /// TCP ports of the pod's other containers, which the guest reaches at its own localhost.
+        public var peerPorts: [Int] = []
+        /// The pod's own address: what `pod` means in the guest where localhost is not shared.
+        public var podAddress: String?
+        /// Which machine of its pod it is, from 0: keeps what they bind on localhost apart.
+        public var index = 0
+
+        public init() {}
+    }
+
+    /// How the supervisor logs in.
+    public struct Credentials: Codable, Sendable, Hashable {
+        public var user: String
+        /// A private key (ed25519 or ecdsa) on the host.
+        public var keyFile: String?
+        /// A file that holds a password, with or without a newline at its end.
+        public var passwordFile: String?
+        public var port: Int
+
+        public init(user: String, keyFile: String? = nil, passwordFile: String? = nil, port: Int = 22) {
+            self.user = user
+            self.keyFile = keyFile
+            self.passwordFile = passwordFile
+            self.port = port
+        }
+    }
+
+    /// What runs in the guest as the container's main process.
+    public struct Main: Codable, Sendable, Hashable {
+        /// Empty: the container is the guest itself, and ends when it powers off.
+        public var command: [String] = []
+        public var environment: [String: String] = [:]
+        /// Absolute, in the guest; empty is the user's home.
+        public var workingDirectory = ""
+        public var tty = false
+        public var stdin = false
+        /// The first attached client's end of input is the command's.
+        public var stdinOnce = false
+
+        public init() {}
+    }
+
+    /// The guest's idea of its own place.
+    public struct Naming: Codable, Sendable, Hashable {
+        public struct Host: Codable, Sendable, Hashable {
+            public var address: String
+            public var names: [String]
+
+            public init(address: String, names: [String]) {
+                self.address = address
+                self.names = names
+            }
+        }
+
+        public var hostname = ""
+        public var nameServers: [String] = []
+        public var searchDomains: [String] = []
+        public var resolverOptions: [String] = []
+        /// Lines for /etc/hosts.
+        public var hosts: [Host] = []
+
+        public init() {}
+    }
+
+    public var schema = Self.schema
+    /// The container's id.
+    public var id: String
+    public var sandboxID: String
+    public var guestOS = GuestOS.linux
+    public var cpus = 1
+    public var memoryBytes: Int64 = 512 << 20
+    public var boot: Boot
+    /// The first is the one the guest starts from.
+    public var disks: [Disk] = []
+    public var shares: [Share] = []
+    public var mounts: [Mount] = []
+    public var network = Network()
+    public var credentials: Credentials
+    public var main = Main()
+    public var naming = Naming()
+    /// The CRI log; empty for none.
+    public var logPath = ""
+    /// Where the machine's processes belong, as the CRI names it; empty for nowhere in particular.
+    public var cgroupParent = ""
+    /// Keeps the disk after the end.
+    public var keepsDisk = false
+    /// Seconds until a guest that must be reached and was not is given up.
+    public var readinessTimeout = 300
+    /// Where the guest leaves its last words (absolute, in the guest) and where they go on the host; empty for neither.
+    public var terminationMessagePath = ""
+    public var terminationMessageFile = ""
+
+    public init(id: String, sandboxID: String, boot: Boot, credentials: Credentials) {
+        self.id = id
+        self.sandboxID = sandboxID
+        self.boot = boot
+        self.credentials = credentials
+    }
+}
