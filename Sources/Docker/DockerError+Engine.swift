@@ -58,6 +58,8 @@ extension DockerError {
                 "start Docker (systemctl start docker, or Docker Desktop), or name another engine with DOCKER_HOST"
             case (.tcp, _): "start Docker there, or name another engine with DOCKER_HOST"
             }
-        return DockerError(.unavailable, "the Docker Engine at \(endpoint) cannot be reached (\(advice))", cause: cause)
+        // The system's own word; the library's would name its functions.
+        let reason = (cause as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(cause)"
+        return DockerError(.unavailable, "the Docker Engine at \(endpoint) cannot be reached: \(reason); \(advice)")
     }
 }

@@ -125,7 +125,7 @@ import Testing
             let info = try await Programs.run("cri-shim", ["ctl", "info"] + shim)
             #expect(info.output.contains("DockerUnreachable"), "\(info.output)")
             #expect(info.output.contains(link))
-            #expect(child.errors.contains("start it, or give its address with --docker-host"))
+            for part in ["No such file or directory", "start Docker", "--docker-host"] { #expect(child.errors.contains(part)) }
             // The engine comes.
             try FileManager.default.createSymbolicLink(
                 atPath: link, withDestinationPath: try DockerEngine.requireSocket())

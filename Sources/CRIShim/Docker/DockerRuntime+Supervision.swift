@@ -18,24 +18,22 @@ extension DockerRuntime {
 
     private func supervise() async {
         var pause = Duration.milliseconds(250)
-        var reported = ""
+        var isReported = false
         while !Task.isCancelled {
             do {
                 try await connectAndFollow {
-                    pause = .milliseconds(250); reported = ""
+                    pause = .milliseconds(250); isReported = false
                 }
-                throw ShimError(.unavailable, "the event stream of the Docker Engine ended")
+                throw ShimError(.unavailable, "the Docker Engine at \(client.endpoint) ended its event stream")
             } catch {
                 if Task.isCancelled { return }
-                let message =
-                    "the Docker Engine at \(client.endpoint) cannot be used: \(error); start it, or give its address with "
-                    + "--docker-host"
+                let message = "\(error) (--docker-host names another engine)"
                 state.withLock {
                     $0.health = RuntimeHealth(isReady: false, reason: "DockerUnreachable", message: message)
                 }
-                // Once per cause, not once per try.
-                if message != reported { logger.error("\(message)") }
-                reported = message
+                // Once per absence, not once per try; Status has the newest cause.
+                if !isReported { logger.error("\(message)") }
+                isReported = true
                 settled.open()
             }
             do { try await Task.sleep(for: pause) } catch { return }
