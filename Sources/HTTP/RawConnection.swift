@@ -6,6 +6,7 @@ public struct RawConnection: Sendable {
     public let inbound: HTTPBody
     private let holder: ChannelHolder
     private var channel: any Channel { holder.channel }
+    public var eventLoop: any EventLoop { channel.eventLoop }
 
     init(holder: ChannelHolder, inbound: HTTPBody) {
         self.holder = holder

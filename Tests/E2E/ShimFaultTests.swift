@@ -125,7 +125,9 @@ import Testing
             let info = try await Programs.run("cri-shim", ["ctl", "info"] + shim)
             #expect(info.output.contains("DockerUnreachable"), "\(info.output)")
             #expect(info.output.contains(link))
-            for part in ["No such file or directory", "start Docker", "--docker-host"] { #expect(child.errors.contains(part)) }
+            for part in ["No such file or directory", "start Docker", "--docker-host"] {
+                #expect(child.errors.contains(part))
+            }
             // The engine comes.
             try FileManager.default.createSymbolicLink(
                 atPath: link, withDestinationPath: try DockerEngine.requireSocket())

@@ -16,10 +16,7 @@ extension SPDYSession {
             }
         } catch {
             failure = error
-            if error is SPDYProtocolError {
-                _ = enqueue(
-                    .goAway(lastStream: state.withLock { $0.lastPeerID }, status: SPDYNumbers.goAwayProtocolError))
-            }
+            if error is SPDYProtocolError { sendProtocolError() }
         }
         let streams = state.withLock { state in
             state.hasEnded = true

@@ -22,6 +22,8 @@ final class SPDYSession: Sendable {
         var lastPeerID: UInt32 = 0
         var accepts: Bool
         var isClosing = false
+        /// The peer broke the protocol: after the GOAWAY that says so nothing more is sent.
+        var isBroken = false
         /// The connection has closed.
         var isGone = false
         var hasEnded = false
@@ -103,14 +105,33 @@ final class SPDYSession: Sendable {
     /// Frames leave in the order they are encoded: header compression depends on it.
     func enqueue(_ frames: SPDYFrame...) -> EventLoopFuture<Void> {
         encoder.withLock { encoder in
-            var bytes = ByteBuffer()
-            for frame in frames {
-                if frame.isActivity { touch() }
-                encoder.encode(frame, into: &bytes)
-            }
-            return connection.send(bytes)
+            guard !state.withLock({ $0.isBroken }) else { return connection.eventLoop.makeFailedFuture(Self.broken) }
+            return connection.send(encode(frames, with: &encoder))
         }
     }
+
+    /// Tells the peer that it broke the protocol: the last frame, whatever streams still have to say.
+    func sendProtocolError() {
+        encoder.withLock { encoder in
+            let last = state.withLock { state in
+                state.isBroken = true
+                return state.lastPeerID
+            }
+            let farewell = SPDYFrame.goAway(lastStream: last, status: SPDYNumbers.goAwayProtocolError)
+            _ = connection.send(encode([farewell], with: &encoder))
+        }
+    }
+
+    private func encode(_ frames: [SPDYFrame], with encoder: inout SPDYEncoder) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        for frame in frames {
+            if frame.isActivity { touch() }
+            encoder.encode(frame, into: &bytes)
+        }
+        return bytes
+    }
+
+    private static let broken = StreamingError(.unavailable, "the connection is closed: the peer broke the protocol")
 
     /// Opens a stream and waits until the peer has taken it.
     /// - Throws: `StreamingError`, also when it does not within 30 seconds; `CancellationError`.
