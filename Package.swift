@@ -83,7 +83,7 @@ let package = Package(
         room("Processes", nio + ["CSpawn", logging]),
         room("GuestSSH", nio + ["CSSH2", logging]),
         room("VMImages", nio + ["HostFiles", "Processes", logging]),
-        room("VZEngine", nio + ["HostFiles", "GuestSSH", "Processes", "Sockets", logging]),
+        room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
 
@@ -147,7 +147,7 @@ let package = Package(
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
         tests("VMImagesTests", nio + ["VMImages", "HostFiles", "Processes", "Support", logging]),
         tests(
-            "VZEngineTests", nio + ["VZEngine", "HostFiles", "GuestSSH", "Processes", "Sockets", "Support", logging]),
+            "VZEngineTests", nio + ["VZEngine", "HostFiles", "Processes", "Sockets", "Support", logging]),
         tests(
             "VMHostTests",
             nio + ["VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", logging]),

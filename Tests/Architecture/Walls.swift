@@ -21,7 +21,7 @@ enum Walls {
         "Processes": nio.union(["CSpawn", "Logging"]),
         "GuestSSH": nio.union(["CSSH2", "Logging"]),
         "VMImages": nio.union(["HostFiles", "Processes", "Logging"]),
-        "VZEngine": nio.union(["HostFiles", "GuestSSH", "Processes", "Sockets", "Logging"]),
+        "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
             "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle", "UnixSignals",
         ]),
