@@ -61,10 +61,11 @@ public final class ChildProcess: Sendable {
     }
 
     /// Sends a signal; nothing once it has ended.
-    public func signal(_ number: Int32) {
+    /// - Parameter group: to all it started as well, of a process with a session of its own.
+    public func signal(_ number: Int32, group: Bool = false) {
         state.withLock { state in
             // Not reaped while the lock is held: the number is still its own.
-            if case .running = state { kill(id, number) }
+            if case .running = state { kill(group ? -id : id, number) }
         }
     }
 

@@ -31,6 +31,7 @@ public enum Command {
     ) async throws -> CommandResult {
         var request = ProcessRequest(executable, arguments)
         request.diesWithParent = true
+        request.hasOwnSession = true
         request.networkNamespace = networkNamespace
         request.environment = environment
         let output = try Pipe()
@@ -54,12 +55,12 @@ public enum Command {
                 let first = try await group.next() ?? nil
                 group.cancelAll()
                 if let first { return first }
-                child.signal(SIGKILL)
+                child.signal(SIGKILL, group: true)
                 throw ProcessError(
                     .deadline, "\(executable) \(arguments.joined(separator: " ")) took longer than \(deadline)")
             }
         } onCancel: {
-            child.signal(SIGKILL)
+            child.signal(SIGKILL, group: true)
         }
         let result = try await CommandResult(end: end, output: text, errorOutput: errorText)
         try Task.checkCancellation()

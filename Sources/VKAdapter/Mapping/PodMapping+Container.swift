@@ -6,13 +6,14 @@ extension PodMapping {
     /// - Parameters:
     ///   - attempt: how often the container was started before.
     ///   - imageRef: the image as the runtime knows it after pulling.
+    ///   - handler: the runtime handler of the pod's sandbox.
     ///   - user: who the image runs as.
     ///   - podIPs: the addresses of the pod's sandbox.
     ///   - paths: the host paths its volumes were resolved to.
     /// - Throws: what the kubelet reports as `CreateContainerConfigError`.
     static func containerConfig(
-        _ pod: Pod, _ container: Container, attempt: UInt32, imageRef: String, user: ImageUser, podIPs: [String],
-        paths: ContainerPaths, _ context: MappingContext
+        _ pod: Pod, _ container: Container, attempt: UInt32, imageRef: String, handler: String = "", user: ImageUser,
+        podIPs: [String], paths: ContainerPaths, _ context: MappingContext
     ) throws(AdapterError) -> CRI.ContainerConfig {
         try checkNonRoot(pod, container, user: user)
         let environment = try Environment(pod, container, podIPs: podIPs, context)
@@ -25,7 +26,7 @@ extension PodMapping {
             $0.image = CRI.ImageSpec {
                 $0.image = imageRef
                 $0.userSpecifiedImage = container.image
-                $0.runtimeHandler = runtimeHandler(pod, context)
+                $0.runtimeHandler = handler
             }
             $0.command = container.command.map(environment.expand)
             $0.args = container.args.map(environment.expand)

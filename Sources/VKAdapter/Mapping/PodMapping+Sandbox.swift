@@ -3,8 +3,12 @@ import Proto
 
 extension PodMapping {
     /// The sandbox of a pod.
-    /// - Parameter attempt: how many sandboxes the pod had before.
-    static func sandboxConfig(_ pod: Pod, attempt: UInt32, _ context: MappingContext) -> CRI.PodSandboxConfig {
+    /// - Parameters:
+    ///   - attempt: how many sandboxes the pod had before.
+    ///   - plan: annotations of the sandbox's ``RuntimePlan``.
+    static func sandboxConfig(
+        _ pod: Pod, attempt: UInt32, plan: [String: String] = [:], _ context: MappingContext
+    ) -> CRI.PodSandboxConfig {
         CRI.PodSandboxConfig {
             $0.metadata = CRI.PodSandboxMetadata {
                 $0.name = pod.metadata.name
@@ -17,7 +21,7 @@ extension PodMapping {
             $0.dnsConfig = dns(pod, context)
             $0.portMappings = (pod.spec.containers + pod.spec.initContainers.filter(\.isSidecar)).flatMap(portMappings)
             $0.labels = sandboxLabels(pod, context)
-            $0.annotations = pod.metadata.annotations
+            $0.annotations = pod.metadata.annotations.merging(plan) { $1 }
             $0.linux = CRI.LinuxPodSandboxConfig {
                 $0.securityContext = sandboxSecurity(pod)
                 for sysctl in pod.spec.securityContext?.sysctls ?? [] { $0.sysctls[sysctl.name] = sysctl.value }

@@ -93,7 +93,11 @@ enum PodMapping {
     }
 
     /// The hosts file of a pod; `nil` where the host's or the runtime's own is right.
-    static func hostsFile(_ pod: Pod, podIPs: [String], _ context: MappingContext) -> String? {
+    /// - Parameter isHybrid: machines share the pod with containers, which then find them by the name `vm`: at the pod's
+    ///   address their declared ports are reached, whether they share it (Linux) or own it (macOS).
+    static func hostsFile(
+        _ pod: Pod, podIPs: [String], isHybrid: Bool = false, _ context: MappingContext
+    ) -> String? {
         guard !pod.spec.hostNetwork, !podIPs.isEmpty else { return nil }
         let short = pod.spec.hostname.isEmpty ? pod.metadata.name : pod.spec.hostname
         let names = domain(pod, context).map { "\(short).\($0)\t\(short)" } ?? short
@@ -108,6 +112,7 @@ enum PodMapping {
 
             """
         for ip in podIPs { text += "\(ip)\t\(names)\n" }
+        if isHybrid, let ip = podIPs.first { text += "\(ip)\tvm\n" }
         if !pod.spec.hostAliases.isEmpty {
             text += "\n# Entries added by HostAliases.\n"
             for alias in pod.spec.hostAliases { text += "\(alias.ip)\t\(alias.hostnames.joined(separator: "\t"))\n" }

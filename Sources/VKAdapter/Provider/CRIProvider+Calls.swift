@@ -28,6 +28,16 @@ extension CRIProvider {
         }
     }
 
+    func classify(image: String) async throws -> RuntimePlan.ImageRuntime? {
+        do {
+            let answer = try await call(
+                HostAPI.HostService.classifyImage, .init { $0.image = image }, "learn what runs image \(image)")
+            return answer.runtime == .runtimeVm ? .vm : .container
+        } catch let error as AdapterError where error.code == .unimplemented {
+            return nil
+        }
+    }
+
     func image(_ spec: CRI.ImageSpec) async throws -> CRI.Image? {
         try await call(CRI.ImageService.imageStatus, .init { $0.image = spec }, "look at image \(spec.image)").image
     }

@@ -25,6 +25,9 @@ protocol Provider: Sendable {
     /// Safe to repeat, and for one that is gone.
     func removeSandbox(_ id: String) async throws
 
+    /// What runs an image.
+    /// - Returns: `nil` where the runtime does not tell: a foreign one, which runs containers only.
+    func classify(image: String) async throws -> RuntimePlan.ImageRuntime?
     /// - Returns: `nil` when the image is not there.
     func image(_ spec: CRI.ImageSpec) async throws -> CRI.Image?
     /// - Returns: the image as the runtime knows it.

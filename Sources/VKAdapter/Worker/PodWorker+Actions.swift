@@ -83,11 +83,24 @@ extension PodWorker {
             try await provider.stopSandbox(old)
         }
         try await context.volumes.prepare(pod)
-        let config = PodMapping.sandboxConfig(pod, attempt: attempt, context.mapping)
+        let plan = try await plan()
+        let config = PodMapping.sandboxConfig(pod, attempt: attempt, plan: plan.annotations, context.mapping)
         try await context.logs.prepare(config.logDirectory)
-        let id = try await provider.runSandbox(config, handler: PodMapping.runtimeHandler(pod, context.mapping))
+        let id = try await provider.runSandbox(config, handler: plan.handler)
         backoff.succeeded(.sandbox)
         logger.info("made sandbox", metadata: ["sandbox": "\(id)", "attempt": "\(attempt)"])
+    }
+
+    /// Which runtime the pod's images ask for.
+    private func plan() async throws -> RuntimePlan {
+        var images: [String: RuntimePlan.ImageRuntime] = [:]
+        for container in pod.spec.initContainers + pod.spec.containers where images[container.image] == nil {
+            guard let runtime = try await context.provider.classify(image: container.image) else {
+                return RuntimePlan(pod, images: nil, context.mapping)
+            }
+            images[container.image] = runtime
+        }
+        return RuntimePlan(pod, images: images, context.mapping)
     }
 
     // MARK: Containers
@@ -96,8 +109,10 @@ extension PodWorker {
         let provider = context.provider
         let before = try await provider.observe(podUID: uid)
         guard let up = before.readySandbox, up.id == sandbox else { return }
-        let config = PodMapping.sandboxConfig(pod, attempt: up.metadata?.attempt ?? 0, context.mapping)
-        let (imageRef, user) = try await image(of: container, sandbox: config)
+        let config = PodMapping.sandboxConfig(
+            pod, attempt: up.metadata?.attempt ?? 0, plan: RuntimePlan.annotations(in: up.annotations), context.mapping)
+        let handler = up.runtimeHandler
+        let (imageRef, user) = try await image(of: container, handler: handler, sandbox: config)
         // From here on it counts as a restart.
         if let last = before.newest(container.name), last.status.state == .containerExited {
             backoff.restarted(
@@ -111,10 +126,11 @@ extension PodWorker {
             let paths = try await context.volumes.paths(
                 pod, container, attempt: attempt,
                 subPaths: PodMapping.subPaths(pod, container, podIPs: ips, context.mapping),
-                hosts: PodMapping.hostsFile(pod, podIPs: ips, context.mapping))
+                hosts: PodMapping.hostsFile(
+                    pod, podIPs: ips, isHybrid: RuntimePlan.isHybrid(up.annotations), context.mapping))
             containerConfig = try PodMapping.containerConfig(
-                pod, container, attempt: attempt, imageRef: imageRef, user: user, podIPs: ips, paths: paths,
-                context.mapping)
+                pod, container, attempt: attempt, imageRef: imageRef, handler: handler, user: user, podIPs: ips,
+                paths: paths, context.mapping)
             try await context.logs.prepare("\(config.logDirectory)/\(container.name)")
         } catch {
             throw StartFailure(.createContainerConfigError(error.description), error)
@@ -140,13 +156,15 @@ extension PodWorker {
     }
 
     /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).
-    private func image(of container: Container, sandbox: CRI.PodSandboxConfig) async throws -> (String, ImageUser) {
+    private func image(
+        of container: Container, handler: String, sandbox: CRI.PodSandboxConfig
+    ) async throws -> (String, ImageUser) {
         let provider = context.provider
         let image = container.image
         let spec = CRI.ImageSpec {
             $0.image = image
             $0.userSpecifiedImage = image
-            $0.runtimeHandler = PodMapping.runtimeHandler(pod, context.mapping)
+            $0.runtimeHandler = handler
         }
         var present: CRI.Image?
         do {

@@ -45,6 +45,10 @@ extension FakeRuntime {
                 $0.runtimeApiVersion = "v1"
             }
         }
+        unary(HostAPI.HostService.classifyImage, &router) { state, request in
+            guard let machines = state.machines else { throw RPCError(.unimplemented, "no HostService") }
+            return .init { $0.runtime = machines.contains(request.image) ? .runtimeVm : .runtimeDocker }
+        }
         unary(Runtime.listPodSandbox, &router) { state, request in state.list(request) }
         unary(Runtime.listContainers, &router) { state, request in state.list(request) }
         unary(Runtime.podSandboxStatus, &router) { state, request in

@@ -21,6 +21,8 @@ final class FakeRuntime: Sendable {
         var containers: [String: Container] = [:]
         /// Present images, by the name they are asked for.
         var images: Set<String> = ["busybox:1"]
+        /// Which images are machines; `nil`: a runtime that does not tell.
+        var machines: Set<String>?
         /// Images a registry has.
         var registry: Set<String> = ["pulled:1"]
         /// Pulls fail with this.

@@ -1,3 +1,4 @@
+import Foundation
 import KubeAPI
 import Proto
 import RPC
@@ -38,6 +39,29 @@ import Testing
                 #expect(node.runtime.edit { $0.stops.map(\.grace) } == [5])
                 #expect(!node.exists("\(node.root)/pods/\(uid)"))
                 #expect(!node.exists("\(node.directory)/logs/default_web-n_\(uid)"))
+            }
+        }
+    }
+
+    @Test("a pod with a machine in it gets a sandbox for machines, and its containers find the machine by name")
+    func hybrid() async throws {
+        try await Node.with { node in
+            node.runtime.edit {
+                $0.images.insert("mac:1")
+                $0.machines = ["mac:1"]
+            }
+            try node.pod("web", more: "  - {name: mac, image: 'mac:1'}")
+            try await node.running { adapter in
+                try await eventually("ready") { adapter.isReady("web") }
+                let sandbox = try #require(node.runtime.edit { $0.sandboxes.values.first })
+                #expect(sandbox.handler == "vm")
+                #expect(sandbox.config.annotations["vzcri.dev/pod-kind"] == "hybrid")
+                #expect(sandbox.config.annotations["vzcri.dev/vm-slots"] == "1")
+                let run = try #require(node.runtime.running("web"))
+                #expect(run.config.image?.runtimeHandler == "vm")
+                let hosts = try #require(run.config.mounts.first { $0.containerPath == "/etc/hosts" })
+                let text = try String(contentsOfFile: hosts.hostPath, encoding: .utf8)
+                #expect(text.contains("\n\(sandbox.status.network?.ip ?? "-")\tvm\n"))
             }
         }
     }
