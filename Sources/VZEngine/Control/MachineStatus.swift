@@ -1,0 +1,56 @@
+public import Processes
+
+/// Where a machine is in its life.
+public enum MachinePhase: String, Codable, Sendable {
+    /// The engine is starting it, or its address is not known yet.
+    case starting
+    case running
+    /// It was asked to end, or its command has ended.
+    case stopping
+    /// ``MachineStatus/exit`` says how.
+    case exited
+}
+
+/// What a supervisor says of its machine.
+public struct MachineStatus: Codable, Sendable, Hashable {
+    public var phase: MachinePhase
+    /// Nanoseconds since 1970; 0 until the machine runs.
+    public var startedAt: Int64
+    /// Where SSH reaches the guest, from the pod's namespace.
+    public var address: GuestAddress?
+    /// The guest answers now.
+    public var isReachable: Bool
+    /// The guest has answered once.
+    public var wasReachable: Bool
+    public var exit: ExitRecord?
+    /// The machine's processes, without the supervisor.
+    public var processes: [ProcessIdentity]
+
+    public init(
+        phase: MachinePhase, startedAt: Int64 = 0, address: GuestAddress? = nil, isReachable: Bool = false,
+        wasReachable: Bool = false, exit: ExitRecord? = nil, processes: [ProcessIdentity] = []
+    ) {
+        self.phase = phase
+        self.startedAt = startedAt
+        self.address = address
+        self.isReachable = isReachable
+        self.wasReachable = wasReachable
+        self.exit = exit
+        self.processes = processes
+    }
+}
+
+/// Who answers on a control socket.
+public struct MachineHello: Sendable, Hashable {
+    public var version: ControlVersion
+    public var machineID: String
+    public var supervisor: ProcessIdentity
+    public var status: MachineStatus
+
+    public init(version: ControlVersion, machineID: String, supervisor: ProcessIdentity, status: MachineStatus) {
+        self.version = version
+        self.machineID = machineID
+        self.supervisor = supervisor
+        self.status = status
+    }
+}
