@@ -70,7 +70,8 @@ public struct ControlFrameDecoder: Sendable {
         guard let length: UInt32 = buffer.getInteger(at: buffer.readerIndex) else { return nil }
         guard length <= ControlFrame.limit else {
             throw VZEngineError(
-                .protocolVersion, "the peer of a control socket sent a frame of \(length) bytes: it speaks something else")
+                .protocolVersion,
+                "the peer of a control socket sent a frame of \(length) bytes: it speaks something else")
         }
         guard buffer.readableBytes >= ControlFrame.headerLength + Int(length) else { return nil }
         buffer.moveReaderIndex(forwardBy: 4)

@@ -1,11 +1,6 @@
-import NIOCore
-public import Processes
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import NIOCore
+import Processes
 
 /// A terminal's size in characters.
 public struct GuestTerminalSize: Codable, Sendable, Hashable {

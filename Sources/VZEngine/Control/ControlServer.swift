@@ -80,7 +80,7 @@ public final class ControlServer: Sendable {
             state.tasks[id] = Task { [self] in
                 await converse(connection)
                 connection.close()
-                state.withLock { $0.tasks[id] = nil }
+                self.state.withLock { $0.tasks[id] = nil }
             }
             return id
         }

@@ -67,7 +67,9 @@ public final class ControlSession: Sendable {
             case .inputEnd: return .end
             case .resize:
                 var payload = frame.payload
-                guard let columns: UInt16 = payload.readInteger(), let rows: UInt16 = payload.readInteger() else { continue }
+                guard let columns: UInt16 = payload.readInteger(), let rows: UInt16 = payload.readInteger() else {
+                    continue
+                }
                 return .resize(GuestTerminalSize(columns: Int(columns), rows: Int(rows)))
             default: continue
             }

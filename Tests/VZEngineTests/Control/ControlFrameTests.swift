@@ -14,12 +14,13 @@ struct ControlFrameTests {
 
     @Test("frames come out as they went in, however the bytes are cut")
     func cuts() throws {
-        var random = SeededRandom.announced("control frames")
+        var random = Faults.random("control frames")
         for _ in 0..<20 {
             let frames = (0..<8).map { _ in
                 ControlFrame(
                     .init(rawValue: .random(in: 0...255, using: &random)),
-                    ByteBuffer(repeating: .random(in: 0...255, using: &random), count: .random(in: 0...300, using: &random)))
+                    ByteBuffer(
+                        repeating: .random(in: 0...255, using: &random), count: .random(in: 0...300, using: &random)))
             }
             var bytes = encoded(frames)
             var decoder = ControlFrameDecoder()
