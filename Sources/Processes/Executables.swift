@@ -27,9 +27,9 @@ public enum Executables {
 
     static func open(_ path: String, _ flags: Int32) -> Int32 {
         #if canImport(Glibc)
-        Glibc.open(path, flags)
+        Glibc.open(path, flags, 0o600)
         #else
-        Darwin.open(path, flags)
+        Darwin.open(path, flags, 0o600)
         #endif
     }
 }

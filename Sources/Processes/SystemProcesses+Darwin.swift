@@ -11,6 +11,9 @@ enum SystemProcesses {
         return info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec
     }
 
+    /// There are no network namespaces.
+    static var mayAdministerNetworks: Bool { false }
+
     static let bootID: String = {
         var size = 0
         guard sysctlbyname("kern.bootsessionuuid", nil, &size, nil, 0) == 0 else { return "" }

@@ -16,6 +16,15 @@ enum SystemProcesses {
         return String(text.prefix { !$0.isWhitespace })
     }()
 
+    /// CAP_NET_ADMIN and CAP_SYS_ADMIN.
+    static var mayAdministerNetworks: Bool {
+        let lines = (read("/proc/self/status") ?? "").split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix("CapEff:") }),
+            let capabilities = UInt64(line.dropFirst("CapEff:".count).filter { !$0.isWhitespace }, radix: 16)
+        else { return false }
+        return capabilities & (1 << 12) != 0 && capabilities & (1 << 21) != 0
+    }
+
     private static func read(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }

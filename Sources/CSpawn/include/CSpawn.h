@@ -27,4 +27,15 @@ pid_t vz_spawn_start(const struct vz_spawn *request);
 /// This process's own environment.
 char *const *vz_spawn_environment(void);
 
+// Network namespaces of the calling thread; Linux, elsewhere ENOTSUP. 0, or -1 with errno.
+
+// Gives the thread a new one.
+int vz_network_unshare(void);
+// Puts the thread into the one that `path` stands for.
+int vz_network_enter(const char *path);
+// Keeps the thread's by mounting it on the file `path`.
+int vz_network_bind(const char *path);
+// Takes a mount off at once; what still uses it keeps it alive.
+int vz_unmount(const char *path);
+
 #endif
