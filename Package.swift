@@ -82,7 +82,7 @@ let package = Package(
         room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", logging]),
         room("Processes", nio + ["CSpawn", logging]),
         room("GuestSSH", nio + ["CSSH2", logging]),
-        room("VMImages", nio + ["HostFiles", "Processes", logging]),
+        room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),

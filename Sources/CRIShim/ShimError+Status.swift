@@ -1,6 +1,7 @@
 import Docker
 import HostFiles
 public import RPC
+import VMImages
 
 /// The one place that says which gRPC status an error of this program becomes.
 extension RPCError {
@@ -11,6 +12,7 @@ extension RPCError {
         case let error as DockerError: self.init(error.code.status, error.description, cause: error)
         case let error as HostFilesError:
             self.init(error.code == .noSpace ? .resourceExhausted : .unknown, error.description, cause: error)
+        case let error as VMImageError: self.init(error.code.status, error.description, cause: error)
         case is CancellationError: self.init(.cancelled, "the call was cancelled", cause: error)
         case let error as any RPCErrorConvertible: self = error.rpcError
         default: self.init(.unknown, String(describing: error), cause: error)
@@ -47,6 +49,18 @@ extension DockerError.Code {
         case .notFound: .notFound
         case .conflict: .failedPrecondition
         case .unavailable: .unavailable
+        default: .unknown
+        }
+    }
+}
+
+extension VMImageError.Code {
+    var status: RPCError.Code {
+        switch self {
+        case .invalidArgument: .invalidArgument
+        case .notFound: .notFound
+        case .noSpace: .resourceExhausted
+        case .badRecord, .newerRecord: .internalError
         default: .unknown
         }
     }

@@ -58,6 +58,12 @@ public struct ConfigurationFile: Sendable {
                 throw error(path, name, unknown("key", name, in: table.section, among: table.keys.map(\.name)))
             }
             if node.isNull { continue }
+            if case .records(let fields) = key.kind {
+                let records = try ConfigurationRecords(path: path, name: "\(table.section).\(key.name)", fields: fields)
+                    .values(of: node)
+                entries[key.name] = Entry(value: .records(records), line: name.mark?.line ?? node.mark?.line ?? 1)
+                continue
+            }
             guard let value = key.kind.value(of: node) else {
                 throw error(
                     path, node,
@@ -78,7 +84,7 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
-    private static func error(_ path: String, _ node: Node, _ text: String) -> SettingsError {
+    static func error(_ path: String, _ node: Node, _ text: String) -> SettingsError {
         SettingsError(.invalidArgument, "\(path)\(node.mark.map { ":\($0.line)" } ?? ""): \(text)")
     }
 
@@ -104,7 +110,7 @@ public struct ConfigurationFile: Sendable {
     }
 }
 
-private func unknown(_ what: String, _ name: Node, in section: String? = nil, among known: [String]) -> String {
+func unknown(_ what: String, _ name: Node, in section: String? = nil, among known: [String]) -> String {
     let text = name.string ?? "(no text)"
     let place = section.map { " in section \"\($0)\"" } ?? ""
     let advice =
@@ -126,6 +132,9 @@ extension SettingKey.Kind {
         case (.text, .scalar), (.path, .scalar), (.choice, .scalar): return node.plainText.flatMap(value(of:))
         case (.integer(let range), .scalar):
             return node.int.flatMap { range.contains($0) ? .integer($0) : nil }
+        case (.seconds(let range), .scalar):
+            if let number = node.int { return range.contains(number) ? .integer(number) : nil }
+            return node.plainText.flatMap(value(of:))
         case (.boolean, .scalar): return node.bool.map { .boolean($0) }
         default: return nil
         }

@@ -57,6 +57,12 @@ public struct HostPlatform: Sendable {
         }
     }
 
+    /// Sockets and namespaces: what need not survive a restart of the host.
+    public var stateDirectory: String {
+        let path = socketPath
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+    }
+
     /// Read when it is there and no other is named.
     public var configurationFile: String {
         switch system {

@@ -27,6 +27,10 @@ public struct ResolvedSettings: Sendable {
         if case .list(let texts) = self[name].value { texts } else { [] }
     }
 
+    public func records(_ name: String) -> [[String: String]] {
+        if case .records(let records) = self[name].value { records } else { [] }
+    }
+
     /// - Precondition: the table has a key of this name.
     public subscript(name: String) -> Entry {
         guard let entry = entries.first(where: { $0.key.name == name }) else {
@@ -76,6 +80,13 @@ extension SettingValue {
         case .integer(let number): "\(number)"
         case .boolean(let truth): "\(truth)"
         case .list(let texts): "[" + texts.map(Self.scalar).joined(separator: ", ") + "]"
+        case .records(let records):
+            "["
+                + records.map { record in
+                    "{"
+                        + record.sorted { $0.key < $1.key }.map { "\($0.key): \(Self.scalar($0.value))" }
+                        .joined(separator: ", ") + "}"
+                }.joined(separator: ", ") + "]"
         }
     }
 

@@ -47,9 +47,25 @@ public struct Resolver: Sendable {
     }
 
     private func placed(_ value: SettingValue, of key: SettingKey, in directory: String) -> SettingValue {
-        guard key.kind == .path, case .text(let path) = value, !path.hasPrefix("/") else { return value }
-        if path.hasPrefix("~/") { return .text(platform.home + path.dropFirst()) }
-        return .text(joined(directory, path))
+        switch (key.kind, value) {
+        case (.path, .text(let path)): return .text(placed(path, in: directory))
+        case (.records(let fields), .records(let records)):
+            let paths = Set(fields.filter(\.isPath).map(\.name))
+            return .records(
+                records.map { record in
+                    Dictionary(
+                        uniqueKeysWithValues: record.map { name, text in
+                            (name, paths.contains(name) ? placed(text, in: directory) : text)
+                        })
+                })
+        default: return value
+        }
+    }
+
+    private func placed(_ path: String, in directory: String) -> String {
+        if path.hasPrefix("/") { return path }
+        if path.hasPrefix("~/") { return platform.home + path.dropFirst() }
+        return joined(directory, path)
     }
 }
 

@@ -11,6 +11,24 @@ public struct SettingKey: Sendable {
         case boolean
         case choice([String])
         case list
+        /// Seconds, from a number or a text such as `90s`, `5m` or `1h30m`.
+        case seconds(ClosedRange<Int>)
+        /// A list of mappings with these fields; in the file only, for a flag has no way to say that.
+        case records([Field])
+    }
+
+    /// One field of a mapping in a list of ``Kind/records(_:)``.
+    public struct Field: Sendable, Equatable {
+        public var name: String
+        /// Relative ones count from the file's directory.
+        public var isPath: Bool
+        public var isRequired: Bool
+
+        public init(_ name: String, isPath: Bool = false, isRequired: Bool = false) {
+            self.name = name
+            self.isPath = isPath
+            self.isRequired = isRequired
+        }
     }
 
     /// As written in the file, without the section: `dockerHost`.
@@ -44,6 +62,8 @@ public enum SettingValue: Sendable, Hashable {
     case integer(Int)
     case boolean(Bool)
     case list([String])
+    /// Each mapping's fields that have a value.
+    case records([[String: String]])
 }
 
 /// Who said so.
@@ -91,6 +111,9 @@ extension SettingKey.Kind {
             }
         case .choice(let known): return known.contains(text) ? .text(text) : nil
         case .list: return .list(text.split(separator: ",").map { String($0.trimmingSpaces()) })
+        case .seconds(let range):
+            return secondsMeant(by: text).flatMap { range.contains($0) ? .integer($0) : nil }
+        case .records: return nil
         }
     }
 
@@ -103,8 +126,30 @@ extension SettingKey.Kind {
         case .boolean: "true or false"
         case .choice(let known): "one of \(known.joined(separator: ", "))"
         case .list: "a list of texts"
+        case .seconds(let range):
+            "a time from \(range.lowerBound)s to \(range.upperBound)s, such as 90s or 5m"
+        case .records(let fields):
+            "a list of mappings with the keys \(fields.map(\.name).joined(separator: ", "))"
         }
     }
+}
+
+/// `90`, `90s`, `1h30m`; nil when it is no such text.
+private func secondsMeant(by text: String) -> Int? {
+    if let number = Int(text) { return number }
+    let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
+    var total = 0
+    var digits = ""
+    for character in text {
+        if character.isASCII, character.isNumber {
+            digits.append(character)
+        } else {
+            guard let unit = units[character], let number = Int(digits), number <= 1 << 30 else { return nil }
+            total += number * unit
+            digits = ""
+        }
+    }
+    return digits.isEmpty && !text.isEmpty ? total : nil
 }
 
 extension StringProtocol {

@@ -12,6 +12,8 @@ public struct ShimSettings: Sendable {
     public var clientAllow: [String]
     public var advertiseAddress: String?
     public var root: String
+    /// nil: the platform's for the platform's root, else `run` below ``root``.
+    public var state: String?
     /// An endpoint, unparsed.
     public var dockerHost: String
     /// A directory with `ca.pem`, `cert.pem` and `key.pem`.
@@ -19,6 +21,29 @@ public struct ShimSettings: Sendable {
     /// Whether the engine's certificate is checked; only then is TLS used, as with Docker's own client.
     public var dockerTLSVerify: Bool
     public var pauseImage: String?
+    /// Patterns of names that are VM images wherever they come from.
+    public var vmImages: [String]
+    /// Fields: `match`, `name`, `user`, `keyFile`, `passwordFile`.
+    public var guests: [[String: String]]
+    /// The user, key and password for guests that nothing else says how to enter.
+    public var sshUser: String?
+    public var sshKeyFile: String?
+    /// The key itself, base64 of its PEM text.
+    public var sshKeyBase64: String?
+    public var sshPasswordFile: String?
+    public var sshPassword: String?
+    /// Seconds.
+    public var guestReadinessTimeout: Int
+    /// nil: as many as the host has cores.
+    public var vmSlots: Int?
+    /// nil: beside `cri-shim`.
+    public var vmHost: String?
+    /// nil: a free private range.
+    public var podCIDR: String?
+    public var cniConfDir: String?
+    public var cniBinDir: String
+    /// nil: guests are reached at their pod's address.
+    public var bridgeInterface: String?
     public var logLevel: String
     public var resolved: ResolvedSettings
 
@@ -34,15 +59,37 @@ public struct ShimSettings: Sendable {
                 SettingKey("clientAllow", .list, flag: "--client-allow", standard: .list([])),
                 SettingKey("advertiseAddress", .text, flag: "--advertise-address"),
                 SettingKey("root", .path, flag: "--root", standard: .text(platform.rootDirectory)),
+                SettingKey("state", .path, flag: "--state"),
                 SettingKey(
                     "dockerHost", .text, flag: "--docker-host", variable: "DOCKER_HOST",
                     standard: .text(platform.dockerHost)),
                 SettingKey("dockerCertPath", .path, variable: "DOCKER_CERT_PATH"),
                 SettingKey("dockerTLSVerify", .boolean, variable: "DOCKER_TLS_VERIFY", standard: .boolean(false)),
                 SettingKey("pauseImage", .text, flag: "--pause-image"),
+                SettingKey("vmImages", .list, standard: .list([])),
+                SettingKey("guests", .records(guestFields)),
+                SettingKey("sshUser", .text, variable: "VZ_SSH_USER"),
+                SettingKey("sshKeyFile", .path, variable: "VZ_SSH_PRIVATE_KEY_PATH"),
+                SettingKey("sshKeyBase64", .text, variable: "VZ_SSH_PRIVATE_KEY_BASE64", isSecret: true),
+                SettingKey("sshPasswordFile", .path, variable: "VZ_SSH_PASSWORD_FILE"),
+                SettingKey("sshPassword", .text, variable: "VZ_SSH_PASSWORD", isSecret: true),
+                SettingKey(
+                    "guestReadinessTimeout", .seconds(1...86_400), variable: "VZ_SSH_READINESS_TIMEOUT",
+                    standard: .integer(300)),
+                SettingKey("vmSlots", .integer(0...4096)),
+                SettingKey("vmHost", .path),
+                SettingKey("podCIDR", .text),
+                SettingKey("cniConfDir", .path),
+                SettingKey("cniBinDir", .path, standard: .text("/opt/cni/bin")),
+                SettingKey("bridgeInterface", .text, variable: "VZ_BRIDGE_INTERFACE"),
                 SettingKey("logLevel", .choice(SettingsTable.logLevels), flag: "--log-level", standard: .text("info")),
             ])
     }
+
+    private static let guestFields: [SettingKey.Field] = [
+        .init("match"), .init("name"), .init("user", isRequired: true), .init("keyFile", isPath: true),
+        .init("passwordFile", isPath: true),
+    ]
 
     public init(_ resolved: ResolvedSettings) {
         self.resolved = resolved
@@ -54,10 +101,25 @@ public struct ShimSettings: Sendable {
         clientAllow = resolved.list("clientAllow")
         advertiseAddress = resolved.text("advertiseAddress")
         root = resolved.text("root") ?? ""
+        state = resolved.text("state")
         dockerHost = resolved.text("dockerHost") ?? ""
         dockerCertPath = resolved.text("dockerCertPath")
         dockerTLSVerify = resolved.boolean("dockerTLSVerify")
         pauseImage = resolved.text("pauseImage")
+        vmImages = resolved.list("vmImages")
+        guests = resolved.records("guests")
+        sshUser = resolved.text("sshUser")
+        sshKeyFile = resolved.text("sshKeyFile")
+        sshKeyBase64 = resolved.text("sshKeyBase64")
+        sshPasswordFile = resolved.text("sshPasswordFile")
+        sshPassword = resolved.text("sshPassword")
+        guestReadinessTimeout = resolved.integer("guestReadinessTimeout") ?? 300
+        vmSlots = resolved.integer("vmSlots")
+        vmHost = resolved.text("vmHost")
+        podCIDR = resolved.text("podCIDR")
+        cniConfDir = resolved.text("cniConfDir")
+        cniBinDir = resolved.text("cniBinDir") ?? ""
+        bridgeInterface = resolved.text("bridgeInterface")
         logLevel = resolved.text("logLevel") ?? "info"
     }
 }

@@ -40,6 +40,11 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where state is kept; one shim per directory.", valueName: "directory"))
     var root: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where sockets and namespaces are; short, and one shim per directory.", valueName: "directory"))
+    var state: String?
+
     @Option(help: ArgumentHelp("The Docker Engine: unix:///PATH or tcp://HOST:PORT.", valueName: "endpoint"))
     var dockerHost: String?
 
@@ -58,6 +63,7 @@ struct Serve: AsyncParsableCommand {
         flags.set("clientAllow", clientAllow)
         flags.set("advertiseAddress", advertiseAddress)
         flags.set("root", root)
+        flags.set("state", state)
         flags.set("dockerHost", dockerHost)
         flags.set("pauseImage", pauseImage)
         return flags

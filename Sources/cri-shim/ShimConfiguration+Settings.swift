@@ -2,6 +2,12 @@ import CRIShim
 import Settings
 import Sockets
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 extension ShimConfiguration {
     /// - Throws: `SettingsError` that names who said what cannot be used.
     init(_ settings: ShimSettings) throws {
@@ -11,7 +17,7 @@ extension ShimConfiguration {
             throw resolved.invalid("listen", "names nowhere to listen: write unix:///PATH or tcp://HOST:PORT")
         }
         self.init(
-            listen: listen, rootDirectory: settings.root,
+            listen: listen, rootDirectory: settings.root, stateDirectory: Self.stateDirectory(settings),
             dockerEndpoint: try Self.endpoint(settings.dockerHost, of: "dockerHost", in: resolved),
             version: CRIShimCommand.versionText)
         if let group = settings.socketGroup { socket.group = group }
@@ -19,6 +25,72 @@ extension ShimConfiguration {
         dockerTLS = Self.dockerTLS(settings)
         advertiseAddress = settings.advertiseAddress
         pauseImage = settings.pauseImage
+        try takeGuests(settings)
+        try takeNetwork(settings)
+    }
+
+    /// The platform's for the platform's root; another root has its own, so that two shims do not meet.
+    static func stateDirectory(_ settings: ShimSettings) -> String {
+        if let state = settings.state { return state }
+        let platform = HostPlatform.current(environment: ProcessInfo.processInfo.environment)
+        return settings.root == platform.rootDirectory ? platform.stateDirectory : settings.root + "/run"
+    }
+
+    private mutating func takeGuests(_ settings: ShimSettings) throws {
+        let resolved = settings.resolved
+        vmImages = try settings.vmImages.map { try Self.pattern($0, of: "vmImages", in: resolved) }
+        guests = try settings.guests.map { fields in
+            guard fields["match"] != nil || fields["name"] != nil else {
+                throw resolved.invalid("guests", "an entry has neither match nor name: nothing would ever use it")
+            }
+            guard fields["keyFile"] != nil || fields["passwordFile"] != nil else {
+                throw resolved.invalid(
+                    "guests", "the entry for user \(fields["user"] ?? "") needs a keyFile or a passwordFile")
+            }
+            return GuestProfile(
+                name: fields["name"],
+                match: try fields["match"].map { try Self.pattern($0, of: "guests", in: resolved) },
+                login: GuestLogin(
+                    user: fields["user"], keyFile: fields["keyFile"], passwordFile: fields["passwordFile"]))
+        }
+        guestLogin = GuestLogin(
+            user: settings.sshUser, keyFile: settings.sshKeyFile, passwordFile: settings.sshPasswordFile)
+        if let key = settings.sshKeyBase64 {
+            guard let data = Data(base64Encoded: key, options: .ignoreUnknownCharacters), !data.isEmpty else {
+                throw resolved.invalid("sshKeyBase64", "is not the base64 of a private key")
+            }
+            guestLogin.key = [UInt8](data)
+        }
+        guestLogin.password = settings.sshPassword
+        guestReadinessTimeout = settings.guestReadinessTimeout
+        vmSlots = settings.vmSlots
+        vmHostPath = settings.vmHost
+    }
+
+    private mutating func takeNetwork(_ settings: ShimSettings) throws {
+        podCIDR = settings.podCIDR
+        if let range = settings.podCIDR, !Self.isRange(range) {
+            throw settings.resolved.invalid(
+                "podCIDR", "\"\(range)\" is no range of IPv4 addresses from /8 to /29, such as 10.88.0.0/24")
+        }
+        cniConfDirectory = settings.cniConfDir
+        cniBinDirectory = settings.cniBinDir
+        bridgeInterface = settings.bridgeInterface
+    }
+
+    private static func isRange(_ text: String) -> Bool {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let length = Int(parts[1]), (8...29).contains(length) else { return false }
+        let numbers = parts[0].split(separator: ".", omittingEmptySubsequences: false)
+        return numbers.count == 4 && numbers.allSatisfy { UInt8($0) != nil }
+    }
+
+    private static func pattern(_ text: String, of key: String, in resolved: ResolvedSettings) throws -> ImagePattern {
+        guard let pattern = ImagePattern(text) else {
+            throw resolved.invalid(
+                key, "\"\(text)\" is no pattern: write a name such as registry.example/vms/*, without spaces")
+        }
+        return pattern
     }
 
     private static func endpoint(_ text: String, of key: String, in resolved: ResolvedSettings) throws -> Endpoint {

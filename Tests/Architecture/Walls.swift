@@ -20,7 +20,7 @@ enum Walls {
         "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
         "Processes": nio.union(["CSpawn", "Logging"]),
         "GuestSSH": nio.union(["CSSH2", "Logging"]),
-        "VMImages": nio.union(["HostFiles", "Processes", "Logging"]),
+        "VMImages": nio.union(["COpenSSL", "HostFiles", "Processes", "Logging"]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
             "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle", "UnixSignals",

@@ -87,15 +87,89 @@ import Testing
                   clientAllow: ["a: b", c]                 # /etc/c.yaml:5
                   advertiseAddress: "10.0.0.1"             # /etc/c.yaml:4
                   root: /here/data                         # flag --root
+                  state:                                   # default
                   dockerHost: unix:///var/run/docker.sock  # default
                   dockerCertPath:                          # default
                   dockerTLSVerify: true                    # environment DOCKER_TLS_VERIFY
                   pauseImage: "yes"                        # /etc/c.yaml:2
+                  vmImages: []                             # default
+                  guests:                                  # default
+                  sshUser:                                 # default
+                  sshKeyFile:                              # default
+                  sshKeyBase64:                            # default
+                  sshPasswordFile:                         # default
+                  sshPassword:                             # default
+                  guestReadinessTimeout: 300               # default
+                  vmSlots:                                 # default
+                  vmHost:                                  # default
+                  podCIDR:                                 # default
+                  cniConfDir:                              # default
+                  cniBinDir: /opt/cni/bin                  # default
+                  bridgeInterface:                         # default
                   logLevel: info                           # default
 
                 """)
         let again = try resolve(file: resolved.report)
         #expect(again.entries.map(\.value) == resolved.entries.map(\.value))
+    }
+
+    @Test(
+        "a time is a number of seconds or a text with units",
+        arguments: [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1m1s", 61)])
+    func times(text: String, seconds: Int) throws {
+        let name = "guestReadinessTimeout"
+        #expect(try resolve(environment: ["VZ_SSH_READINESS_TIMEOUT": text]).integer(name) == seconds)
+        #expect(try resolve(file: "shim: {\(name): \(text)}").integer(name) == seconds)
+    }
+
+    @Test("a time that is none is refused", arguments: ["s", "5x", "m5", "1.5m", "5 m", "0s", "25h", "-3s"])
+    func badTimes(text: String) throws {
+        let error = try #require(throws: SettingsError.self) {
+            try resolve(environment: ["VZ_SSH_READINESS_TIMEOUT": text])
+        }
+        #expect(error.message.hasPrefix("VZ_SSH_READINESS_TIMEOUT must be a time from 1s to 86400s"))
+    }
+
+    @Test("a list of mappings keeps its order; paths in it count from the file; its report says the same")
+    func records() throws {
+        let file = """
+            shim:
+              guests:
+                - {match: "mac/*", user: admin, keyFile: mac.key}
+                - name: ci
+                  user: ci
+                  passwordFile: ~/pw
+                  match:
+
+            """
+        let resolved = try resolve(environment: ["HOME": "/h"], file: file)
+        let expected = [
+            ["match": "mac/*", "user": "admin", "keyFile": "/etc/mac.key"],
+            ["name": "ci", "user": "ci", "passwordFile": "/h/pw"],
+        ]
+        #expect(resolved.records("guests") == expected)
+        #expect(try resolve(file: resolved.report).records("guests") == expected)
+    }
+
+    @Test(
+        "a list of mappings with something wrong is named by its line",
+        arguments: [
+            (
+                "guests: x", 2,
+                "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, not \"x\""
+            ),
+            ("guests: [x]", 2, "must be a list of mappings with the keys match, name, user, keyFile, passwordFile"),
+            (
+                "guests: [{match: a, usr: b}]", 2,
+                "unknown key \"usr\" in section \"shim.guests\"; did you mean \"user\"?"
+            ),
+            ("guests:\n  - match: a\n    user: [b]", 4, "user must be a text, not a list"),
+            ("guests:\n  - user: b\n  - match: a", 4, "an entry has no user"),
+        ])
+    func badRecords(text: String, line: Int, why: String) throws {
+        let error = try #require(throws: SettingsError.self) { try resolve(file: "shim:\n  \(text)\n") }
+        #expect(error.message.hasPrefix("/etc/c.yaml:\(line): "))
+        #expect(error.message.hasSuffix(why))
     }
 
     @Test("a secret is never shown")

@@ -44,20 +44,44 @@ public struct ShimConfiguration: Sendable {
     public var advertiseAddress: String?
     /// What must survive a restart. One shim per root.
     public var rootDirectory: String
+    /// Sockets of machines, namespaces of pods: what need not survive a restart of the host. A short path; one shim per
+    /// directory.
+    public var stateDirectory: String
     /// nil when no engine is to be used.
     public var dockerEndpoint: Endpoint
     public var dockerTLS: DockerTLS?
     /// The image pause containers are made of where it can be had; nil is our own.
     public var pauseImage: String?
+    /// Patterns of names that are VM images wherever they come from.
+    public var vmImages: [ImagePattern] = []
+    /// How to log in to which guests; the first that fits counts.
+    public var guests: [GuestProfile] = []
+    /// How to log in where neither ``guests`` nor the image says so.
+    public var guestLogin = GuestLogin()
+    /// Seconds until a guest that must be reached and was not is given up.
+    public var guestReadinessTimeout = 300
+    /// How many Linux guests may run at a time; nil: as many as there are cores.
+    public var vmSlots: Int?
+    /// The program `vm-host`; nil: beside this one.
+    public var vmHostPath: String?
+    /// Addresses of pods that get their network from us (`10.88.0.0/24`); nil: a free private range.
+    public var podCIDR: String?
+    /// Where a CNI configuration is; nil or without one: our own bridge.
+    public var cniConfDirectory: String?
+    public var cniBinDirectory = "/opt/cni/bin"
+    /// The bridge on which guests get addresses of their own; nil: they are reached at their pod's.
+    public var bridgeInterface: String?
     /// What Version reports.
     public var version: String
 
+    /// - Parameter stateDirectory: nil is `run` below the root.
     public init(
-        listen: [Endpoint], rootDirectory: String, dockerEndpoint: Endpoint = .unix(path: "/var/run/docker.sock"),
-        version: String = "0.1.0"
+        listen: [Endpoint], rootDirectory: String, stateDirectory: String? = nil,
+        dockerEndpoint: Endpoint = .unix(path: "/var/run/docker.sock"), version: String = "0.1.0"
     ) {
         self.listen = listen
         self.rootDirectory = rootDirectory
+        self.stateDirectory = stateDirectory ?? rootDirectory + "/run"
         self.dockerEndpoint = dockerEndpoint
         self.version = version
     }
@@ -69,6 +93,9 @@ public struct ShimConfiguration: Sendable {
         }
         guard rootDirectory.hasPrefix("/") else {
             throw ShimError(.invalidArgument, "the root directory \"\(rootDirectory)\" must be an absolute path")
+        }
+        guard stateDirectory.hasPrefix("/") else {
+            throw ShimError(.invalidArgument, "the state directory \"\(stateDirectory)\" must be an absolute path")
         }
         for case .unix(let path) in listen { try UnixSocket.checkPath(path) }
         for case .tcp(let host, let port) in listen where tls == nil {

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Logging
 import Proto
 import Synchronization
+import VMImages
 
 extension DockerImages {
     func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?) async throws -> String {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import CRIShim
+import VMImages
 
 @Suite struct ImageReferenceTests {
     static let digest = "sha256:" + String(repeating: "a", count: 64)
@@ -27,7 +26,7 @@ import Testing
         "what no registry could have is refused",
         arguments: ["", "Upper", "a b", "x:", "x@sha256:12", "//", "a/", "x:t:u"])
     func refused(text: String) {
-        #expect { try ImageReference(parsing: text) } throws: { ($0 as? ShimError)?.code == .invalidArgument }
+        #expect { try ImageReference(parsing: text) } throws: { ($0 as? VMImageError)?.code == .invalidArgument }
     }
 
     @Test func `ids are told from names`() {

@@ -1,15 +1,16 @@
 /// An image name taken apart as registries and Docker read it.
-struct ImageReference: Sendable, Hashable {
+public struct ImageReference: Sendable, Hashable {
     /// Without tag and digest, as written: `busybox`, `registry.example:5000/team/app`.
-    var name: String
-    var tag: String?
+    public var name: String
+    public var tag: String?
     /// `sha256:…`
-    var digest: String?
+    public var digest: String?
 
     /// - Throws: `invalidArgument` when no registry could have an image of that name.
-    init(parsing text: String) throws {
-        func invalid(_ why: String) -> ShimError {
-            ShimError(.invalidArgument, "\"\(text)\" is no image name (\(why)): write [REGISTRY/]NAME[:TAG][@DIGEST]")
+    public init(parsing text: String) throws {
+        func invalid(_ why: String) -> VMImageError {
+            VMImageError(
+                .invalidArgument, "\"\(text)\" is no image name (\(why)): write [REGISTRY/]NAME[:TAG][@DIGEST]")
         }
         var rest = text[...]
         if let at = rest.lastIndex(of: "@") {
@@ -39,15 +40,51 @@ struct ImageReference: Sendable, Hashable {
     }
 
     /// True for `sha256:` and digits, or for 64 digits: an image id rather than a name.
-    static func isID(_ text: String) -> Bool {
+    public static func isID(_ text: String) -> Bool {
         isDigest(text[...]) || (text.utf8.count == 64 && text.utf8.allSatisfy(isHexByte))
     }
 
     /// The registry that a pull asks.
-    var registry: String {
+    public var registry: String {
         guard let slash = name.firstIndex(of: "/") else { return "docker.io" }
         let first = name[..<slash]
-        return first.contains(".") || first.contains(":") || first == "localhost" ? String(first) : "docker.io"
+        return first.contains(".") || first.contains(":") || first == "localhost"
+            ? (first == "index.docker.io" ? "docker.io" : String(first)) : "docker.io"
+    }
+
+    /// The name in full, as registries know it: `docker.io/library/busybox`.
+    public var canonicalName: String {
+        let parts = split
+        let isOfficial = parts.registry == "docker.io" && !parts.rest.contains("/")
+        return "\(parts.registry)/\(isOfficial ? "library/" : "")\(parts.rest)"
+    }
+
+    /// The name as Docker shows it, without what is understood: `busybox`.
+    public var familiarName: String {
+        let parts = split
+        guard parts.registry == "docker.io" else { return name }
+        let library = "library/"
+        return parts.rest.hasPrefix(library) && !parts.rest.dropFirst(library.count).contains("/")
+            ? String(parts.rest.dropFirst(library.count)) : String(parts.rest)
+    }
+
+    /// The full name with its tag, `latest` when neither tag nor digest is said: under which a store keeps an image.
+    public var canonical: String { tagged(canonicalName) }
+    /// The same as Docker shows it: `busybox:latest`.
+    public var familiar: String { tagged(familiarName) }
+
+    private func tagged(_ name: String) -> String {
+        let tag = tag ?? (digest == nil ? "latest" : nil)
+        return name + (tag.map { ":" + $0 } ?? "") + (digest.map { "@" + $0 } ?? "")
+    }
+
+    private var split: (registry: String, rest: Substring) {
+        let registry = registry
+        let prefix = registry + "/"
+        if name.hasPrefix(prefix) { return (registry, name.dropFirst(prefix.count)) }
+        let old = "index.docker.io/"
+        if name.hasPrefix(old) { return ("docker.io", name.dropFirst(old.count)) }
+        return (registry, name[...])
     }
 
     private static func isDigest(_ text: Substring) -> Bool {

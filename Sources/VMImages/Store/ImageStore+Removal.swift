@@ -1,0 +1,139 @@
+import HostFiles
+import Logging
+
+extension ImageStore {
+    /// What became of an image whose name was taken away.
+    public struct Removal: Sendable, Hashable {
+        public var id: String
+        /// The names it no longer has.
+        public var untagged: [String]
+        /// Whether its data is gone; false while something needs it, or it has another name.
+        public var isDeleted: Bool
+    }
+
+    /// Takes an image's name away, or all its names. Data goes when the image has no name left and nothing uses it.
+    ///
+    /// - Parameters:
+    ///   - reference: an id, or the beginning of one, means all names.
+    ///   - allNames: also for a name.
+    ///   - inUse: digests that machines need, of images or of anything in them. Asked while nobody can take a lease.
+    /// - Returns: nil when there is no such image.
+    @discardableResult
+    public func remove(
+        _ reference: String, allNames: Bool = false, inUse: () throws -> Set<String>
+    ) throws -> Removal? {
+        guard Self.entry(reference, in: try StoreIndex.read(layout.index), prefixes: true) != nil else { return nil }
+        try layout.make()
+        return try StoreLock.with(layout.lock) {
+            var index = try StoreIndex.read(layout.index)
+            guard let entry = Self.entry(reference, in: index, prefixes: true) else { return nil }
+            var names = Set(entry.names)
+            if !allNames, let parsed = try? ImageReference(parsing: reference), parsed.digest == nil,
+                names.contains(parsed.canonical)
+            {
+                names = [parsed.canonical]
+            }
+            index.removeNames(names)
+            try index.write(to: layout.index)
+            let collected = try collectLocked(&index, inUse: inUse)
+            return Removal(
+                id: entry.id, untagged: names.sorted().map { (try? ImageReference(parsing: $0))?.familiar ?? $0 },
+                isDeleted: collected.images.contains(entry.id))
+        }
+    }
+
+    /// What a collection removed.
+    public struct Collected: Sendable, Hashable {
+        /// Ids of images without a name that nothing used.
+        public var images: [String] = []
+        /// Blobs, disks, and what dead processes left.
+        public var files = 0
+    }
+
+    /// Removes images without a name, files that belong to no image, and what dead imports left; nothing that is in use,
+    /// leased, or part of an import under way.
+    ///
+    /// - Parameter inUse: as for ``remove(_:allNames:inUse:)``.
+    /// - Throws: `badRecord` when an image cannot be read: what belongs to it is not known then, and no file is removed.
+    @discardableResult
+    public func collect(inUse: () throws -> Set<String>) throws -> Collected {
+        guard FilePlaces.exists(layout.directory) else { return Collected() }
+        try layout.make()
+        return try StoreLock.with(layout.lock) {
+            var index = try StoreIndex.read(layout.index)
+            return try collectLocked(&index, inUse: inUse)
+        }
+    }
+
+    private func collectLocked(_ index: inout StoreIndex, inUse: () throws -> Set<String>) throws -> Collected {
+        var collected = Collected()
+        // Leases first: one that ended just now has left its machine where `inUse` finds it.
+        let leased = try leased()
+        let used = try inUse()
+        let unused = Set(
+            try index.images.filter { entry in
+                try entry.names.isEmpty && !leased.contains(entry.id) && !isUsed(entry.id, used)
+            }.map(\.id))
+        if !unused.isEmpty {
+            index.images.removeAll { unused.contains($0.id) }
+            try index.write(to: layout.index)
+            collected.images = unused.sorted()
+            for id in collected.images { logger.info("image removed", metadata: ["image": "\(id)"]) }
+        }
+        try sweep(index, &collected)
+        return collected
+    }
+
+    private func isUsed(_ id: String, _ used: Set<String>) throws -> Bool {
+        if used.isEmpty { return false }
+        if used.contains(id) { return true }
+        do {
+            return try !used.isDisjoint(with: contents(id).manifest.digests)
+        } catch let error as VMImageError where error.code == .badRecord || error.code == .notFound {
+            logger.warning("an image without a name cannot be read", metadata: ["image": "\(id)", "error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Removes files that no image in the index has.
+    private func sweep(_ index: StoreIndex, _ collected: inout Collected) throws {
+        var blobs: Set<String> = []
+        var disks: Set<String> = []
+        for entry in index.images {
+            let manifest: Manifest
+            do {
+                manifest = try contents(entry.id).manifest
+            } catch let error as VMImageError {
+                throw VMImageError(
+                    error.code == .newerRecord ? .newerRecord : .badRecord,
+                    "nothing is removed from \(layout.directory) as long as the image \(entry.id) cannot be read: remove "
+                        + "it (cri-shim image rm \(entry.id))", cause: error)
+            }
+            blobs.formUnion((manifest.digests + [entry.id]).map(StoreLayout.hex))
+            disks.formUnion(manifest.disks.map(StoreLayout.hex))
+        }
+        for (directory, needed) in [(layout.blobs, blobs), (layout.disks, disks)] {
+            for name in try Directories.names(directory) where !needed.contains(name) {
+                try FilePlaces.remove("\(directory)/\(name)")
+                collected.files += 1
+            }
+        }
+        for name in try Directories.names(layout.staging) where try Self.isAbandoned("\(layout.staging)/\(name)") {
+            try Staging.remove("\(layout.staging)/\(name)")
+            collected.files += 1
+        }
+        let index = "index.json."
+        for name in try Directories.names(layout.directory) where name.hasPrefix(index) && name.hasSuffix(".tmp") {
+            try FilePlaces.remove("\(layout.directory)/\(name)")
+            collected.files += 1
+        }
+    }
+
+    private static func isAbandoned(_ staging: String) throws -> Bool {
+        do {
+            return try OpenFile.reading(staging + "/lock").tryLock()
+        } catch let error as VMImageError where error.code == .notFound {
+            return true
+        }
+    }
+}

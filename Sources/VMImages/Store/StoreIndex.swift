@@ -1,0 +1,74 @@
+import FoundationEssentials
+import HostFiles
+
+/// The store's table of contents: `index.json`.
+struct StoreIndex: Codable, Sendable, Equatable {
+    /// The newest layout this program writes and reads; a newer one is refused.
+    static let schema = 1
+    private static let sizeLimit = 16 << 20
+
+    struct Entry: Codable, Sendable, Equatable {
+        /// `sha256:…`, of the manifest.
+        var id: String
+        /// Canonical, sorted; empty for an image that only stays because it is used.
+        var names: [String]
+        /// What its files take, in bytes.
+        var size: Int64
+        /// Nanoseconds since 1970.
+        var importedAt: Int64
+    }
+
+    var schema = Self.schema
+    var images: [Entry] = []
+
+    /// - Returns: an empty index when there is none.
+    /// - Throws: `badRecord`, `newerRecord`.
+    static func read(_ path: String) throws -> StoreIndex {
+        guard let bytes = try FilePlaces.contents(of: path, limit: sizeLimit) else { return StoreIndex() }
+        struct Version: Codable { var schema: Int }
+        do {
+            let data = Data(bytes)
+            let version = try JSONDecoder().decode(Version.self, from: data).schema
+            guard version <= schema else {
+                throw VMImageError(
+                    .newerRecord,
+                    "\(path) was written by a newer version of this program (layout \(version)): use that one")
+            }
+            return try JSONDecoder().decode(StoreIndex.self, from: data)
+        } catch let error as VMImageError {
+            throw error
+        } catch {
+            throw VMImageError(.badRecord, "\(path) is damaged: restore it, or import the images again", cause: error)
+        }
+    }
+
+    func write(to path: String) throws {
+        try AtomicFile.write(try JSONText.bytes(self), to: path, mode: 0o600)
+    }
+
+    // MARK: Names
+
+    func entry(id: String) -> Entry? { images.first { $0.id == id } }
+    func entry(name: String) -> Entry? { images.first { $0.names.contains(name) } }
+
+    /// Gives an image a name; whoever had it loses it.
+    mutating func name(_ id: String, _ name: String) {
+        for index in images.indices {
+            images[index].names.removeAll { $0 == name }
+            if images[index].id == id { images[index].names = (images[index].names + [name]).sorted() }
+        }
+    }
+
+    mutating func removeNames(_ names: Set<String>) {
+        for index in images.indices { images[index].names.removeAll { names.contains($0) } }
+    }
+}
+
+/// JSON as this room writes it: the same value has the same bytes.
+enum JSONText {
+    static func bytes(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(value))
+    }
+}
