@@ -97,7 +97,7 @@ offer_packages() {
         # shellcheck disable=SC2086
         needed=$(LC_ALL=C apt-get --assume-no --no-install-recommends install $packages 2>/dev/null |
             sed -n 's/^Need to get \(.*\) of archives.*/\1 to fetch, /p; s/^After this operation, \(.*\) of additional.*/\1 on disk, /p' |
-            tr -d '\n')
+            tr -d '\n') || true # declining, as asked to, is a failure to apt
         [ -n "$needed" ] || needed="about 90 MB to fetch, 400 MB on disk, "
     fi
     say "to install: $packages"
@@ -167,7 +167,7 @@ find_engine() {
 start_private_engine() {
     mkdir -p "$work/engine"
     local host
-    host=$(scripts/docker-engine start "$work/engine")
+    host=$(scripts/docker-engine start "$work/engine") || return 1
     case $host in /*) host=unix://$host ;; esac
     echo "$host" >"$work/engine.host"
 }
