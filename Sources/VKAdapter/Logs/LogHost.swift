@@ -47,7 +47,7 @@ struct LocalLogHost: LogHost {
     }
 
     func remove(podDirectory: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in try TreeRemoval.remove(podDirectory) }
+        try await run { () throws(AdapterError) in try SystemCall.removeTree(podDirectory) }
     }
 
     func remove(log: String) async throws(AdapterError) {

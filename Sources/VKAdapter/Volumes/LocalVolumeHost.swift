@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import NIOPosix
 
@@ -23,16 +24,14 @@ struct LocalVolumeHost: VolumeHost {
     }
 
     func prepare(_ pod: Pod) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in
-            try preparePodDirectory(pod.metadata.uid)
-            for volume in pod.spec.volumes {
-                do throws(AdapterError) {
-                    try prepare(volume, of: pod)
-                } catch {
-                    throw AdapterError(
-                        error.code, "MountVolume.SetUp failed for volume \"\(volume.name)\" : \(error.message)",
-                        cause: error.cause)
-                }
+        try await run { () throws(AdapterError) in try preparePodDirectory(pod.metadata.uid) }
+        for volume in pod.spec.volumes {
+            do throws(AdapterError) {
+                try await prepare(volume, of: pod)
+            } catch {
+                throw AdapterError(
+                    error.code, "MountVolume.SetUp failed for volume \"\(volume.name)\" : \(error.message)",
+                    cause: error.cause)
             }
         }
     }
@@ -75,7 +74,7 @@ struct LocalVolumeHost: VolumeHost {
     }
 
     func removePod(uid: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in try TreeRemoval.remove(directory(uid)) }
+        try await run { () throws(AdapterError) in try SystemCall.removeTree(directory(uid)) }
     }
 
     func podsWithData() async throws(AdapterError) -> [String] {
@@ -111,36 +110,31 @@ struct LocalVolumeHost: VolumeHost {
     private func path(of volume: Volume, _ pod: Pod) throws(AdapterError) -> String {
         switch volume.source {
         case .hostPath(let source): return source.path
-        case .emptyDir:
-            let name = try PathComponent.checked(volume.name, "volume")
-            return try directory(pod.metadata.uid) + "/volumes/kubernetes.io~empty-dir/" + name
+        case .emptyDir: return try emptyDirectory(volume, pod).path
         case .unsupported(_, let reason): throw AdapterError(.invalidArgument, reason)
         }
     }
 
-    private func prepare(_ volume: Volume, of pod: Pod) throws(AdapterError) {
-        let path = try path(of: volume, pod)
-        switch volume.source {
-        case .hostPath(let source): try HostPath.prepare(source)
-        case .emptyDir:
-            if try SystemCall.status(path) == nil { try makeEmptyDirectory(path, pod) }
-        case .unsupported: break
-        }
+    private func emptyDirectory(_ volume: Volume, _ pod: Pod) throws(AdapterError) -> VolumeDirectory {
+        let name = try PathComponent.checked(volume.name, "volume")
+        return VolumeDirectory(
+            root: try directory(pod.metadata.uid), relative: "volumes/kubernetes.io~empty-dir/\(name)")
     }
 
-    /// Appears whole or not at all; what containers change of it later is theirs.
-    private func makeEmptyDirectory(_ path: String, _ pod: Pod) throws(AdapterError) {
-        let new = path + ".new"
-        try SystemCall.makeDirectories(new, mode: 0o750)
-        if let group = pod.spec.securityContext?.fsGroup, geteuid() == 0 {
-            guard let id = gid_t(exactly: group), chown(new, uid_t.max, id) == 0 else {
-                throw SystemCall.failure("give group \(group)", new)
+    private func prepare(_ volume: Volume, of pod: Pod) async throws(AdapterError) {
+        switch volume.source {
+        case .hostPath(let source): try await run { () throws(AdapterError) in try HostPath.prepare(source) }
+        case .emptyDir:
+            let directory = try emptyDirectory(volume, pod)
+            // Only root can give a directory away.
+            let group = geteuid() == 0 ? pod.spec.securityContext?.fsGroup : nil
+            do {
+                try await directory.make(group: group.map { UInt32(clamping: $0) })
+            } catch {
+                throw AdapterError(.failed, "cannot make the volume's directory", cause: error)
             }
-            try SystemCall.setMode(new, 0o2777)
-        } else {
-            try SystemCall.setMode(new, 0o777)
+        case .unsupported(_, let reason): throw AdapterError(.invalidArgument, reason)
         }
-        guard rename(new, path) == 0 else { throw SystemCall.failure("make directory", path) }
     }
 
     /// Runs blocking work on the pool.

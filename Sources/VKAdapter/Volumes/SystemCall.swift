@@ -1,3 +1,5 @@
+import HostFiles
+
 #if canImport(Glibc)
 import Glibc
 #else
@@ -93,6 +95,21 @@ enum SystemCall {
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw failure("write", path) }
             rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Removes a directory with everything a pod put into it; nothing there is fine. Links are removed, not followed.
+    /// - Throws: also when something is mounted below; then nothing is removed.
+    static func removeTree(_ path: String) throws(AdapterError) {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw AdapterError(.invalidArgument, "\(path) cannot be removed")
+        }
+        let parent = String(path[..<slash])
+        guard try status(parent) != nil else { return }
+        do {
+            try DirectoryHandle.open(parent).remove(String(path[path.index(after: slash)...]))
+        } catch {
+            throw AdapterError(.failed, "cannot remove \(path)", cause: error)
         }
     }
 

@@ -19,7 +19,7 @@ final class TemporaryDirectory: Sendable {
         path = try SystemCall.realPath(template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) })
     }
 
-    deinit { try? TreeRemoval.remove(path) }
+    deinit { try? SystemCall.removeTree(path) }
 
     func make(_ name: String) throws -> String {
         try SystemCall.makeDirectories("\(path)/\(name)", mode: 0o755)
@@ -192,66 +192,3 @@ final class TemporaryDirectory: Sendable {
         #expect(try !directory.exists("secret/x") && !directory.exists("volume2"))
     }
 }
-
-@Suite struct TreeRemovalTests {
-    @Test("links are removed, not followed, and what they name stays")
-    func links() throws {
-        let directory = try TemporaryDirectory()
-        _ = try directory.make("kept")
-        try directory.write("kept/file")
-        _ = try directory.make("tree/a/b")
-        try directory.link("tree/a/link", to: directory.path + "/kept")
-        try directory.link("tree/root", to: "/")
-        try TreeRemoval.remove(directory.path + "/tree")
-        #expect(try directory.exists("kept/file") && !directory.exists("tree"))
-        try TreeRemoval.remove(directory.path + "/tree")
-    }
-
-    @Test("directories without rights and very deep ones go too")
-    func hard() throws {
-        let directory = try TemporaryDirectory()
-        let top = try directory.make("tree")
-        _ = try directory.make("tree/locked/inner")
-        try SystemCall.setMode(top + "/locked", 0o000)
-        var descriptor = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        for _ in 0..<3000 {
-            try #require(mkdirat(descriptor, "deeper", 0o755) == 0)
-            let next = openat(descriptor, "deeper", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            close(descriptor)
-            descriptor = next
-        }
-        close(descriptor)
-        try TreeRemoval.remove(top)
-        #expect(try !directory.exists("tree"))
-    }
-
-    @Test("a link in the place of the directory is refused")
-    func linkAtTop() throws {
-        let directory = try TemporaryDirectory()
-        _ = try directory.make("kept/inner")
-        try directory.link("tree", to: "kept")
-        #expect(throws: AdapterError.self) { try TreeRemoval.remove(directory.path + "/tree") }
-        #expect(try directory.exists("kept/inner"))
-    }
-}
-
-#if os(Linux)
-@Suite struct MountTableTests {
-    @Test("mounts below a directory are found, with escapes undone, and those beside it are not")
-    func points() {
-        let table = """
-            22 1 8:1 / / rw - ext4 /dev/sda1 rw
-            30 22 8:1 /x /pods/a/v\\040one rw - ext4 /dev/sda1 rw
-            31 22 0:5 / /pods/ab rw - tmpfs tmpfs rw
-            broken line
-            32 22 0:6 / /pods/a rw - tmpfs tmpfs rw
-            """
-        #expect(MountTable.points(below: "/pods/a", in: Array(table.utf8)) == ["/pods/a/v one"])
-    }
-
-    @Test("the table of this host is readable")
-    func readable() throws {
-        #expect(try MountTable.points(below: "").contains("/proc"))
-    }
-}
-#endif
