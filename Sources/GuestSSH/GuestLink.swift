@@ -1,0 +1,133 @@
+public import Logging
+import NIOCore
+
+/// The way into a guest over SSH: one or more connections, made when needed and made again after a loss.
+///
+/// Nothing is tried again by itself that may have had an effect in the guest.
+public final class GuestLink: Sendable {
+    let pool: LinkPool
+    let logger: Logger
+
+    /// - Parameter onHostKey: called once, before anybody logs in, when no host key is pinned: with the guest's key, to be
+    ///   kept. What it throws ends the attempt.
+    public init(
+        _ configuration: GuestSSHConfiguration, onHostKey: @escaping @Sendable (String) async throws -> Void,
+        logger: Logger
+    ) {
+        self.logger = logger
+        pool = LinkPool(configuration, onHostKey: onHostKey, logger: logger)
+    }
+
+    /// Whether the guest can be reached and lets us in, by a connection that then stays.
+    ///
+    /// - Throws: `GuestSSHError`; ``GuestSSHError/isTransient`` says whether to ask again.
+    public func probe(timeout: Duration) async throws {
+        let peer = pool.configuration.peer
+        try await withDeadline(timeout, GuestSSHError(.timeout, "\(peer) did not let us in within \(timeout)")) {
+            [pool] in
+            try await pool.acquire(.sessions, isUrgent: true).release()
+        }
+    }
+
+    /// Probes until the guest lets us in.
+    ///
+    /// - Throws: `GuestSSHError` at once when asking again is no use (wrong key, changed host), else the last one after
+    ///   `limit`.
+    public func waitUntilReachable(within limit: Duration) async throws {
+        let end = ContinuousClock.now + limit
+        while true {
+            let left = end - .now
+            do {
+                return try await probe(timeout: max(left, .milliseconds(1)))
+            } catch let error as GuestSSHError where error.isTransient {
+                if ContinuousClock.now + .milliseconds(50) >= end { throw error }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    /// Starts a command.
+    ///
+    /// - Throws: `GuestSSHError` with `notStarted` when the guest's shell or the directory is not usable; a program that
+    ///   does not exist is an exit code (127), as in a shell. When the task is cancelled nothing is left running.
+    public func run(_ command: GuestCommand) async throws -> GuestProcess {
+        try await Self.start(command, pool, isUrgent: false)
+    }
+
+    /// Connects to a port as seen from the guest.
+    ///
+    /// - Throws: `GuestSSHError` with `refused` when nobody listens there.
+    public func connect(toGuestPort port: Int, host: String = "127.0.0.1") async throws -> GuestConnection {
+        GuestConnection(try await pool.open(.tcp(host: host, port: port)))
+    }
+
+    /// Ends all connections, and with them what runs over them. Again: nothing.
+    public func close() async { pool.close() }
+
+    static func start(_ command: GuestCommand, _ pool: LinkPool, isUrgent: Bool) async throws -> GuestProcess {
+        let bootstrap = try Bootstrap(command, nonce: String(UInt64.random(in: 0...UInt64.max), radix: 36))
+        let stream = try await pool.open(.session, isUrgent: isUrgent)
+        let starting = Task { try await begin(command, bootstrap, stream, pool) }
+        let peer = pool.configuration.peer
+        do {
+            return try await withDeadline(
+                pool.configuration.openTimeout,
+                GuestSSHError(.timeout, "\(peer) did not start \(command.arguments[0]) in time")
+            ) {
+                try await withTaskCancellationHandler {
+                    try await starting.value
+                } onCancel: {
+                    // Its input ends: a shell that has not read the whole script yet does nothing.
+                    stream.post(.end)
+                    starting.cancel()
+                }
+            }
+        } catch {
+            // Should it have started all the same, the process object is dropped here, and killed by that.
+            stream.post(.end)
+            starting.cancel()
+            throw error
+        }
+    }
+
+    private static func begin(
+        _ command: GuestCommand, _ bootstrap: Bootstrap, _ stream: SSHStream, _ pool: LinkPool
+    ) async throws -> GuestProcess {
+        do {
+            if let size = command.terminal {
+                try await stream.perform {
+                    .terminal(type: command.terminalType, modes: Bootstrap.terminalModes, size, $0)
+                }
+            }
+            try await stream.perform { .execute(Bootstrap.loginCommand, $0) }
+            try await stream.perform { .write(ByteBuffer(string: bootstrap.script), $0) }
+        } catch let error as GuestSSHError where error.code == .closed {
+            // It ended before it had read the script: what it said says why.
+        }
+        if !command.hasInput, command.terminal == nil { stream.post(.end) }
+        var preamble = Preamble(marker: bootstrap.marker, hasErrorOutput: command.terminal == nil)
+        while !preamble.isComplete {
+            switch try await stream.arrivals.next() {
+            case .output(let bytes): preamble.take(output: bytes)
+            case .errorOutput(let bytes): preamble.take(errors: bytes)
+            case nil:
+                let exit = try? await stream.exit.value()
+                let code = exit.map { " (exit code \($0.code))" } ?? ""
+                throw GuestSSHError(
+                    .notStarted,
+                    "\(pool.configuration.peer) did not start \(command.arguments[0])\(code): \(preamble.complaint)")
+            }
+            if preamble.isTooLong {
+                throw GuestSSHError(
+                    .notStarted,
+                    "the login shell of \(pool.configuration.peer) prints without end before it runs anything")
+            }
+        }
+        let rest = preamble.rest
+        var first: [GuestProcess.Event] = []
+        if rest.output.readableBytes > 0 { first.append(.output(rest.output)) }
+        if rest.errors.readableBytes > 0 { first.append(.errorOutput(rest.errors)) }
+        return GuestProcess(
+            id: preamble.processID ?? 0, stream: stream, pool: pool, hasTerminal: command.terminal != nil, first: first)
+    }
+}

@@ -1,0 +1,294 @@
+import Logging
+import Synchronization
+
+/// The connections of a link: dialled when needed, one at a time (servers drop bursts of strangers), shared, and closed when
+/// nobody uses them.
+final class LinkPool: Sendable {
+    enum Role: Sendable {
+        case sessions
+        /// Apart from sessions: a forward to a server that does not answer keeps others on its connection from opening.
+        case forwards
+    }
+
+    /// A place for one channel on a connection, until ``release()``.
+    final class Lease: Sendable {
+        let connection: SSHConnection
+        private let onRelease: Mutex<(@Sendable () -> Void)?>
+
+        fileprivate init(_ connection: SSHConnection, _ onRelease: @escaping @Sendable () -> Void) {
+            self.connection = connection
+            self.onRelease = Mutex(onRelease)
+        }
+
+        deinit { release() }
+
+        /// Again: nothing.
+        func release() {
+            let call = onRelease.withLock { onRelease in
+                defer { onRelease = nil }
+                return onRelease
+            }
+            call?()
+        }
+    }
+
+    private struct Entry {
+        let connection: SSHConnection
+        let role: Role
+        var used = 0
+        var capacity: Int
+        var urgentCapacity: Int
+        /// Channels being opened, and since when one has been.
+        var opening = 0
+        var openingSince: ContinuousClock.Instant?
+        /// Changes at every use.
+        var uses = 0
+    }
+
+    private struct State {
+        var entries: [Entry] = []
+        var isDialing = false
+        var waiting: [Pending<Void>] = []
+        var isClosed = false
+        var pin: String?
+        var bannerTimeout: Duration
+    }
+
+    let configuration: GuestSSHConfiguration
+    private let onHostKey: @Sendable (String) async throws -> Void
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(
+        _ configuration: GuestSSHConfiguration, onHostKey: @escaping @Sendable (String) async throws -> Void,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.onHostKey = onHostKey
+        self.logger = logger
+        state = Mutex(State(pin: configuration.hostKeyPin, bannerTimeout: configuration.bannerTimeout))
+    }
+
+    deinit { close() }
+
+    /// Connections that are up, for tests and logs.
+    var connectionCount: Int { state.withLock { $0.entries.count { !$0.connection.hasEnded } } }
+
+    /// A place on a connection, dialled if need be.
+    ///
+    /// - Parameter isUrgent: may take one of the places that are kept for killing.
+    func acquire(_ role: Role, isUrgent: Bool = false) async throws -> Lease {
+        while true {
+            try Task.checkCancellation()
+            switch try next(role, isUrgent) {
+            case .lease(let lease): return lease
+            case .wait(let dialled): try await dialled.value()
+            }
+        }
+    }
+
+    private enum Next {
+        case lease(Lease)
+        case wait(Pending<Void>)
+    }
+
+    private func next(_ role: Role, _ isUrgent: Bool) throws -> Next {
+        let dialled = Pending<Void>()
+        let (place, dials) = try state.withLock { state -> (SSHConnection?, Bool) in
+            if state.isClosed { throw closedError }
+            state.entries.removeAll { $0.connection.hasEnded }
+            let now = ContinuousClock.now
+            let index = state.entries.firstIndex { entry in
+                guard entry.role == role, entry.used < (isUrgent ? entry.urgentCapacity : entry.capacity) else {
+                    return false
+                }
+                guard role == .forwards, let since = entry.openingSince else { return true }
+                return since + .milliseconds(500) > now
+            }
+            if let index {
+                state.entries[index].used += 1
+                state.entries[index].uses += 1
+                return (state.entries[index].connection, false)
+            }
+            guard state.entries.count < configuration.maximumConnections else {
+                throw GuestSSHError(
+                    .exhausted,
+                    "\(configuration.maximumConnections) SSH connections to \(configuration.peer) are in use: end some "
+                        + "sessions first")
+            }
+            state.waiting.append(dialled)
+            defer { state.isDialing = true }
+            return (nil, !state.isDialing)
+        }
+        if let place {
+            return .lease(Lease(place) { [weak self] in self?.release(place) })
+        }
+        if dials { Task { await dial(role) } }
+        return .wait(dialled)
+    }
+
+    private var closedError: GuestSSHError {
+        GuestSSHError(.closed, "the link to \(configuration.peer) was closed")
+    }
+
+    // MARK: dialling
+
+    private func dial(_ role: Role) async {
+        let result: Result<SSHConnection, any Error>
+        do {
+            result = .success(try await connect())
+        } catch {
+            result = .failure(error)
+        }
+        let (waiting, isClosed) = state.withLock { state in
+            state.isDialing = false
+            defer { state.waiting = [] }
+            switch result {
+            case .success(let connection):
+                state.bannerTimeout = configuration.bannerTimeout
+                if !state.isClosed {
+                    let isSession = role == .sessions
+                    state.entries.append(
+                        Entry(
+                            connection: connection, role: role,
+                            capacity: isSession ? configuration.sessionsPerConnection : 128,
+                            urgentCapacity: isSession ? configuration.sessionsPerConnection + 2 : 128))
+                }
+            case .failure(let error as GuestSSHError) where error.code == .silent:
+                state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 3 / 2)
+            case .failure: break
+            }
+            return (state.waiting, state.isClosed)
+        }
+        if isClosed, case .success(let connection) = result { connection.close() }
+        if case .failure(let error) = result {
+            logger.debug("guest not reached", metadata: ["guest": "\(configuration.peer)", "reason": "\(error)"])
+        } else {
+            logger.debug("SSH connection", metadata: ["guest": "\(configuration.peer)", "for": "\(role)"])
+        }
+        for one in waiting { one.finish(result.map { _ in () }) }
+    }
+
+    private func connect() async throws -> SSHConnection {
+        var configuration = configuration
+        let bannerTimeout = state.withLock { state in
+            configuration.hostKeyPin = state.pin
+            return state.bannerTimeout
+        }
+        let (connection, key) = try await SSHConnection.connect(
+            SSHLoop.Request(configuration: configuration, bannerTimeout: bannerTimeout))
+        do {
+            if configuration.hostKeyPin == nil {
+                try await onHostKey(key.description)
+                state.withLock { $0.pin = key.description }
+                logger.info("host key pinned", metadata: ["guest": "\(configuration.peer)", "key": "\(key)"])
+            }
+            try await connection.authenticate(
+                SSHCredentials(
+                    user: configuration.user, keyFile: configuration.keyFile, passwordFile: configuration.passwordFile,
+                    deadline: .now + configuration.authenticationTimeout))
+        } catch {
+            connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    // MARK: opening channels
+
+    /// Opens a channel, on another connection where one is full or was lost meanwhile.
+    func open(_ kind: SSHOpening.Kind, isUrgent: Bool = false) async throws -> SSHStream {
+        let role: Role = kind == .session ? .sessions : .forwards
+        var tries = 0
+        while true {
+            tries += 1
+            let lease = try await acquire(role, isUrgent: isUrgent)
+            note(lease.connection) {
+                $0.opening += 1
+                if $0.opening == 1 { $0.openingSince = .now }
+            }
+            defer {
+                note(lease.connection) {
+                    $0.opening -= 1
+                    $0.openingSince = $0.opening == 0 ? nil : .now
+                }
+            }
+            do {
+                return try await lease.connection.open(kind, within: configuration.openTimeout) { lease.release() }
+            } catch let error as GuestSSHError where error.code == .connectionLost || error.code == .closed {
+                if tries >= 3 || state.withLock({ $0.isClosed }) { throw error }
+            } catch let error as GuestSSHError where error.code == .channel && tries < 8 {
+                guard lower(lease.connection) else { throw error }
+            }
+        }
+    }
+
+    private func note(_ connection: SSHConnection, _ change: (inout Entry) -> Void) {
+        state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.connection === connection }) else { return }
+            change(&state.entries[index])
+        }
+    }
+
+    /// The server opens no further session on a connection: it is full with what it has.
+    /// - Returns: false when it has none.
+    private func lower(_ connection: SSHConnection) -> Bool {
+        state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.connection === connection }) else { return true }
+            let used = state.entries[index].used
+            guard used > 0 else { return false }
+            state.entries[index].capacity = min(state.entries[index].capacity, used)
+            state.entries[index].urgentCapacity = min(state.entries[index].urgentCapacity, used)
+            return true
+        }
+    }
+
+    private func release(_ connection: SSHConnection) {
+        let uses: Int? = state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.connection === connection }) else { return nil }
+            state.entries[index].used -= 1
+            return state.entries[index].used == 0 && isSpare(index, state) ? state.entries[index].uses : nil
+        }
+        guard let uses else { return }
+        Task { [weak self, idle = configuration.idleTimeout] in
+            try await Task.sleep(for: idle)
+            self?.retire(connection, uses)
+        }
+    }
+
+    /// The first connection for sessions stays.
+    private func isSpare(_ index: Int, _ state: State) -> Bool {
+        state.entries[index].role == .forwards || state.entries.count { $0.role == .sessions } > 1
+    }
+
+    private func retire(_ connection: SSHConnection, _ uses: Int) {
+        let isRetired = state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.connection === connection }),
+                state.entries[index].used == 0, state.entries[index].uses == uses, isSpare(index, state)
+            else { return false }
+            state.entries.remove(at: index)
+            return true
+        }
+        if isRetired { connection.close() }
+    }
+
+    func notKilled(_ id: Int32, _ error: any Error) {
+        logger.warning(
+            "a process in the guest may still run",
+            metadata: ["guest": "\(configuration.peer)", "process": "\(id)", "reason": "\(error)"])
+    }
+
+    /// Ends all connections. Again: nothing.
+    func close() {
+        let (entries, waiting) = state.withLock { state in
+            state.isClosed = true
+            defer {
+                state.entries = []
+                state.waiting = []
+            }
+            return (state.entries, state.waiting)
+        }
+        for one in waiting { one.finish(.failure(closedError)) }
+        for entry in entries { entry.connection.close() }
+    }
+}

@@ -1,0 +1,138 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+extension SSHLoop {
+    /// Opens the socket and exchanges keys.
+    static func connect(_ request: Request, _ inbox: SSHInbox) throws -> (SSHSession, HostKey) {
+        let configuration = request.configuration
+        if let file = configuration.keyFile { try PrivateKeyFile.check(file) }
+        let start = SuspendingClock.Instant.now
+        let deadline = start + configuration.connectTimeout
+        let pin = try configuration.hostKeyPin.map { text throws in try HostKey(pin: text) }
+        let descriptor = try TCPSocket.connect(host: configuration.host, port: configuration.port) {
+            try wait($0, $1, until: deadline, inbox, "connecting to \(configuration.peer)")
+        }
+        let wire = Wire(descriptor: descriptor)
+        // The server speaks first. Looked at apart from the rest: who accepts and says nothing is not there yet.
+        let what = "waiting for the SSH server at \(configuration.peer) to speak"
+        do {
+            try wait(descriptor, Int16(POLLIN), until: min(deadline, .now + request.bannerTimeout), inbox, what)
+        } catch let error as GuestSSHError where error.code == .timeout {
+            throw GuestSSHError(.silent, "\(what): it accepted, and said nothing for \(request.bannerTimeout)")
+        }
+        let session = try SSHSession(wire)
+        session.prefer(hostKeys: HostKey.preferences(pinned: pin))
+        do {
+            try drive(wire, inbox, until: deadline, "exchanging keys with \(configuration.peer)") {
+                try session.handshake()
+            }
+        } catch let failure as SSHFailure {
+            throw GuestSSHError(
+                .unreachable, "exchanging keys with \(configuration.peer): is it an SSH server?", cause: failure)
+        }
+        let key = HostKey(wire: session.hostKey)
+        if let pin, pin != key {
+            throw GuestSSHError(
+                .hostKeyChanged,
+                "the host key of \(configuration.peer) is \(key), but \(pin) was pinned: this is another machine, or "
+                    + "somebody is in between")
+        }
+        return (session, key)
+    }
+
+    /// Logs in with the key, then with the password, as far as they are given and the server takes them.
+    func authenticate(_ credentials: SSHCredentials) throws {
+        let user = credentials.user
+        func drive(_ step: () throws -> Void?) throws {
+            try Self.drive(wire, inbox, until: credentials.deadline, "authenticating as \(peer)", step)
+        }
+        do {
+            var methods: [String] = []
+            try drive { try session.methods(user: user).map { methods = $0 } }
+            if methods.isEmpty { return }
+            var refusals: [String] = []
+            func attempt(_ name: String, _ step: () throws -> Void?) throws -> Bool {
+                do {
+                    try drive(step)
+                    return true
+                } catch let failure as SSHFailure where failure.isAuthentication {
+                    refusals.append(name)
+                    return false
+                }
+            }
+            if let file = credentials.keyFile, methods.contains("publickey") {
+                do {
+                    if try attempt("the key \(file)", { try session.authenticate(user: user, keyFile: file) }) {
+                        return
+                    }
+                } catch let failure as SSHFailure where failure.isUnusableKey {
+                    throw GuestSSHError(.badKey, "libssh2 cannot use the private key \(file)", cause: failure)
+                }
+            }
+            if let file = credentials.passwordFile {
+                let password = try KeyFiles.password(file)
+                if methods.contains("password"),
+                    try attempt("the password", { try session.authenticate(user: user, password: password) })
+                {
+                    return
+                }
+                wire.password = password
+                defer { wire.password = nil }
+                if methods.contains("keyboard-interactive"),
+                    try attempt(
+                        "the password, asked interactively", { try session.authenticateInteractively(user: user) })
+                {
+                    return
+                }
+            }
+            let reason =
+                refusals.isEmpty
+                ? "it takes \(methods.joined(separator: ", ")), for which nothing is configured"
+                : "it did not accept \(refusals.joined(separator: ", "))"
+            throw GuestSSHError(
+                .authentication, "the SSH server does not let \(peer) in: \(reason). Check the guest's user and keys")
+        } catch let failure as SSHFailure where failure.isAuthentication {
+            throw GuestSSHError(.authentication, "the SSH server does not let \(peer) in", cause: failure)
+        }
+    }
+
+    /// Repeats a step until it has a result, asleep in between.
+    private static func drive(
+        _ wire: Wire, _ inbox: SSHInbox, until deadline: SuspendingClock.Instant, _ what: String,
+        _ step: () throws -> Void?
+    ) throws {
+        while true {
+            let before = wire.received
+            let result: Void? = try step()
+            wire.flush()
+            if result != nil { return }
+            // libssh2 may have stopped at a packet with more behind it: ask again before sleeping.
+            if wire.received != before { continue }
+            if wire.hasEnded {
+                throw GuestSSHError(.unreachable, "\(what): the server closed the connection")
+            }
+            let events = Int16(POLLIN) | (wire.waiting > 0 ? Int16(POLLOUT) : 0)
+            try wait(wire.descriptor, events, until: deadline, inbox, what)
+        }
+    }
+
+    /// - Throws: `timeout` at the deadline, `closed` when the connection is to end.
+    private static func wait(
+        _ descriptor: Int32, _ events: Int16, until deadline: SuspendingClock.Instant, _ inbox: SSHInbox,
+        _ what: String
+    ) throws {
+        while true {
+            var descriptors = [
+                pollfd(fd: descriptor, events: events, revents: 0),
+                pollfd(fd: inbox.descriptor, events: Int16(POLLIN), revents: 0),
+            ]
+            try poll(&descriptors, until: deadline)
+            if inbox.isStopping { throw GuestSSHError(.closed, "\(what) was broken off") }
+            if descriptors[0].revents != 0 { return }
+            if SuspendingClock.Instant.now >= deadline { throw GuestSSHError(.timeout, "\(what) took too long") }
+        }
+    }
+}
