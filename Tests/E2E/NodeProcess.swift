@@ -6,6 +6,8 @@ import Testing
 /// A shim and a `vk-adapter run --standalone` in front of it, each of which can be killed and started again.
 final class NodeProcess: Sendable {
     let shim: ShimProcess
+    /// How the adapter is told of its runtime.
+    private let runtime: [String]
     private let adapter = NIOLockedValueBox<ChildProcess?>(nil)
     let port: Int
 
@@ -13,8 +15,10 @@ final class NodeProcess: Sendable {
     var manifests: String { directory + "/pods" }
     private var root: String { directory + "/adapter" }
 
-    init(_ shim: ShimProcess) throws {
+    /// - Parameter runtime: the adapter's arguments that name its runtime; the shim's socket when not given.
+    init(_ shim: ShimProcess, runtime: [String]? = nil) throws {
         self.shim = shim
+        self.runtime = runtime ?? ["--cri", "unix://\(shim.socket)"]
         port = try FreePort.take()
         try FileManager.default.createDirectory(atPath: directory + "/pods", withIntermediateDirectories: true)
     }
@@ -35,12 +39,10 @@ final class NodeProcess: Sendable {
 
     var adapterArguments: [String] {
         [
-            "run", "--standalone", "--cri", "unix://\(shim.socket)", "--pod-manifest-path", manifests, "--root", root,
-            "--pod-logs",
+            "run", "--standalone", "--pod-manifest-path", manifests, "--root", root, "--pod-logs",
             directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)",
-            "--config",
-            "/dev/null",
-        ]
+            "--config", "/dev/null",
+        ] + runtime
     }
 
     func startAdapter() async throws {

@@ -48,6 +48,26 @@ import Testing
                 #expect(refused.code == 1)
                 #expect(refused.output.isEmpty)
             }
+            // An adapter with a certificate runs pods there.
+            let node = try NodeProcess(
+                local,
+                runtime: [
+                    "--cri", "tcp://127.0.0.1:\(port)", "--cri-tls-ca", authority.certificateFile, "--cri-tls-cert",
+                    alice.certificateFile, "--cri-tls-key", alice.keyFile,
+                ])
+            try node.write("far.yaml", NodeProcess.manifest("far", script: "echo from afar; sleep 1000"))
+            try await node.startAdapter()
+            do {
+                try await eventually("its log can be read") {
+                    try await node.kubelet("/containerLogs/default/far-node/main").body == "from afar\n"
+                }
+                try node.remove("far.yaml")
+                try await eventually("the pod is gone") { try await node.pods().isEmpty }
+            } catch {
+                await node.stopAdapter()
+                throw error
+            }
+            await node.stopAdapter()
             // Without TLS there is nothing to be had.
             let plain = try await Programs.run(
                 "cri-shim", ["ctl", "version", "--endpoint", "tcp://127.0.0.1:\(port)", "--timeout", "3"])

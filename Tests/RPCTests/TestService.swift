@@ -50,6 +50,7 @@ final class TestService: Sendable {
         router.handle(Self.unary("Deadline")) { _, context in
             .now(Blob(context.deadline.map { "\(($0 - .now()).nanoseconds)" } ?? "none"))
         }
+        router.handle(Self.unary("Port")) { _, context in .now(Blob("\(context.peer.address?.port ?? 0)")) }
         router.handle(Self.unary("Hang")) { [self] _, _ in
             .later { [self] in
                 try await tracked { try await Task.sleep(for: .seconds(3600)) }

@@ -50,7 +50,8 @@ import Testing
     @Test("an index says the same when it is read again, and damage is seen")
     func index() throws {
         let digest = String(repeating: "a", count: 64)
-        let index = DiskIndex(size: 9 << 20, chunks: [.init(offset: 0, digest: digest), .init(offset: 8 << 20, digest: digest)])
+        let index = DiskIndex(
+            size: 9 << 20, chunks: [.init(offset: 0, digest: digest), .init(offset: 8 << 20, digest: digest)])
         #expect(try DiskIndex(parsing: index.bytes) == index)
         let text = String(decoding: index.bytes, as: UTF8.self)
         for damaged in ["", "x\n" + text, text + "9 x\n", text + "0 \(digest)\n", text.replacingSize()] {

@@ -28,7 +28,8 @@ final class Fixture {
         guard descriptor >= 0 else { throw Failed(path) }
         defer { close(descriptor) }
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw Failed(path) }
-        for part in parts where pwrite(descriptor, part.bytes, part.bytes.count, off_t(part.offset)) != part.bytes.count {
+        for part in parts where pwrite(descriptor, part.bytes, part.bytes.count, off_t(part.offset)) != part.bytes.count
+        {
             throw Failed(path)
         }
         return path

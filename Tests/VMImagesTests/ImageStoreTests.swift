@@ -11,10 +11,14 @@ import VMImages
         #expect(image.names == ["localhost/guest:1"])
         #expect(image.digests == ["localhost/guest@\(image.id)"])
         let hex = String(image.id.dropFirst(7))
-        for name in ["localhost/guest:1", image.id, hex, "localhost/guest@\(image.id)", "localhost/guest:1@\(image.id)"] {
+        for name in [
+            "localhost/guest:1", image.id, hex, "localhost/guest@\(image.id)", "localhost/guest:1@\(image.id)",
+        ] {
             #expect(try fixture.another.resolve(name) == image, "\(name)")
         }
-        for name in ["localhost/guest", "guest:1", "other@\(image.id)", String(hex.prefix(12)), "Not A Name", "", "sha256:12"] {
+        for name in [
+            "localhost/guest", "guest:1", "other@\(image.id)", String(hex.prefix(12)), "Not A Name", "", "sha256:12",
+        ] {
             #expect(try fixture.store.resolve(name) == nil, "\(name)")
         }
         #expect(try fixture.store.resolve(String(hex.prefix(12)), prefixes: true) == image)
@@ -112,7 +116,7 @@ import VMImages
         #expect(try fixture.store.resolve("x") == nil)
         #expect(try fixture.store.lease("x") == nil)
         #expect(try fixture.store.remove("x") { [] } == nil)
-        #expect(try fixture.store.collect { [] } .images.isEmpty)
+        #expect(try fixture.store.collect { [] }.images.isEmpty)
         #expect(try fixture.store.usage().bytes == 0)
         #expect(try fixture.files().isEmpty)
     }
@@ -128,7 +132,10 @@ import VMImages
             (ImageImport(name: "a@sha256:" + String(repeating: "0", count: 64), boot: boot), "new image's name"),
             (ImageImport(name: "a", architecture: "m68k", boot: boot), "amd64 and arm64"),
             (ImageImport(name: "a", os: .macos, architecture: "arm64", boot: boot), "not from a kernel"),
-            (ImageImport(name: "a", os: .macos, architecture: "amd64", boot: .efi(variables: nil), disks: [disk]), "arm64"),
+            (
+                ImageImport(name: "a", os: .macos, architecture: "amd64", boot: .efi(variables: nil), disks: [disk]),
+                "arm64"
+            ),
             (ImageImport(name: "a", boot: .efi(variables: nil)), "give one"),
             (ImageImport(name: "a", boot: .kernel(path: kernel, initrd: nil, commandLine: "a\nb")), "one line"),
             (ImageImport(name: "a", boot: .kernel(path: "/nonexistent", initrd: nil, commandLine: "")), "No such file"),

@@ -51,7 +51,8 @@ import Testing
         let size = Int64.random(in: 1...40_000, using: &random) * 512
         var parts: [(Int64, [UInt8])] = []
         for _ in 0..<Int.random(in: 0...12, using: &random) {
-            let count = Int(min(size, Int64.random(in: 1...(1 << Int.random(in: 0...22, using: &random)), using: &random)))
+            let count = Int(
+                min(size, Int64.random(in: 1...(1 << Int.random(in: 0...22, using: &random)), using: &random)))
             let offset = Int64.random(in: 0...(size - Int64(count)), using: &random)
             let value = UInt8.random(in: 0...2, using: &random)
             parts.append((offset, [UInt8](repeating: value, count: count)))

@@ -30,7 +30,9 @@ struct AddressPool: Sendable {
         guard range.podAddresses.contains(address.value) else { return }
         owners[address] = owner
         // After a restart: goes on behind what was given before.
-        if address.value >= next { next = address.value + 1 < range.podAddresses.upperBound ? address.value + 1 : range.podAddresses.lowerBound }
+        if address.value >= next {
+            next = address.value + 1 < range.podAddresses.upperBound ? address.value + 1 : range.podAddresses.lowerBound
+        }
     }
 
     mutating func release(of owner: String) {

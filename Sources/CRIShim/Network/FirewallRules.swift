@@ -66,7 +66,8 @@ struct FirewallRules: Sendable {
     }
 
     private func text(_ body: (String, [NetworkNames.Chain]) -> [String]) -> String {
-        Self.tables.map { (["*\($0.name)"] + body($0.name, $0.chains) + ["COMMIT", ""]).joined(separator: "\n") }.joined()
+        Self.tables.map { (["*\($0.name)"] + body($0.name, $0.chains) + ["COMMIT", ""]).joined(separator: "\n") }
+            .joined()
     }
 
     private func rules(in table: String, _ range: IPv4Range, _ mappings: [Mapping]) -> [String] {

@@ -30,7 +30,8 @@ final class HostPorts: Sendable {
                 guard address != nil else {
                     throw ShimError(
                         .unsupported,
-                        "host port \(port.hostPort) was asked for on \(port.hostIP): this network has IPv4 addresses only")
+                        "host port \(port.hostPort) was asked for on \(port.hostIP): this network has IPv4 addresses only"
+                    )
                 }
             }
             return PodNetwork.Port(
@@ -85,7 +86,8 @@ final class HostPorts: Sendable {
             if code == EADDRINUSE, !reuse { continue }
             guard code != EADDRINUSE else {
                 throw ShimError(
-                    .alreadyExists, "\(what) is taken by another pod or a program of this host: free it, or use another")
+                    .alreadyExists, "\(what) is taken by another pod or a program of this host: free it, or use another"
+                )
             }
             guard code != EADDRNOTAVAIL else {
                 throw ShimError(.invalidArgument, "\(what): the host has no such address")

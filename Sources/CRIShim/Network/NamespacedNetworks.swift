@@ -122,7 +122,8 @@ final class NamespacedNetworks: SandboxNetworks {
         for (name, value) in usual where settings[name] == nil {
             // Absent in kernels older than the setting; a user namespace may have fewer groups.
             do { try KernelSettings.set(name, to: value) } catch let error as ShimError
-            where error.code == .unsupported || error.code == .invalidArgument {
+                where error.code == .unsupported || error.code == .invalidArgument
+            {
             }
         }
         for (name, value) in settings { try KernelSettings.set(name, to: value) }

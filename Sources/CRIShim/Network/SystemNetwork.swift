@@ -45,7 +45,9 @@ enum SystemNetwork {
     /// Applies a text of `iptables-restore` without touching what it does not name.
     static func changeRules(_ text: String) async throws {
         guard text.utf8.count <= 65536 else {
-            throw ShimError(.exhausted, "\(text.utf8.count) bytes of packet filter rules are more than can be set: too many host ports")
+            throw ShimError(
+                .exhausted,
+                "\(text.utf8.count) bytes of packet filter rules are more than can be set: too many host ports")
         }
         var tries = 0
         while true {

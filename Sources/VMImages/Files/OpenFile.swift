@@ -137,7 +137,8 @@ enum FilePlaces {
     static func space(of directory: String) throws -> Int64 {
         var facts = statvfs()
         guard statvfs(directory, &facts) == 0 else { throw VMImageError.system("look at the space of \(directory)") }
-        return Int64(clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize)).partialValue)
+        return Int64(
+            clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize)).partialValue)
     }
 
     /// - Returns: nil when there is no such file.

@@ -55,7 +55,9 @@ public struct ImageImport: Sendable {
             guard !login.user.isEmpty, login.user.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
                 throw invalid("\"\(login.user)\" is no user's name")
             }
-            if let file = login.keyFile, !file.hasPrefix("/") { throw invalid("the key file \(file) is no absolute path") }
+            if let file = login.keyFile, !file.hasPrefix("/") {
+                throw invalid("the key file \(file) is no absolute path")
+            }
         }
         return (canonical, architecture)
     }

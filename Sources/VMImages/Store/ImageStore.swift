@@ -116,7 +116,8 @@ public final class ImageStore: Sendable {
             if let entry = index.entry(name: parsed.canonical) { return entry }
         }
         let digits = StoreLayout.hex(reference)
-        guard prefixes, digits.utf8.count >= 4, digits.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+        guard prefixes, digits.utf8.count >= 4,
+            digits.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
         else { return nil }
         let found = index.images.filter { $0.id.hasPrefix("sha256:" + digits) }
         return found.count == 1 ? found[0] : nil

@@ -24,7 +24,7 @@ public enum MachineReferences {
     private static func names(_ directory: String) throws -> [String] {
         do {
             return try Directories.names(directory)
-        } catch where !FilePlaces.isDirectory(directory) {
+        } catch  where !FilePlaces.isDirectory(directory) {
             return []
         }
     }

@@ -41,7 +41,9 @@ final class Staging {
     }
 
     static func remove(_ directory: String) throws {
-        for name in try Directories.names(directory) where name != "lock" { try FilePlaces.remove("\(directory)/\(name)") }
+        for name in try Directories.names(directory) where name != "lock" {
+            try FilePlaces.remove("\(directory)/\(name)")
+        }
         try FilePlaces.remove(directory + "/lock")
         try FilePlaces.removeDirectory(directory)
     }

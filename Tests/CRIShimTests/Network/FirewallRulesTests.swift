@@ -42,7 +42,8 @@ import Testing
 
                 """)
         let saved = fresh.split(separator: "\n").map { line in
-            line.hasPrefix("-I") ? "-A" + line.dropFirst(2).replacing(" 1 ", with: " ", maxReplacements: 1) : String(line)
+            line.hasPrefix("-I")
+                ? "-A" + line.dropFirst(2).replacing(" 1 ", with: " ", maxReplacements: 1) : String(line)
         }.joined(separator: "\n")
         let again = rules.installation(range: range, mappings: [], over: saved)
         #expect(!again.contains("-I "))
@@ -53,7 +54,8 @@ import Testing
         func mapping(_ sandbox: String, _ port: Int, _ host: String?) -> FirewallRules.Mapping {
             .init(
                 sandbox: sandbox, address: IPv4Address("10.7.0.9")!,
-                port: .init(transport: .tcp, hostAddress: host.flatMap { IPv4Address($0) }, hostPort: port, podPort: 80))
+                port: .init(transport: .tcp, hostAddress: host.flatMap { IPv4Address($0) }, hostPort: port, podPort: 80)
+            )
         }
         let text = rules.installation(
             range: range, mappings: [mapping("all", 8080, nil), mapping("one", 8080, "127.0.0.1")], over: "")

@@ -130,7 +130,9 @@ import Testing
             }
             #expect(inside.split(whereSeparator: \.isWhitespace) == ["2000", "3000"])
             #expect(try String(contentsOfFile: name, encoding: .utf8) == before)
-            for (name, code) in [("net.no.such", ShimError.Code.unsupported), ("net/../kernel/panic", .invalidArgument)] {
+            for (name, code) in [
+                ("net.no.such", ShimError.Code.unsupported), ("net/../kernel/panic", .invalidArgument),
+            ] {
                 await #expect { try await networks.setUp(harness.record { $0.sysctls = [name: "1"] }) } throws: {
                     ($0 as? ShimError)?.code == code
                 }

@@ -26,6 +26,21 @@ import Testing
         }
     }
 
+    @Test func `a peer that answers no ping is given up, and one that answers keeps its connection`() async throws {
+        var limits = ServerLimits()
+        limits.keepaliveInterval = .milliseconds(50)
+        limits.keepaliveTimeout = .milliseconds(500)
+        try await Harness.run(tcp: true, limits: limits) { harness async throws in
+            let port = try await harness.call("Port", Blob("")).text
+            // Never closed by this side: it ends because the server ends it.
+            let heard = try await harness.raw(MalformedTests.preface, for: .minutes(1))
+            let ping: [UInt8] = [0, 0, 8, 6, 0]
+            #expect(heard.indices.contains { heard[$0...].starts(with: ping) })
+            // Meanwhile the other was silent as well, for longer than the patience that cost its neighbour the connection.
+            #expect(try await harness.call("Port", Blob("")).text == port)
+        }
+    }
+
     @Test func `connections over the limit are closed`() async throws {
         var limits = ServerLimits()
         limits.connections = 1

@@ -35,10 +35,13 @@ struct CNIConfiguration: Codable, Sendable, Hashable {
         }
         // A file by another name may hold a list too.
         let plugins = value["plugins"]?.elements ?? (isList ? [] : [value])
-        guard !plugins.isEmpty else { throw ShimError(.invalidArgument, "the CNI configuration \(name) has no plugins") }
+        guard !plugins.isEmpty else {
+            throw ShimError(.invalidArgument, "the CNI configuration \(name) has no plugins")
+        }
         for plugin in plugins {
             guard let type = plugin["type"]?.string, !type.isEmpty, !type.contains("/") else {
-                throw ShimError(.invalidArgument, "a plugin of the CNI configuration \(name) names no program as its type")
+                throw ShimError(
+                    .invalidArgument, "a plugin of the CNI configuration \(name) names no program as its type")
             }
         }
         return CNIConfiguration(cniVersion: value["cniVersion"]?.string ?? "0.2.0", name: name, plugins: plugins)

@@ -92,7 +92,8 @@ struct CNIPlugins: Sendable {
             let candidate = "\(directory)/\(type)"
             if access(candidate, X_OK) == 0 { return candidate }
         }
-        throw ShimError(.failed, "there is no CNI plugin \(type) in \(directories): install it, or name its directory by cniBinDir")
+        throw ShimError(
+            .failed, "there is no CNI plugin \(type) in \(directories): install it, or name its directory by cniBinDir")
     }
 
     static func input(_ plugin: JSONValue, _ attachment: CNIAttachment, _ previous: JSONValue?) -> JSONValue {
