@@ -43,6 +43,14 @@ public final class LogFile: Sendable {
         }
     }
 
+    /// Opens or makes the file for a source that cannot be asked again: whatever it brings is new.
+    /// - Throws: `HostFilesError`.
+    public func openFresh() async throws {
+        try await locked { state in
+            if state == nil { state = try LogFileState(path: self.path, cursorPath: self.cursorPath) }
+        }
+    }
+
     /// Writes what has not been written. When it throws, nothing of `lines` counts as written.
     public func append(_ lines: [LogLine]) async throws {
         try await locked { state in

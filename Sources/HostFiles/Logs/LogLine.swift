@@ -49,11 +49,11 @@ public struct LogLine: Sendable, Equatable {
 }
 
 /// Times in log files.
-enum LogTime {
+public enum LogTime {
     static let length = 30
 
-    /// `2006-01-02T15:04:05.000000000Z`
-    static func append(_ nanoseconds: Int64, to buffer: inout ByteBuffer) {
+    /// Writes nanoseconds since 1970 as `2006-01-02T15:04:05.000000000Z`.
+    public static func append(_ nanoseconds: Int64, to buffer: inout ByteBuffer) {
         let (seconds, fraction) = nanoseconds.divided(by: 1_000_000_000)
         let (days, second) = seconds.divided(by: 86_400)
         // A Gregorian date from days since 1970, with years that begin in March.

@@ -1,0 +1,153 @@
+import VZEngine
+
+/// What is done in a Linux guest before its command runs: a shell script for root, which may run again after a reboot.
+enum GuestSetup {
+    /// Where shares are mounted as a whole; what the container asked for is bound from there.
+    static let directory = "/run/vzcri"
+
+    /// The address at which the guest reaches its pod's localhost.
+    static let gateway = "10.0.2.2"
+
+    /// What runs the script: root itself, or a user who may become root without being asked.
+    static func command(_ config: MachineConfig, now: Int64) -> [String] {
+        [
+            "/bin/sh", "-c",
+            #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; else exec sudo -n /bin/sh -c "$1"; fi"#,
+            "vzcri-setup", script(config, now: now),
+        ]
+    }
+
+    static func script(_ config: MachineConfig, now: Int64) -> String {
+        ([prelude] + naming(config) + clock(now) + mounts(config) + termination(config)).joined(separator: "\n") + "\n"
+    }
+
+    /// `fail` ends the set-up and with it the container; `warn` goes on.
+    private static let prelude = """
+        umask 022
+        fail() { echo "vzcri: $1" >&2; exit 1; }
+        warn() { echo "vzcri: $1" >&2; }
+        run=\(directory)/$(cat /proc/sys/kernel/random/boot_id)
+        mkdir -p "$run" && chmod 0700 \(directory) || fail "\(directory) cannot be made"
+        """
+
+    // MARK: Names
+
+    private static func naming(_ config: MachineConfig) -> [String] {
+        let naming = config.naming
+        var lines: [String] = []
+        if !naming.hostname.isEmpty {
+            let name = quoted(naming.hostname)
+            lines.append(
+                "hostname \(name) 2>/dev/null || echo \(name) > /proc/sys/kernel/hostname || warn 'no hostname was set'"
+            )
+        }
+        let resolver = resolver(naming)
+        if !resolver.isEmpty {
+            // A link leads to a file of a resolver that would write it again.
+            lines.append("[ ! -L /etc/resolv.conf ] || rm -f /etc/resolv.conf")
+            lines.append("printf %s \(quoted(resolver)) > /etc/resolv.conf || warn '/etc/resolv.conf was not written'")
+        }
+        let hosts = hosts(config)
+        if !hosts.isEmpty {
+            lines.append(
+                """
+                touch /etc/hosts
+                old=$(sed '/^# vzcri begin$/,/^# vzcri end$/d' /etc/hosts)
+                { printf '%s\\n' "$old"; printf %s \(quoted(hosts)); } > /etc/hosts || warn '/etc/hosts was not written'
+                """)
+        }
+        return lines
+    }
+
+    static func resolver(_ naming: MachineConfig.Naming) -> String {
+        var text = ""
+        if !naming.searchDomains.isEmpty { text += "search \(naming.searchDomains.joined(separator: " "))\n" }
+        for server in naming.nameServers { text += "nameserver \(server)\n" }
+        if !naming.resolverOptions.isEmpty { text += "options \(naming.resolverOptions.joined(separator: " "))\n" }
+        return text
+    }
+
+    static func hosts(_ config: MachineConfig) -> String {
+        var lines = config.naming.hosts.map { "\($0.address)\t\($0.names.joined(separator: "\t"))" }
+        if !config.naming.hostname.isEmpty { lines.insert("127.0.1.1\t\(config.naming.hostname)", at: 0) }
+        let pod = config.network.mode == .user ? gateway : config.network.podAddress
+        if let pod { lines.append("\(pod)\tpod") }
+        guard !lines.isEmpty else { return "" }
+        return "# vzcri begin\n" + lines.map { $0 + "\n" }.joined() + "# vzcri end\n"
+    }
+
+    // MARK: Clock
+
+    /// A guest without a good clock has the host's, but for the time this took to arrive.
+    private static func clock(_ now: Int64) -> [String] {
+        let seconds = now / 1_000_000_000
+        return [
+            """
+            off=$(( $(date +%s) - \(seconds) ))
+            [ "$off" -ge -2 ] && [ "$off" -le 2 ] || date -u -s @\(seconds) >/dev/null || warn 'the clock was not set'
+            """
+        ]
+    }
+
+    // MARK: Mounts
+
+    /// Shallow places first: one mount may be inside another.
+    private static func mounts(_ config: MachineConfig) -> [String] {
+        let used = Set(config.mounts.map(\.tag))
+        var lines: [String] = []
+        for share in config.shares where used.contains(share.tag) {
+            let place = "\"$run\"/\(share.tag)"
+            lines.append(
+                """
+                if [ ! -e \(place).mounted ]; then
+                    mkdir -p \(place) && mount -t virtiofs \(quoted(share.tag)) \(place) || fail \(quoted("the share \(share.tag) cannot be mounted: does the guest's kernel know virtiofs?"))
+                    touch \(place).mounted
+                fi
+                """)
+        }
+        let ordered = config.mounts.enumerated().sorted { left, right in
+            (depth(left.element), left.offset) < (depth(right.element), right.offset)
+        }
+        for (index, mount) in ordered { lines.append(bind(mount, index)) }
+        return lines
+    }
+
+    private static func depth(_ mount: MachineConfig.Mount) -> Int { mount.guestPath.split(separator: "/").count }
+
+    private static func bind(_ mount: MachineConfig.Mount, _ index: Int) -> String {
+        let source = mount.subPath.isEmpty ? "\"$run\"/\(mount.tag)" : "\"$run\"/\(mount.tag)/\(quoted(mount.subPath))"
+        let target = quoted(mount.guestPath)
+        let parent = quoted(parent(of: mount.guestPath))
+        let cannot = "fail \(quoted("\(mount.guestPath) cannot be mounted"))"
+        // One kernel only takes `ro` in a second step, and busybox wants it so as well.
+        let protect = mount.readOnly ? "\n    mount -o remount,ro,bind \(target) || \(cannot)" : ""
+        return """
+            if [ ! -e "$run"/bound-\(index) ]; then
+                [ -e \(source) ] || fail \(quoted("there is no \(mount.subPath) in the share for \(mount.guestPath)"))
+                if [ -d \(source) ]; then mkdir -p \(target); else mkdir -p \(parent) && { [ -e \(target) ] || : > \(target); }; fi || \(cannot)
+                mount -o bind \(source) \(target) || \(cannot)\(protect)
+                touch "$run"/bound-\(index)
+            fi
+            """
+    }
+
+    // MARK: Last words
+
+    private static func termination(_ config: MachineConfig) -> [String] {
+        let path = config.terminationMessagePath
+        guard !path.isEmpty else { return [] }
+        return [
+            "mkdir -p \(quoted(parent(of: path))) && : > \(quoted(path)) && chmod 0666 \(quoted(path)) || warn \(quoted("\(path) cannot be made"))"
+        ]
+    }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
+        return String(path[..<slash])
+    }
+
+    /// Text as one word of a POSIX shell.
+    static func quoted(_ text: String) -> String {
+        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    }
+}

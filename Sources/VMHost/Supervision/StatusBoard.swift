@@ -1,0 +1,91 @@
+import Synchronization
+import VZEngine
+
+/// What the supervisor knows of its machine, for everybody who asks or waits.
+final class StatusBoard: Sendable {
+    private struct State {
+        var status = MachineStatus(phase: .starting)
+        var givenUp: String?
+        var watchers: [Int: AsyncStream<MachineStatus>.Continuation] = [:]
+        var nextWatcher = 0
+
+        /// - Returns: who has heard the last there is, to be told so without the lock.
+        mutating func tell() -> [AsyncStream<MachineStatus>.Continuation] {
+            for watcher in watchers.values { watcher.yield(status) }
+            guard status.phase == .exited else { return [] }
+            defer { watchers = [:] }
+            return Array(watchers.values)
+        }
+    }
+
+    private let state = Mutex(State())
+
+    var status: MachineStatus { state.withLock { $0.status } }
+
+    /// Why the guest is not waited for any more.
+    var givenUp: String? { state.withLock { $0.givenUp } }
+
+    /// Changes what is known; who watches hears of it when it is something new.
+    func update(_ change: (inout MachineStatus) -> Void) {
+        let done = state.withLock { state in
+            let before = state.status
+            change(&state.status)
+            return state.status == before ? [] : state.tell()
+        }
+        for watcher in done { watcher.finish() }
+    }
+
+    func giveUp(_ reason: String) {
+        let done = state.withLock { state in
+            state.givenUp = reason
+            return state.tell()
+        }
+        for watcher in done { watcher.finish() }
+    }
+
+    /// The present, then every change. Ends after ``MachinePhase/exited``. A watcher that does not keep up misses the oldest
+    /// of 64.
+    func statuses() -> AsyncStream<MachineStatus> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: MachineStatus.self, bufferingPolicy: .bufferingNewest(64))
+        let id = state.withLock { state -> Int? in
+            continuation.yield(state.status)
+            guard state.status.phase != .exited else { return nil }
+            state.nextWatcher += 1
+            state.watchers[state.nextWatcher] = continuation
+            return state.nextWatcher
+        }
+        guard let id else {
+            continuation.finish()
+            return stream
+        }
+        continuation.onTermination = { [weak self] _ in self?.state.withLock { _ = $0.watchers.removeValue(forKey: id) }
+        }
+        return stream
+    }
+
+    /// Suspends until the container has ended.
+    /// - Throws: `CancellationError`.
+    func waitForExit() async throws {
+        for await status in statuses() where status.phase == .exited { return }
+        try Task.checkCancellation()
+    }
+
+    /// Suspends until the guest has been reached once.
+    /// - Throws: `VZEngineError` with `guestBooting` after `limit`, or `guestUnreachable` when it never will be.
+    func waitForGuest(atMost limit: Duration) async throws {
+        if status.wasReachable { return }
+        let booting = VZEngineError(
+            .guestBooting, "GuestBooting: the guest was not reachable within \(limit) and still boots")
+        try await withDeadline(limit, or: booting) { [self] in
+            for await status in statuses() {
+                if status.wasReachable { return }
+                if let givenUp { throw VZEngineError(.guestUnreachable, givenUp) }
+                if status.phase == .stopping || status.phase == .exited {
+                    throw VZEngineError(.guestUnreachable, "the machine ended before its guest was reachable")
+                }
+            }
+            try Task.checkCancellation()
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import NIOCore
+import Processes
+import Synchronization
+import VZEngine
+
+/// An engine whose machines are of nothing, and end as the test says.
+final class FakeEngine: MachineEngine {
+    private let machines = Mutex<[FakeMachine]>([])
+    private let failure: VZEngineError?
+    /// Whether guests notice the power button.
+    private let heedsButton: Bool
+
+    init(failure: VZEngineError? = nil, heedsButton: Bool = true) {
+        self.failure = failure
+        self.heedsButton = heedsButton
+    }
+
+    var machine: FakeMachine? { machines.withLock { $0.last } }
+
+    func start(_ config: MachineConfig, in bundle: MachineBundle) async throws -> any Machine {
+        if let failure { throw failure }
+        let machine = FakeMachine(heedsButton: heedsButton)
+        machines.withLock { $0.append(machine) }
+        return machine
+    }
+}
+
+final class FakeMachine: Machine {
+    let processes = [ProcessIdentity(id: 1, startTime: 2, bootID: "fake")]
+    let console: AsyncStream<ByteBuffer>
+    private let said: AsyncStream<ByteBuffer>.Continuation
+    private let ended = AsyncStream.makeStream(of: MachineEnd.self)
+    private let heedsButton: Bool
+    private let state = Mutex((end: MachineEnd?.none, presses: 0))
+
+    init(heedsButton: Bool) {
+        self.heedsButton = heedsButton
+        (console, said) = AsyncStream.makeStream()
+    }
+
+    var hasEnded: Bool { state.withLock { $0.end != nil } }
+    var presses: Int { state.withLock { $0.presses } }
+
+    func say(_ text: String) { said.yield(ByteBuffer(string: text)) }
+
+    func end(_ end: MachineEnd) {
+        let isFirst = state.withLock { state in
+            defer { state.end = state.end ?? end }
+            return state.end == nil
+        }
+        guard isFirst else { return }
+        said.finish()
+        ended.continuation.yield(end)
+        ended.continuation.finish()
+    }
+
+    func guestAddress() async throws -> GuestAddress { GuestAddress(host: "127.0.0.1", port: 2222) }
+
+    func pressPowerButton() async throws {
+        state.withLock { $0.presses += 1 }
+        if heedsButton { end(.poweredOff) }
+    }
+
+    func powerOff() async { end(.forced) }
+
+    func waitForEnd() async -> MachineEnd {
+        for await end in ended.stream { return end }
+        return state.withLock { $0.end } ?? .crashed(message: "waited for twice")
+    }
+}
