@@ -2,6 +2,9 @@
  *
  *   pause                  holds a sandbox's namespaces; as PID 1 of a shared PID namespace it reaps orphans.
  *                          Ends at once, with 0, on SIGTERM or SIGINT.
+ *   pause enter FILE [UID GID]
+ *                          before that, enters the network namespace that FILE stands for, becomes that user, and gives
+ *                          up every capability. Says "entered" on stdout; 1 and a message on stderr when it cannot.
  *   pause forward PORT     connects to 127.0.0.1:PORT, then [::1]:PORT, and copies stdin and stdout to and from it.
  *                          The end of stdin half-closes the connection; the peer's end ends the program with 0.
  *                          1 and a message on stderr when nothing listens.
@@ -29,6 +32,11 @@ typedef long long_t;
 #define SYS_exit_group 231
 #define SYS_rt_sigprocmask 14
 #define SYS_rt_sigtimedwait 128
+#define SYS_setns 308
+#define SYS_setuid 105
+#define SYS_setgid 106
+#define SYS_setgroups 116
+#define SYS_capset 126
 static long_t syscall6(long_t n, long_t a, long_t b, long_t c, long_t d, long_t e, long_t f) {
     long_t result;
     register long_t r10 __asm__("r10") = d;
@@ -58,6 +66,11 @@ __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %r
 #define SYS_exit_group 94
 #define SYS_rt_sigprocmask 135
 #define SYS_rt_sigtimedwait 137
+#define SYS_setns 268
+#define SYS_setuid 146
+#define SYS_setgid 144
+#define SYS_setgroups 159
+#define SYS_capset 91
 static long_t syscall6(long_t n, long_t a, long_t b, long_t c, long_t d, long_t e, long_t f) {
     register long_t x8 __asm__("x8") = n;
     register long_t x0 __asm__("x0") = a;
@@ -131,7 +144,7 @@ static long_t number(const char *text) {
     long_t value = 0;
     if (!*text) return -1;
     for (; *text; text++) {
-        if (*text < '0' || *text > '9' || value > 100000000) return -1;
+        if (*text < '0' || *text > '9' || value > 1000000000) return -1;
         value = value * 10 + (*text - '0');
     }
     return value;
@@ -151,6 +164,38 @@ __attribute__((noreturn)) static void hold(void) {
         long_t got = call4(SYS_rt_sigtimedwait, &set, 0, 0, 8);
         if (got == SIGTERM || got == SIGINT) leave(0);
     }
+}
+
+/* ---- enter */
+
+static void giveUp(const char *what, const char *file, long_t result) {
+    say(what);
+    say(file);
+    say(": error ");
+    sayNumber(-result);
+    say("\n");
+    leave(1);
+}
+
+__attribute__((noreturn)) static void enter(const char *file, long_t user, long_t group) {
+    blockedSignals(1ul << (13 - 1) /* SIGPIPE */);
+    long_t opened = call4(SYS_openat, -100 /* AT_FDCWD */, file, 02000000 /* O_CLOEXEC */, 0);
+    if (opened < 0) giveUp("cannot open ", file, opened);
+    long_t result = call2(SYS_setns, opened, 0x40000000 /* CLONE_NEWNET */);
+    if (result < 0) giveUp("cannot enter the network namespace ", file, result);
+    call1(SYS_close, opened);
+    if (user >= 0) {
+        result = call2(SYS_setgroups, 0, 0);
+        if (result >= 0) result = call1(SYS_setgid, group);
+        if (result >= 0) result = call1(SYS_setuid, user);
+        if (result < 0) giveUp("cannot become the pod's user", "", result);
+    }
+    struct { unsigned version; int pid; } header = {0x20080522 /* version 3 */, 0};
+    struct { unsigned effective, permitted, inheritable; } none[2] = {{0, 0, 0}, {0, 0, 0}};
+    result = call2(SYS_capset, &header, none);
+    if (result < 0) giveUp("cannot give up capabilities", "", result);
+    call3(SYS_write, 1, "entered\n", 8);
+    hold();
 }
 
 /* ---- forward */
@@ -359,6 +404,11 @@ __attribute__((used, noreturn)) void begin(ulong_t *stack) {
     long_t count = (long_t)stack[0];
     char **words = (char **)(stack + 1);
     if (count == 1) hold();
+    if (count == 3 && same(words[1], "enter")) enter(words[2], -1, -1);
+    if (count == 5 && same(words[1], "enter")) {
+        long_t user = number(words[3]), group = number(words[4]);
+        if (user >= 0 && group >= 0) enter(words[2], user, group);
+    }
     if (count == 3 && same(words[1], "forward")) {
         long_t port = number(words[2]);
         if (port >= 1 && port <= 65535) leave(forward((int)port));
@@ -367,6 +417,6 @@ __attribute__((used, noreturn)) void begin(ulong_t *stack) {
         long_t pid = number(words[2]);
         if (pid >= 1 && length(words[3]) >= 12) leave(killTree((int)pid, words[3]));
     }
-    say("usage: pause | pause forward PORT | pause kill PID CONTAINER\n");
+    say("usage: pause | pause enter FILE [UID GID] | pause forward PORT | pause kill PID CONTAINER\n");
     leave(2);
 }

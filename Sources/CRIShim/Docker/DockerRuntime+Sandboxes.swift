@@ -1,18 +1,36 @@
 import Docker
 import Logging
+import NIOCore
 
 extension DockerRuntime {
     func startSandbox(_ record: SandboxRecord) async throws -> SandboxHolder {
+        try await startSandbox(record, network: nil)
+    }
+
+    /// Makes the pause container of a sandbox.
+    /// - Parameter network: what the shim made for the sandbox; the containers join its namespace. nil, or one without a
+    ///   namespace, leaves the network to Docker.
+    func startSandbox(_ record: SandboxRecord, network: PodNetwork?) async throws -> SandboxHolder {
         try requireEngine()
+        let enters = network?.namespace != nil
+        guard !enters || isLocal else {
+            throw ShimError(
+                .unsupported,
+                "containers cannot join sandbox \(record.metadata.name), whose network is on this host: the Docker Engine at "
+                    + "\(client.endpoint) may be on another")
+        }
         let profile = try await seccompProfile(record.security.seccomp)
         let context = try context()
-        let image = try await pause.choose()
+        let image =
+            enters
+            ? PauseImage.Choice(reference: try await pause.builtIn(), builtIn: true) : try await pause.choose()
         let request = try SandboxMapping.request(
-            record, image: image.reference, builtIn: image.builtIn, seccompProfile: profile, context: context)
+            record, image: image.reference, builtIn: image.builtIn, seccompProfile: profile, network: network,
+            context: context)
         let holder = try await shielded { [self] in
             let id = try await client.createContainer(name: DockerNames.pause(record), request)
             do {
-                try await client.startContainer(id)
+                try await start(id, of: record, enters: enters)
                 let inspected = try await client.inspectContainer(id)
                 guard inspected.state.running else {
                     throw ShimError(
@@ -20,7 +38,7 @@ extension DockerRuntime {
                         "the pause container of \(record.metadata.name) ended at once with \(inspected.state.exitCode) "
                             + inspected.state.error)
                 }
-                return SandboxHolder(id: id, addresses: Self.addresses(of: inspected))
+                return SandboxHolder(id: id, addresses: network?.addresses ?? Self.addresses(of: inspected))
             } catch {
                 await discard(id)
                 throw error
@@ -30,6 +48,64 @@ extension DockerRuntime {
             try await shielded { [self] in await discard(holder.id) }
             throw CancellationError()
         }
+        return holder
+    }
+
+    /// How long a pause program may take to enter the namespace: it does nothing else before.
+    private static let entryDeadline = Duration.seconds(20)
+
+    /// - Parameter enters: waits until the pause program says that it is in the namespace: nobody may join it earlier.
+    private func start(_ id: String, of record: SandboxRecord, enters: Bool) async throws {
+        guard enters else {
+            try await client.startContainer(id)
+            return
+        }
+        let stream = try await client.attachContainer(id, stdin: false, stdout: true, stderr: true, tty: false)
+        let said: (entered: Bool, complaint: String)
+        do {
+            try await client.startContainer(id)
+            said = try await withThrowingTaskGroup(of: (Bool, String).self) { group in
+                group.addTask {
+                    var complaint = ""
+                    for try await frame in stream.frames {
+                        if frame.stream != .stderr { return (true, "") }
+                        complaint += String(decoding: frame.bytes.readableBytesView.prefix(1024), as: UTF8.self)
+                    }
+                    return (false, complaint.split(separator: "\n").joined(separator: "; "))
+                }
+                group.addTask {
+                    try await Task.sleep(for: Self.entryDeadline)
+                    return (false, "nothing was heard of it for \(Self.entryDeadline)")
+                }
+                defer { group.cancelAll() }
+                return try await group.next()!
+            }
+        } catch {
+            await stream.close()
+            throw error
+        }
+        await stream.close()
+        guard said.entered else {
+            throw ShimError(
+                .failed,
+                "the pause container of \(record.metadata.name) did not enter the pod's network namespace: \(said.complaint)"
+            )
+        }
+    }
+
+    /// Makes the pause container of a living sandbox again after it died. The sandbox keeps its network and address;
+    /// containers that were joined to the dead one are ended, as there is nothing left that they share.
+    func restoreHolder(_ sandbox: SandboxEntry, network: PodNetwork) async throws -> SandboxHolder {
+        try requireEngine()
+        try await shielded { [self] in
+            for container in store.containers(inSandbox: sandbox.id)
+            where container.runtime == name && container.phase == .running {
+                try await stopContainer(container, timeout: 0)
+            }
+            try await removeSandbox(sandbox)
+        }
+        let holder = try await startSandbox(sandbox.record, network: network)
+        try await refresh(holder.id)
         return holder
     }
 

@@ -1,9 +1,9 @@
-/// Our own program for Linux pods (`podhelper/podhelper.c`): it holds a sandbox's namespaces, forwards ports from inside
-/// them and kills what an exec left running. The engine gets it as an image of one file that needs no registry.
+/// Our own program for Linux pods (`podhelper/podhelper.c`): it holds a sandbox's namespaces, enters a network namespace
+/// that is there before it, forwards ports from inside and kills what an exec left running. The engine gets it as an image of one file that needs no registry.
 enum PodHelper {
     /// Changes with the program, so that an older shim's image is not taken for ours.
     static var repository: String { "vzcri/pause" }
-    static var tag: String { "1" }
+    static var tag: String { "2" }
     static var image: String { "\(repository):\(tag)" }
     /// A label of the image that says which source it was made from.
     static let sourceLabel = "io.vzcri.source"

@@ -3,9 +3,15 @@ import Proto
 
 /// A sandbox as the pause container that holds its namespaces.
 enum SandboxMapping {
-    /// - Parameter seccompProfile: the contents of the profile the record names, when it is a file.
+    /// Where a container finds the file of the network namespace it is to enter.
+    static let namespacePath = "/pod-network"
+
+    /// - Parameters:
+    ///   - seccompProfile: the contents of the profile the record names, when it is a file.
+    ///   - network: what the shim made; nil leaves the network to Docker. With a namespace, our own program is needed.
     static func request(
-        _ record: SandboxRecord, image: String, builtIn: Bool, seccompProfile: String?, context: MappingContext
+        _ record: SandboxRecord, image: String, builtIn: Bool, seccompProfile: String?, network: PodNetwork? = nil,
+        context: MappingContext
     ) throws -> ContainerCreateRequest {
         let hostNetwork = record.namespaces.network == 2
         var request = ContainerCreateRequest(image: image)
@@ -39,17 +45,57 @@ enum SandboxMapping {
             host.dnsSearch = dns.searches.isEmpty ? ["."] : dns.searches
             host.dnsOptions = dns.options
         }
-        if !hostNetwork { try publish(record.ports, of: record, in: &request, &host) }
-        if !record.sysctls.isEmpty { host.sysctls = record.sysctls }
+        if let network, network.namespace != nil {
+            enter(network, record, in: &request, &host)
+        } else {
+            if !hostNetwork { try publish(record.ports, of: record, in: &request, &host) }
+            if !record.sysctls.isEmpty { host.sysctls = record.sysctls }
+        }
         if !record.cgroupParent.isEmpty { host.cgroupParent = context.cgroupParent(record.cgroupParent) }
+        // A profile of the user's own need not let a namespace be entered; the engine's does.
+        let entersNamespace = network?.namespace != nil
         host.securityOpt = try SecurityMapping.options(
-            seccomp: record.security.seccomp ?? SecurityProfileRecord(kind: 0), seccompProfile: seccompProfile,
+            seccomp: entersNamespace ? SecurityProfileRecord(kind: 0) : record.security.seccomp ?? .init(kind: 0),
+            seccompProfile: seccompProfile,
             appArmor: nil, seLinux: record.security.seLinux, noNewPrivileges: true, privileged: false, context: context)
         host.readonlyRootfs = true
         host.cpuShares = 2
         host.oomScoreAdj = Int(context.oomScore(-998))
         request.hostConfig = host
         return request
+    }
+
+    /// No network of Docker's: the pause program enters the namespace that is there already, and the pod's containers join
+    /// the pause program. It needs a capability for that, which no other container of the pod is given, and becomes the
+    /// pod's user by itself afterwards.
+    private static func enter(
+        _ network: PodNetwork, _ record: SandboxRecord, in request: inout ContainerCreateRequest,
+        _ host: inout HostConfig
+    ) {
+        request.entrypoint = [PodHelper.path, "enter", namespacePath]
+        if let user = record.security.runAsUser {
+            request.entrypoint! += [String(user), String(record.security.runAsGroup ?? 0)]
+            request.user = ""
+        }
+        host.networkMode = "none"
+        host.binds = ["\(network.namespace!):\(namespacePath):ro"]
+        host.capDrop = ["ALL"]
+        host.capAdd = ["SYS_ADMIN", "SETUID", "SETGID"]
+        // The network's own settings were made where the network is.
+        let settings = record.sysctls.filter { !KernelSettings.isOfNetwork($0.key) }
+        if !settings.isEmpty { host.sysctls = settings }
+        // The pod's virtual machines answer at the pod's own loopback, by the ports they declare.
+        host.extraHosts = hosts(record, network)
+    }
+
+    /// Further lines of the pod's /etc/hosts, as `name:address`.
+    private static func hosts(_ record: SandboxRecord, _ network: PodNetwork) -> [String] {
+        var lines: [String] = []
+        if !record.hostname.isEmpty, let address = network.addresses.first {
+            lines.append("\(record.hostname):\(address)")
+        }
+        if record.hostname != "vm" { lines.append("vm:127.0.0.1") }
+        return lines
     }
 
     private static func publish(

@@ -56,6 +56,8 @@ public struct HostConfig: Codable, Sendable {
     public var dns: [String]?
     public var dnsSearch: [String]?
     public var dnsOptions: [String]?
+    /// `name:address`, for /etc/hosts.
+    public var extraHosts: [String]?
     /// By port: `80/tcp`.
     public var portBindings: [String: [PortBinding]]? {
         get { ports?.bindings }
@@ -88,7 +90,8 @@ public struct HostConfig: Codable, Sendable {
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
-        case logConfig, networkMode, ipcMode, pidMode, utsMode, dns, dnsSearch, dnsOptions, sysctls
+        case logConfig, networkMode, ipcMode, pidMode, utsMode, dns, dnsSearch, dnsOptions, extraHosts
+        case sysctls
         case cgroupParent, securityOpt, readonlyRootfs, maskedPaths, readonlyPaths, privileged, capAdd, capDrop
         case groupAdd, binds, devices, cpuShares, cpuPeriod, cpuQuota, cpusetCpus, cpusetMems, memory
         case memorySwap, oomScoreAdj

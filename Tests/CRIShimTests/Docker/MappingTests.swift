@@ -8,13 +8,40 @@ import Testing
     static let context = MappingContext(
         instance: "i1", cgroupDriver: "cgroupfs", appArmor: false, seLinux: false, lowestOOMScore: nil)
 
-    private func request(_ change: (inout SandboxRecord) -> Void) throws -> ContainerCreateRequest {
+    private func request(
+        network: PodNetwork? = nil, _ change: (inout SandboxRecord) -> Void
+    ) throws -> ContainerCreateRequest {
         var record = SandboxRecord()
         record.id = String(repeating: "a", count: 64)
         record.metadata = .init(name: "web", namespace: "shop", uid: "u", attempt: 0)
         change(&record)
         return try SandboxMapping.request(
-            record, image: "pause", builtIn: true, seccompProfile: nil, context: Self.context)
+            record, image: "pause", builtIn: true, seccompProfile: nil, network: network, context: Self.context)
+    }
+
+    @Test func `a pod whose network is there already enters it and has no other`() throws {
+        var network = PodNetwork(sandbox: "a", kind: .bridge)
+        network.namespace = "/run/netns/a"
+        network.addresses = ["10.1.2.3"]
+        let request = try request(network: network) {
+            $0.hostname = "web-0"
+            $0.ports = [.init(protocol: 0, containerPort: 80, hostPort: 8080)]
+            $0.sysctls = ["net.core.somaxconn": "9", "kernel.shmmax": "7"]
+            $0.security.runAsUser = 1_000_660_000
+            $0.security.seccomp = .init(kind: 2, reference: "/profile")
+        }
+        #expect(request.hostConfig.networkMode == "none")
+        #expect(request.hostConfig.binds == ["/run/netns/a:/pod-network:ro"])
+        #expect(request.entrypoint == ["/pause", "enter", "/pod-network", "1000660000", "0"])
+        #expect(request.user == "")
+        #expect(request.hostConfig.capDrop == ["ALL"])
+        #expect(request.hostConfig.capAdd?.contains("SYS_ADMIN") == true)
+        #expect(request.hostConfig.securityOpt == ["no-new-privileges:true"])
+        #expect(request.exposedPorts.isEmpty)
+        #expect(request.hostConfig.sysctls == ["kernel.shmmax": "7"])
+        #expect(request.hostConfig.extraHosts == ["web-0:10.1.2.3", "vm:127.0.0.1"])
+        let host = try self.request(network: PodNetwork(sandbox: "a", kind: .host)) { $0.namespaces.network = 2 }
+        #expect(host.hostConfig.networkMode == "host")
     }
 
     @Test func `a pod gets a network, a shareable IPC namespace and its hostname`() throws {

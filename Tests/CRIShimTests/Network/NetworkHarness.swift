@@ -47,7 +47,9 @@ final class NetworkHarness: Sendable {
             logger: logger)
     }
 
-    func record(_ change: (inout SandboxRecord) -> Void = { _ in }) -> SandboxRecord {
+    func record(_ change: (inout SandboxRecord) -> Void = { _ in }) -> SandboxRecord { Self.sandbox(change) }
+
+    static func sandbox(_ change: (inout SandboxRecord) -> Void) -> SandboxRecord {
         var record = SandboxRecord()
         record.id = Identifiers.sandbox()
         record.metadata = .init(name: "web", namespace: "default", uid: "u1", attempt: 0)
