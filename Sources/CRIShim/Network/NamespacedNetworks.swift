@@ -207,7 +207,7 @@ final class NamespacedNetworks: SandboxNetworks {
     /// Every step succeeds when there is nothing to do: after an error all are tried again.
     private func undo(_ id: String) async throws {
         let network = state.withLock { $0.networks[id] }
-        if let network, !network.ports.isEmpty {
+        if network?.kind == .bridge {
             state.withLock { $0.networks[id]?.ports = [] }
             try await publishPorts()
         }

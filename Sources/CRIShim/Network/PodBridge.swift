@@ -17,7 +17,8 @@ final class PodBridge: Sendable {
         var users: Set<String> = []
         var range: IPv4Range?
         var mtu = 1500
-        var mappings: [FirewallRules.Mapping] = []
+        /// nil when it is not known which the kernel has.
+        var mappings: [FirewallRules.Mapping]? = []
         /// When the rules were last known to be there.
         var rulesSeen: ContinuousClock.Instant?
     }
@@ -75,22 +76,15 @@ final class PodBridge: Sendable {
     }
 
     /// Makes host ports lead to the pods that `mappings` says when its turn has come, and to no others.
-    func publish(_ mappings: @Sendable () -> [FirewallRules.Mapping]) async throws {
-        try await serial.run("") {
-            let wanted = mappings()
-            let (range, old) = state.withLock { state in
-                let old = state.mappings
-                state.mappings = wanted
-                return (state.range, old)
+    func publish(_ mappings: @escaping @Sendable () -> [FirewallRules.Mapping]) async throws {
+        try await Task { [self] in
+            try await serial.run("") {
+                let wanted = mappings()
+                let (range, old) = state.withLock { ($0.range, $0.mappings) }
+                guard let range, old != wanted else { return }
+                try await applyRules(range, wanted)
             }
-            guard let range, old != wanted else { return }
-            do {
-                try await applyRules(range)
-            } catch {
-                state.withLock { $0.mappings = old }
-                throw error
-            }
-        }
+        }.value
     }
 
     /// What a shim that is no more left, if nobody uses it.
@@ -109,7 +103,9 @@ final class PodBridge: Sendable {
             state.withLock { $0.rulesSeen = nil }
         }
         let seen = state.withLock { $0.rulesSeen }
-        if seen.map({ .now - $0 > Self.rulesAge }) ?? true { try await applyRules(range!) }
+        if seen.map({ .now - $0 > Self.rulesAge }) ?? true {
+            try await applyRules(range!, state.withLock { $0.mappings ?? [] })
+        }
         return range!
     }
 
@@ -192,11 +188,11 @@ final class PodBridge: Sendable {
         }
     }
 
-    private func applyRules(_ range: IPv4Range) async throws {
-        let mappings = state.withLock { $0.mappings }
+    private func applyRules(_ range: IPv4Range, _ mappings: [FirewallRules.Mapping]) async throws {
+        state.withLock { $0.mappings = nil }
         let saved = try await SystemNetwork.savedRules()
         try await SystemNetwork.changeRules(rules.installation(range: range, mappings: mappings, over: saved))
-        state.withLock { $0.rulesSeen = .now }
+        state.withLock { ($0.mappings, $0.rulesSeen) = (mappings, .now) }
     }
 
     private func remove() async throws {

@@ -44,6 +44,9 @@ struct CNIPlugins: Sendable {
     func delete(_ attachment: CNIAttachment, sandbox: String, namespace: String) async throws {
         var failure: (any Error)?
         for plugin in attachment.configuration.plugins.reversed() {
+            // A plugin that is not there failed ADD before it ran: nothing to undo.
+            let isMissing = (try? Self.find(plugin["type"]?.string ?? "", in: binaries)) == nil
+            if isMissing, attachment.result == nil { continue }
             do {
                 _ = try await run("DEL", plugin, attachment, attachment.result, sandbox: sandbox, namespace: namespace)
             } catch {
