@@ -43,6 +43,8 @@ public final class Shim: Service {
     private let streamingListener: HTTPServer
     private let addresses: StreamingAddresses
     private let store: StateStore
+    private let sandboxes: Sandboxes
+    private let machines: VMRuntime
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
     /// How long the first answer of the engine is waited for before serving without.
@@ -66,13 +68,23 @@ public final class Shim: Service {
             client: client, store: store, root: root, info: info, pauseImage: configuration.pauseImage,
             isLocal: isLocal,
             logger: logger)
-        let runtimes = Runtimes(standard: docker)
-        let sandboxes = Sandboxes(store: store, root: root, runtimes: runtimes, logger: logger)
+        let images = try Self.machineImages(configuration, logger: logger)
+        let slots = VMSlots(linux: configuration.vmSlots ?? MachineResources.Host.this.cpus)
+        machines = Self.machines(
+            configuration, store: store, slots: slots, images: images, group: group, logger: logger)
+        let runtimes = Runtimes(standard: docker, machines: machines)
+        let sandboxes = Sandboxes(
+            store: store, root: root, runtimes: runtimes,
+            networks: try Self.networks(configuration, root, logger: logger),
+            slots: slots, logger: logger)
+        self.sandboxes = sandboxes
         addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
         let streaming = StreamingServer(logger: logger)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
-            containers: Containers(store: store, sandboxes: sandboxes, runtimes: runtimes, logger: logger),
+            containers: Containers(
+                store: store, sandboxes: sandboxes, runtimes: runtimes,
+                chooser: LocalChooser(images: images, standard: docker.name), logger: logger),
             images: DockerImages(client: client, runtime: docker, logger: logger), runtimes: runtimes,
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
@@ -101,8 +113,9 @@ public final class Shim: Service {
 
         let records = try root.load()
         for record in records { try store.put(SandboxEntry(record: record)) }
-        if records.contains(where: { $0.runtime != nil }) {
+        if records.contains(where: { $0.runtime == docker.name }) {
             store.beIncomplete(
+                docker.name,
                 because: ShimError(
                     .unavailable,
                     "what became of this node's pods is not known before the Docker Engine at "
@@ -117,7 +130,17 @@ public final class Shim: Service {
         // Bound before anything else is begun, so that a second shim fails without a trace.
         let bound = try await rpc.bind()
         for case .tcp(_, let port) in try await streamingListener.start() { addresses.listening(onLoopbackPort: port) }
-        supervision.withLock { [docker] in $0 = Task { await docker.run() } }
+        // Machines first: they need no engine, and a sandbox in which one lives is ready whatever became of its holder.
+        try await sandboxes.adoptNetworks()
+        try await machines.adopt()
+        supervision.withLock { [docker, sandboxes] in
+            $0 = Task {
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await sandboxes.keepHolders() }
+                    group.addTask { await docker.run() }
+                }
+            }
+        }
         _ = await docker.settled.wait(atMost: Self.engineGrace)
         try await rpc.accept()
         for endpoint in bound { logger.info("serving", metadata: ["endpoint": "\(endpoint)"]) }
@@ -143,6 +166,7 @@ public final class Shim: Service {
         let supervising = supervision.withLock { $0 }
         supervising?.cancel()
         await supervising?.value
+        await machines.shutDown()
         await client.close()
         try await group.shutdownGracefully()
         logger.info("stopped; containers go on running")

@@ -24,9 +24,10 @@ extension DockerRuntime {
                 guard entry.record.runtime == name, entry.holder == nil || entry.holder == inspected.id else { return }
                 entry.holder = inspected.id
                 entry.holderRuns = inspected.state.running
+                entry.holderProcess = isLocal && inspected.state.running ? inspected.state.pid : 0
                 // A reported address stays while the sandbox is ready.
                 let addresses = Self.addresses(of: inspected)
-                if !addresses.isEmpty { entry.addresses = addresses }
+                if !addresses.isEmpty, entry.record.hasOwnNetwork != true { entry.addresses = addresses }
             }
         case DockerLabels.Kind.container:
             let entry = try entry(of: inspected, labels: labels, sandbox: sandbox)

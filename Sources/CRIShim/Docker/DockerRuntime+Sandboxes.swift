@@ -3,10 +3,6 @@ import Logging
 import NIOCore
 
 extension DockerRuntime {
-    func startSandbox(_ record: SandboxRecord) async throws -> SandboxHolder {
-        try await startSandbox(record, network: nil)
-    }
-
     /// Makes the pause container of a sandbox.
     /// - Parameter network: what the shim made for the sandbox; the containers join its namespace. nil, or one without a
     ///   namespace, leaves the network to Docker.
@@ -38,7 +34,9 @@ extension DockerRuntime {
                         "the pause container of \(record.metadata.name) ended at once with \(inspected.state.exitCode) "
                             + inspected.state.error)
                 }
-                return SandboxHolder(id: id, addresses: network?.addresses ?? Self.addresses(of: inspected))
+                return SandboxHolder(
+                    id: id, addresses: network?.addresses ?? Self.addresses(of: inspected),
+                    process: isLocal ? inspected.state.pid : 0)
             } catch {
                 await discard(id)
                 throw error
@@ -95,7 +93,7 @@ extension DockerRuntime {
 
     /// Makes the pause container of a living sandbox again after it died. The sandbox keeps its network and address;
     /// containers that were joined to the dead one are ended, as there is nothing left that they share.
-    func restoreHolder(_ sandbox: SandboxEntry, network: PodNetwork) async throws -> SandboxHolder {
+    func restoreHolder(_ sandbox: SandboxEntry, network: PodNetwork?) async throws -> SandboxHolder {
         try requireEngine()
         try await shielded { [self] in
             for container in store.containers(inSandbox: sandbox.id)
@@ -173,5 +171,6 @@ extension SandboxEntry {
         guard holder == id else { return }
         holder = nil
         holderRuns = false
+        holderProcess = 0
     }
 }

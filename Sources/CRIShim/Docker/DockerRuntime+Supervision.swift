@@ -47,7 +47,7 @@ extension DockerRuntime {
         let events = try await client.events(
             filters: ["type": ["container"], "label": ["\(DockerLabels.instance)=\(root.instance)"]])
         try await relist(everything: true)
-        store.becomeComplete()
+        store.becomeComplete(name)
         state.withLock { $0.health = .ready }
         settled.open()
         connected()

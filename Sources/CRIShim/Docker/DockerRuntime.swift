@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// What it knows goes into the state store from one place, ``refresh(_:)``: the engine's view of one container, read and
 /// applied under that container's key, so that an older view never replaces a newer one.
-final class DockerRuntime: ContainerRuntime {
+final class DockerRuntime: SandboxRuntime {
     let name = "docker"
     let client: DockerClient
     let store: StateStore

@@ -18,6 +18,19 @@ final class Latch: Sendable {
         for continuation in waiting.values { continuation.resume() }
     }
 
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+
+    /// Waits until one of them is open.
+    /// - Returns: whether one is; false when the time passed or the task was cancelled first.
+    static func first(of latches: [Latch], atMost limit: Duration) async -> Bool {
+        await withTaskGroup(of: Void.self) { group in
+            for latch in latches { group.addTask { _ = await latch.wait(atMost: limit) } }
+            await group.next()
+            group.cancelAll()
+        }
+        return latches.contains(where: \.isOpen)
+    }
+
     /// - Returns: whether it is open; false when the time passed or the task was cancelled first.
     func wait(atMost limit: Duration) async -> Bool {
         if state.withLock({ $0.isOpen }) { return true }

@@ -17,6 +17,8 @@ struct SandboxHolder: Sendable {
     /// The runtime's object that holds the namespaces.
     var id: String
     var addresses: [String]
+    /// Its process as this host sees it; 0 when it runs elsewhere.
+    var process = 0
 }
 
 /// A CreateContainer request with everything looked up that does not depend on the runtime.
@@ -34,7 +36,7 @@ struct ExecSyncOutcome: Sendable {
     var exitCode: Int32
 }
 
-/// What a sandbox and its containers can be made of. The service layer speaks to nothing else: a further runtime joins by
+/// What containers can be made of. The service layer speaks to nothing else: a further runtime joins by
 /// being registered. A runtime reports everything that happens to its objects to the state store, also what nobody asked
 /// for; when one of these calls returns, the store already shows its effect.
 ///
@@ -43,13 +45,6 @@ protocol ContainerRuntime: Sendable {
     /// Its handler in a RuntimeClass, and what sandbox records call it.
     var name: String { get }
     var health: RuntimeHealth { get }
-
-    /// Makes and starts what holds the sandbox's namespaces. Leaves nothing behind when it throws or is cancelled.
-    func startSandbox(_ record: SandboxRecord) async throws -> SandboxHolder
-    /// Stops the holder at once. Succeeds when it does not run or does not exist.
-    func stopSandbox(_ sandbox: SandboxEntry) async throws
-    /// Removes the holder. Succeeds when it does not exist.
-    func removeSandbox(_ sandbox: SandboxEntry) async throws
 
     /// Makes a container and puts it into the store. Leaves nothing behind when it throws or is cancelled.
     func createContainer(_ creation: ContainerCreation) async throws -> String
@@ -79,4 +74,17 @@ protocol ContainerRuntime: Sendable {
 
     /// What `verbose` answers say about a container, beyond its status.
     func details(_ container: ContainerEntry) -> [String: String]
+}
+
+/// A runtime whose containers need something that holds their sandbox's namespaces.
+protocol SandboxRuntime: ContainerRuntime {
+    /// Makes and starts what holds the sandbox's namespaces. Leaves nothing behind when it throws or is cancelled.
+    /// - Parameter network: the pod's, when it is one of ours: the holder joins its namespace.
+    func startSandbox(_ record: SandboxRecord, network: PodNetwork?) async throws -> SandboxHolder
+    /// Makes the holder of a living sandbox again after it died, and ends the containers that were joined to the old one.
+    func restoreHolder(_ sandbox: SandboxEntry, network: PodNetwork?) async throws -> SandboxHolder
+    /// Stops the holder at once. Succeeds when it does not run or does not exist.
+    func stopSandbox(_ sandbox: SandboxEntry) async throws
+    /// Removes the holder. Succeeds when it does not exist.
+    func removeSandbox(_ sandbox: SandboxEntry) async throws
 }

@@ -54,12 +54,11 @@ extension CRIService {
                 guard sandbox.isReady else {
                     throw ShimError(.wrongState, "sandbox \(sandbox.id) is not ready: no port of it can be reached")
                 }
-                guard let runtime = try runtimes.of(sandbox) else {
-                    throw ShimError(
-                        .wrongState, "sandbox \(sandbox.id) has no containers yet: no port of it can be reached")
-                }
+                let id = sandbox.id
+                _ = try sandboxes.forwarder(id, port: 0)
                 let url = try streaming.portForward(for: context) { port, connection in
-                    try await runtime.forward(sandbox, port: port, connection: connection)
+                    try await sandboxes.forwarder(id, port: port)
+                        .forward(try store.sandbox(id), port: port, connection: connection)
                 }
                 return .now(.init { $0.url = url })
             } catch {

@@ -19,8 +19,8 @@ extension CRIService {
             return .init()
         }
         read(CRI.RuntimeService.podSandboxStatus, in: &router) { request in
-            try store.requireComplete()
             let sandbox = try store.sandbox(request.podSandboxId)
+            try store.requireKnown(sandbox)
             return .now(
                 .init {
                     $0.status = sandbox.status
@@ -70,7 +70,7 @@ extension CRIService {
             return .init()
         }
         read(CRI.RuntimeService.containerStatus, in: &router) { request in
-            try store.requireComplete()
+            try store.requireContainersKnown(for: request.containerId)
             let container = try store.container(request.containerId)
             let details = request.verbose ? try runtimes.of(container).details(container) : [:]
             return .now(

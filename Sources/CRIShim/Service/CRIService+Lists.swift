@@ -8,21 +8,21 @@ extension CRIService {
 
     func registerLists(in router: inout Router) {
         read(CRI.RuntimeService.listPodSandbox, in: &router) { request in
-            try store.requireComplete()
+            try store.requireSandboxesKnown(matching: request.filter)
             return .encoded(store.encodedSandboxes(matching: request.filter))
         }
         read(CRI.RuntimeService.listContainers, in: &router) { request in
-            try store.requireComplete()
+            try store.requireContainersKnown(matching: request.filter)
             return .encoded(store.encodedContainers(matching: request.filter))
         }
         router.handle(CRI.RuntimeService.streamPodSandboxes) { request, _, writer in
-            try store.requireComplete()
+            try store.requireSandboxesKnown(matching: request.filter)
             for page in Self.pages(store.sandboxes(matching: request.filter)) {
                 try await writer.write(.init { $0.podSandboxes = page.map(\.listed) })
             }
         }
         router.handle(CRI.RuntimeService.streamContainers) { request, _, writer in
-            try store.requireComplete()
+            try store.requireContainersKnown(matching: request.filter)
             for page in Self.pages(store.containers(matching: request.filter)) {
                 try await writer.write(.init { $0.containers = page.map(\.listed) })
             }

@@ -31,7 +31,7 @@ extension CRIService {
     }
 
     private func status(verbose: Bool) -> CRI.StatusResponse {
-        let health = runtimes.standard.health
+        let health = health
         func condition(_ type: String) -> CRI.RuntimeCondition {
             .init {
                 $0.type = type
@@ -51,6 +51,15 @@ extension CRIService {
             $0.features = .init()
             if verbose { $0.info = details() }
         }
+    }
+
+    /// The engine's, where there is one: where none was ever reached and no pod needs it, machines make a node as well.
+    private var health: RuntimeHealth {
+        let standard = runtimes.standard.health
+        guard !standard.isReady, info.engine == nil, let machines = runtimes.machines, machines.health.isReady,
+            !store.sandboxes(matching: nil).contains(where: { $0.record.runtime == runtimes.standard.name })
+        else { return standard }
+        return RuntimeHealth(isReady: true, reason: "MachinesOnly", message: standard.message)
     }
 
     private func details() -> [String: String] {

@@ -6,13 +6,17 @@ final class Containers: Sendable {
     let store: StateStore
     private let sandboxes: Sandboxes
     private let runtimes: Runtimes
+    private let chooser: any RuntimeChooser
     private let names = NameReservations()
     private let logger: Logger
 
-    init(store: StateStore, sandboxes: Sandboxes, runtimes: Runtimes, logger: Logger) {
+    init(
+        store: StateStore, sandboxes: Sandboxes, runtimes: Runtimes, chooser: any RuntimeChooser, logger: Logger
+    ) {
         self.store = store
         self.sandboxes = sandboxes
         self.runtimes = runtimes
+        self.chooser = chooser
         self.logger = logger
     }
 
@@ -31,8 +35,9 @@ final class Containers: Sendable {
             throw ShimError(
                 .invalidArgument, "container \(metadata.name) has a windows section; this node runs no Windows")
         }
-        try store.requireComplete()
-        let sandboxID = try store.sandbox(request.podSandboxId).id
+        let found = try store.sandbox(request.podSandboxId)
+        try store.requireKnown(found)
+        let sandboxID = found.id
         let name = "\(sandboxID)/\(metadata.name)/\(metadata.attempt)"
         try names.reserve(name, what: "container \(metadata.name), attempt \(metadata.attempt)") {
             let existing = store.containers(inSandbox: sandboxID).first {
@@ -45,10 +50,9 @@ final class Containers: Sendable {
         }
         defer { names.release(name) }
 
-        let sandbox = try await sandboxes.holder(for: sandboxID)
-        guard let runtime = try runtimes.of(sandbox) else {
-            throw ShimError(.unavailable, "sandbox \(sandboxID) has no container runtime")
-        }
+        let runtime = try runtimes.known(
+            try await chooser.runtime(for: config, in: found.record), for: "image \(image.image)")
+        let sandbox = try await sandboxes.join(sandboxID, by: runtime)
         let directory = sandbox.record.logDirectory
         let logPath = directory.isEmpty || config.logPath.isEmpty ? "" : directory + "/" + config.logPath
         if let slash = logPath.lastIndex(of: "/") {
@@ -65,7 +69,7 @@ final class Containers: Sendable {
     }
 
     func start(_ id: String) async throws {
-        try store.requireComplete()
+        try store.requireContainersKnown(for: id)
         let container = try store.container(id)
         guard container.phase == .created else {
             throw ShimError(
@@ -81,15 +85,15 @@ final class Containers: Sendable {
 
     /// Unknown, not started or ended: nothing to do.
     func stop(_ id: String, timeout: Int64) async throws {
-        try store.requireComplete()
-        guard let container = try store.containerIfPresent(id), container.phase == .running else { return }
+        try store.requireContainersKnown(for: id)
+        guard let container = try store.containerIfPresent(id), container.phase != .exited else { return }
         try await runtimes.of(container).stopContainer(container, timeout: max(0, timeout))
         log("container stopped", container.id, container.sandboxID)
     }
 
     /// Unknown: nothing to do.
     func remove(_ id: String) async throws {
-        try store.requireComplete()
+        try store.requireContainersKnown(for: id)
         guard let container = try store.containerIfPresent(id) else { return }
         try await runtimes.of(container).removeContainer(container)
         log("container removed", container.id, container.sandboxID)
@@ -115,7 +119,7 @@ final class Containers: Sendable {
 
     /// A container that runs.
     func running(_ id: String, to what: String) throws -> ContainerEntry {
-        try store.requireComplete()
+        try store.requireContainersKnown(for: id)
         let container = try store.container(id)
         guard container.phase == .running else {
             throw ShimError(.wrongState, "container \(container.id) must run to \(what); it is \(container.phase)")

@@ -1,20 +1,27 @@
 import Logging
 import Proto
 
-/// The life of sandboxes: record, runtime, store, in an order that a crash at any point leaves explainable.
+/// The life of sandboxes: record, network, holder, store, in an order that a crash at any point leaves explainable.
 final class Sandboxes: Sendable {
     let store: StateStore
-    private let root: RootDirectory
-    private let runtimes: Runtimes
+    let root: RootDirectory
+    let runtimes: Runtimes
+    let networks: any SandboxNetworks
+    let slots: VMSlots
     private let names = NameReservations()
     /// Changes to one sandbox do not overlap.
-    private let serial = KeyedSerial()
-    private let logger: Logger
+    let serial = KeyedSerial()
+    let logger: Logger
 
-    init(store: StateStore, root: RootDirectory, runtimes: Runtimes, logger: Logger) {
+    init(
+        store: StateStore, root: RootDirectory, runtimes: Runtimes, networks: any SandboxNetworks, slots: VMSlots,
+        logger: Logger
+    ) {
         self.store = store
         self.root = root
         self.runtimes = runtimes
+        self.networks = networks
+        self.slots = slots
         self.logger = logger
     }
 
@@ -22,9 +29,11 @@ final class Sandboxes: Sendable {
     /// refused, as containerd does: the caller finds the first in the list.
     /// - Returns: its id.
     func run(_ config: CRI.PodSandboxConfig, handler: String) async throws -> String {
-        let runtime = try runtimes.forSandbox(handler: handler)
+        let runtime = try runtimes.holder(handler: handler)
         var record = try SandboxRecord(config, handler: handler, id: Identifiers.sandbox())
         record.runtime = runtime?.name
+        // A pod of the handler `vm` has its network from us; whoever joins it later joins that.
+        if handler == VMRuntime.handler { record.hasOwnNetwork = true }
         try names.reserve(record.reservation, what: "sandbox \(record.reservation)") {
             let existing = store.sandboxes(matching: nil).first { $0.record.reservation == record.reservation }
             guard let existing else { return }
@@ -35,21 +44,24 @@ final class Sandboxes: Sendable {
         defer { names.release(record.reservation) }
 
         // Nothing is noted of a sandbox that cannot come about.
-        if let health = runtime?.health, !health.isReady { throw ShimError(.unavailable, health.message) }
-        // From here on a crash leaves a record that is listed as not ready.
-        try await root.save(record)
+        let health = runtime?.health ?? (handler == VMRuntime.handler ? runtimes.machines?.health : nil)
+        if let health, !health.isReady { throw ShimError(.unavailable, health.message) }
+        try slots.reserve(for: record)
         do {
+            // From here on a crash leaves a record that is listed as not ready.
+            try await root.save(record)
             if !record.logDirectory.isEmpty {
                 let directory = record.logDirectory
                 try await RootDirectory.offload { try RootDirectory.makeDirectory(directory, mode: 0o755) }
             }
-            let holder = try await runtime?.startSandbox(record)
+            var entry = SandboxEntry(record: record)
+            if record.hasOwnNetwork == true { entry.take(try await networks.setUp(record)) }
+            if let holder = try await runtime?.startSandbox(record, network: nil) { entry.take(holder) }
             try Task.checkCancellation()
             record.phase = .ready
+            entry.record = record
             try await root.save(record)
-            try store.put(
-                SandboxEntry(
-                    record: record, holder: holder?.id, holderRuns: holder != nil, addresses: holder?.addresses ?? []))
+            try store.put(entry)
         } catch {
             await undo(record, runtime, after: error)
             throw error
@@ -59,13 +71,14 @@ final class Sandboxes: Sendable {
     }
 
     /// Removes what a failed ``run(_:handler:)`` made. What cannot be removed stays visible as a sandbox that is not ready.
-    private func undo(_ record: SandboxRecord, _ runtime: (any ContainerRuntime)?, after error: any Error) async {
+    private func undo(_ record: SandboxRecord, _ runtime: (any SandboxRuntime)?, after error: any Error) async {
         var record = record
         record.phase = .creating
         let entry = SandboxEntry(record: record)
         // The caller may be cancelled; the clean-up is not.
-        let cleanUp = Task { [root] in
+        let cleanUp = Task { [self] in
             try await runtime?.removeSandbox(entry)
+            if entry.record.hasOwnNetwork == true { try await networks.tearDown(sandbox: entry.id) }
             try await root.removeSandbox(entry.id)
         }
         do {
@@ -76,13 +89,14 @@ final class Sandboxes: Sendable {
                 metadata: metadata(record).merging(["error": "\(cleanUpError)"]) { $1 })
             do { try store.put(entry) } catch { logger.error("listing it failed", metadata: ["error": "\(error)"]) }
         }
+        slots.releaseReservation(ofSandbox: record.id)
         logger.warning("sandbox not made", metadata: metadata(record).merging(["error": "\(error)"]) { $1 })
     }
 
-    /// Ends the sandbox's containers and its holder. Unknown or already stopped: nothing to do, and done again.
+    /// Ends the sandbox's containers, its holder and its network. Unknown or already stopped: nothing to do, and done again.
     func stop(_ id: String) async throws {
-        try store.requireComplete()
         guard let found = try store.sandboxIfPresent(id) else { return }
+        try store.requireKnown(found)
         try await serial.run(found.id) {
             guard let sandbox = try store.sandboxIfPresent(found.id) else { return }
             try await halt(sandbox)
@@ -90,27 +104,40 @@ final class Sandboxes: Sendable {
     }
 
     private func halt(_ sandbox: SandboxEntry) async throws {
-        try await forEachContainer(of: sandbox) { runtime, container in
-            try await runtime.stopContainer(container, timeout: 0)
-        }
-        if let runtime = try runtimes.of(sandbox) { try await runtime.stopSandbox(sandbox) }
         var record = sandbox.record
-        guard record.phase != .stopped else { return }
+        let wasStopped = record.phase == .stopped
+        // First: a holder that dies now is not made again.
+        if !wasStopped { try store.updateSandbox(sandbox.id) { $0.isStopping = true } }
+        do {
+            try await forEachContainer(of: sandbox) { runtime, container in
+                try await runtime.stopContainer(container, timeout: 0)
+            }
+            if let holder = try runtimes.holder(of: sandbox) { try await holder.stopSandbox(sandbox) }
+            if record.hasOwnNetwork == true { try await networks.tearDown(sandbox: sandbox.id) }
+        } catch {
+            if !wasStopped { try store.updateSandbox(sandbox.id) { $0.isStopping = false } }
+            throw error
+        }
+        slots.releaseReservation(ofSandbox: sandbox.id)
+        guard !wasStopped else { return }
         record.phase = .stopped
         try await root.save(record)
-        try store.updateSandbox(sandbox.id) { [record] in $0.record = record }
+        try store.updateSandbox(sandbox.id) { [record] in
+            $0.record = record
+            $0.ownNamespace = nil
+        }
         logger.info("sandbox stopped", metadata: metadata(record))
     }
 
     /// Stops and removes the sandbox, its containers and its record. Unknown: nothing to do.
     func remove(_ id: String) async throws {
-        try store.requireComplete()
         guard let found = try store.sandboxIfPresent(id) else { return }
+        try store.requireKnown(found)
         try await serial.run(found.id) {
             guard let sandbox = try store.sandboxIfPresent(found.id) else { return }
             if sandbox.record.phase != .stopped { try await halt(sandbox) }
             try await forEachContainer(of: sandbox) { try await $0.removeContainer($1) }
-            if let runtime = try runtimes.of(sandbox) { try await runtime.removeSandbox(sandbox) }
+            if let holder = try runtimes.holder(of: sandbox) { try await holder.removeSandbox(sandbox) }
             // Last: until here a crash leaves a sandbox that can be removed again.
             try await root.removeSandbox(sandbox.id)
             store.removeSandbox(sandbox.id)
@@ -139,29 +166,7 @@ final class Sandboxes: Sendable {
         if let first = errors.first { throw first }
     }
 
-    /// Gives a record-only sandbox the holder that its first container needs.
-    func holder(for id: String) async throws -> SandboxEntry {
-        try await serial.run(id) {
-            let sandbox = try store.sandbox(id)
-            guard sandbox.isReady else {
-                throw ShimError(.wrongState, "sandbox \(id) is not ready: containers can only be made in one that is")
-            }
-            guard sandbox.record.runtime == nil else { return sandbox }
-            guard let runtime = try runtimes.forSandbox(handler: sandbox.record.handler) else {
-                throw ShimError(
-                    .unavailable, "sandbox \(id) needs a container runtime, and none answers: start the Docker Engine")
-            }
-            var record = sandbox.record
-            let holder = try await runtime.startSandbox(record)
-            record.runtime = runtime.name
-            try await root.save(record)
-            let entry = SandboxEntry(record: record, holder: holder.id, holderRuns: true, addresses: holder.addresses)
-            try store.put(entry)
-            return entry
-        }
-    }
-
-    private func metadata(_ record: SandboxRecord) -> Logger.Metadata {
+    func metadata(_ record: SandboxRecord) -> Logger.Metadata {
         ["sandbox": "\(record.id)", "pod": "\(record.metadata.namespace)/\(record.metadata.name)"]
     }
 }

@@ -32,4 +32,13 @@ enum RecordCoding {
             throw ShimError(.corruptRecord, "\(place) cannot be read; move it away to go on", cause: error)
         }
     }
+
+    /// Reads what has no schema number of its own.
+    static func decodePlain<R: Decodable>(_ type: R.Type, from bytes: [UInt8], place: String) throws -> R {
+        do {
+            return try JSONDecoder().decode(R.self, from: Data(bytes))
+        } catch {
+            throw ShimError(.corruptRecord, "\(place) cannot be read; move it away to go on", cause: error)
+        }
+    }
 }

@@ -11,12 +11,33 @@ struct SandboxEntry: Sendable {
     var holderRuns = false
     /// Empty until known; the first is the pod's address.
     var addresses: [String] = []
+    /// The file of the network namespace that we made for it; nil for the host's and for its holder's.
+    var ownNamespace: String?
+    /// The holder's process as this host sees it; 0 when it does not run or runs elsewhere.
+    var holderProcess = 0
+    /// Its containers that are virtual machines and run. Kept by the store.
+    var machines: Set<String> = []
+    /// StopPodSandbox is at work.
+    var isStopping = false
 
     var id: String { record.id }
 
-    /// Ready from a successful RunPodSandbox until StopPodSandbox, while its holder runs. A record-only sandbox has none.
+    /// Ready from a successful RunPodSandbox until StopPodSandbox, while its holder or a virtual machine runs. A sandbox
+    /// that is only a record, or only a network of ours, has no holder.
     var isReady: Bool {
-        record.phase == .ready && (record.runtime == nil || holderRuns)
+        record.phase == .ready && (record.runtime == nil || holderRuns || !machines.isEmpty)
+    }
+
+    /// The file of the pod's network namespace; nil for the host's.
+    var namespace: String? {
+        if record.hasOwnNetwork == true { return ownNamespace }
+        guard record.namespaces.network != 2, holderProcess > 0 else { return nil }
+        return "/proc/\(holderProcess)/ns/net"
+    }
+
+    /// Its holder died while a machine lives in it.
+    var needsHolderAgain: Bool {
+        record.phase == .ready && !isStopping && record.runtime != nil && !holderRuns && !machines.isEmpty
     }
 
     var state: CRI.PodSandboxState { isReady ? .sandboxReady : .sandboxNotready }

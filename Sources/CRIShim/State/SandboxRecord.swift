@@ -62,6 +62,8 @@ struct SandboxRecord: Codable, Sendable, Hashable {
     var sysctls: [String: String] = [:]
     var namespaces = Namespaces()
     var security = SandboxSecurity()
+    /// The pod's network is one that we made, not its holder's. Absent in records of before there were such.
+    var hasOwnNetwork: Bool?
 
     /// What makes a sandbox the same as another: at most one exists per name, namespace, uid and attempt.
     var reservation: String { Self.reservation(metadata) }

@@ -22,11 +22,18 @@ final class StateStore: Sendable {
         var containerList: ByteBuffer?
         var subscribers: [Int: EventSubscriber] = [:]
         var nextSubscriber = 0
-        /// Why the store cannot be asked yet.
-        var incomplete: ShimError?
+        /// Runtimes whose part is not known yet, and why.
+        var incomplete: [String: ShimError] = [:]
     }
 
     let state = Mutex(State())
+    /// Ids of sandboxes whose holder died while a machine lives in them.
+    let holderLosses: AsyncStream<String>
+    let holderLossesIn: AsyncStream<String>.Continuation
+
+    init() {
+        (holderLosses, holderLossesIn) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    }
 
     // MARK: Changes
 
@@ -34,6 +41,8 @@ final class StateStore: Sendable {
     func put(_ sandbox: SandboxEntry) throws {
         let element = try Self.element(sandbox.listed)
         state.withLock { state in
+            var sandbox = sandbox
+            sandbox.machines = state.sandboxes[sandbox.id]?.entry.machines ?? []
             let before = state.sandboxes.updateValue(Slot(entry: sandbox, element: element), forKey: sandbox.id)?.entry
             state.sandboxList = nil
             state.announce(sandbox, before: before)
@@ -49,6 +58,9 @@ final class StateStore: Sendable {
             let element = try Self.element(entry.listed)
             state.sandboxes[id] = Slot(entry: entry, element: element)
             state.sandboxList = nil
+            if entry.needsHolderAgain, !slot.entry.needsHolderAgain || slot.entry.holder != entry.holder {
+                holderLossesIn.yield(id)
+            }
             state.announce(entry, before: slot.entry)
         }
     }
@@ -68,6 +80,8 @@ final class StateStore: Sendable {
             let slot = Slot(entry: container, element: element)
             let before = state.containers.updateValue(slot, forKey: container.id)?.entry
             state.containerList = nil
+            // A sandbox with a machine that runs is ready: before anybody hears of the machine.
+            if container.runtime == VMRuntime.handler { state.noteMachine(container) }
             state.announce(container, before: before)
         }
     }
@@ -76,24 +90,10 @@ final class StateStore: Sendable {
         state.withLock { state in
             guard let slot = state.containers.removeValue(forKey: id) else { return }
             state.containerList = nil
+            if slot.entry.runtime == VMRuntime.handler { state.forgetMachine(slot.entry) }
             state.announce(
                 .containerDeletedEvent, of: id, sandbox: state.sandboxes[slot.entry.sandboxID]?.entry)
         }
-    }
-
-    /// Until ``becomeComplete()`` every read of a list or status throws: after a restart with an engine that does not answer,
-    /// saying that nothing runs would make a caller start it again.
-    func beIncomplete(because reason: ShimError) {
-        state.withLock { $0.incomplete = reason }
-    }
-
-    func becomeComplete() {
-        state.withLock { $0.incomplete = nil }
-    }
-
-    /// - Throws: what ``beIncomplete(because:)`` was given.
-    func requireComplete() throws {
-        if let reason = state.withLock({ $0.incomplete }) { throw reason }
     }
 
     // MARK: Reads

@@ -71,8 +71,10 @@ import Testing
     }
 
     @Test func `without an engine the shim serves and says what is wrong`() async throws {
-        try await ShimHarness.with(docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), keep: false) {
-            shim in
+        try await ShimHarness.with(
+            docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), keep: false,
+            configure: { $0.vmHostPath = "/nonexistent/vm-host" }
+        ) { shim in
             let status: CRI.StatusResponse = try await shim.call(CRI.RuntimeService.status)
             let ready = try #require(status.status?.conditions.first { $0.type == "RuntimeReady" })
             #expect(!ready.status)

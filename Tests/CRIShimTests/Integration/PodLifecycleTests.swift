@@ -16,7 +16,7 @@ import Testing
             let info: CRI.StatusResponse = try await shim.call(CRI.RuntimeService.status) { $0.verbose = true }
             #expect(info.status?.conditions.map(\.type) == ["RuntimeReady", "NetworkReady"])
             #expect(info.status?.conditions.allSatisfy(\.status) == true)
-            #expect(info.runtimeHandlers.map(\.name) == ["", "docker"])
+            #expect(info.runtimeHandlers.map(\.name) == ["", "docker", "vm"])
 
             let config = shim.sandboxConfig { $0.labels = ["app": "web"] }
             let sandbox = try await shim.runSandbox(config)

@@ -131,11 +131,35 @@ import Testing
         #expect(store.state.withLock { $0.subscribers.isEmpty })
     }
 
-    @Test func `until the engine was asked, a read fails instead of showing nothing`() throws {
+    @Test func `until the engine was asked, a read of its part fails instead of showing nothing`() throws {
         let store = StateStore()
-        store.beIncomplete(because: ShimError(.unavailable, "not yet"))
-        #expect(throws: ShimError.self) { try store.requireComplete() }
-        store.becomeComplete()
-        try store.requireComplete()
+        var docker = SandboxRecord()
+        docker.id = "d1"
+        docker.phase = .ready
+        docker.runtime = "docker"
+        var alone = SandboxRecord()
+        alone.id = "v1"
+        alone.phase = .ready
+        try store.put(SandboxEntry(record: docker))
+        try store.put(SandboxEntry(record: alone))
+        store.beIncomplete("docker", because: ShimError(.unavailable, "not yet"))
+
+        #expect(throws: ShimError.self) { try store.requireSandboxesKnown(matching: nil) }
+        #expect(throws: ShimError.self) { try store.requireContainersKnown(matching: nil) }
+        #expect(throws: ShimError.self) { try store.requireKnown(try store.sandbox("d1")) }
+        #expect(throws: ShimError.self) { try store.requireContainersKnown(for: "c1") }
+        // What is not the engine's is known.
+        try store.requireKnown(try store.sandbox("v1"))
+        try store.requireSandboxesKnown(matching: .init { $0.id = "v1" })
+        try store.requireContainersKnown(matching: .init { $0.podSandboxId = "v1" })
+
+        store.removeSandbox("d1")
+        try store.requireSandboxesKnown(matching: nil)
+        try store.requireContainersKnown(matching: nil)
+        try store.requireContainersKnown(for: "c1")
+
+        try store.put(SandboxEntry(record: docker))
+        store.becomeComplete("docker")
+        try store.requireSandboxesKnown(matching: nil)
     }
 }

@@ -1,0 +1,37 @@
+import Logging
+import NIOCore
+import VMImages
+
+/// What virtual machines need of a shim.
+extension Shim {
+    static func machineImages(_ configuration: ShimConfiguration, logger: Logger) throws -> StoreImages {
+        // What was given in clear is put where a supervisor can read it.
+        let login = try configuration.guestLogin.withFiles(in: configuration.rootDirectory + "/guests")
+        return StoreImages(
+            store: ImageStore(directory: configuration.rootDirectory + "/images", logger: logger),
+            credentials: GuestCredentials(profiles: configuration.guests, environment: login))
+    }
+
+    static func machines(
+        _ configuration: ShimConfiguration, store: StateStore, slots: VMSlots, images: any MachineImages,
+        group: any EventLoopGroup, logger: Logger
+    ) -> VMRuntime {
+        var options = VMRuntime.Options(root: configuration.rootDirectory, state: configuration.stateDirectory)
+        options.readinessTimeout = configuration.guestReadinessTimeout
+        let launcher = VMHostLauncher(program: configuration.vmHostPath ?? VMHostLauncher.standardProgram())
+        return VMRuntime(
+            options: options, store: store, slots: slots, images: images, launcher: launcher, group: group,
+            logger: logger)
+    }
+
+    static func networks(
+        _ configuration: ShimConfiguration, _ root: RootDirectory, logger: Logger
+    ) throws -> any SandboxNetworks {
+        let settings = NetworkSettings(
+            podCIDR: configuration.podCIDR, cniConfDir: configuration.cniConfDirectory,
+            cniBinDir: configuration.cniBinDirectory)
+        return try SandboxNetworkChoice.make(
+            root: root.path, state: configuration.stateDirectory, instance: root.instance, settings: settings,
+            logger: logger)
+    }
+}

@@ -1,0 +1,54 @@
+import HostFiles
+import Processes
+import VZEngine
+
+/// `container.json` in a machine's bundle: what the CRI knows of the container. Written once, when it is created.
+struct MachineContainerRecord: Codable, Sendable, Hashable {
+    static let schema = 1
+
+    var schema = Self.schema
+    var sandboxID: String
+    var createdAt: Int64
+    var container: ContainerRecord
+    /// What the request asked for, as a status has it.
+    var resources: MachineResources.Request?
+}
+
+/// `launch.json` in a machine's bundle: StartContainer was called. Tells a machine that never ran from one whose
+/// supervisor was lost.
+struct MachineLaunch: Codable, Sendable, Hashable {
+    static let schema = 1
+
+    var schema = Self.schema
+    /// Of which run of the system this is.
+    var bootID: String
+    var supervisor: ProcessIdentity?
+    /// The machine's other processes, once they are known.
+    var processes: [ProcessIdentity] = []
+}
+
+extension MachineBundle {
+    /// ``MachineContainerRecord``
+    var container: String { directory + "/container.json" }
+    /// ``MachineLaunch``
+    var launch: String { directory + "/launch.json" }
+    /// Files that are mounted one by one, each in a directory of its own.
+    var staging: String { directory + "/files" }
+
+    /// Reads one of its records. Blocks.
+    func read<R: Decodable>(_ type: R.Type, schema: Int, at path: String) throws -> R? {
+        guard let bytes = try RootDirectory.read(path) else { return nil }
+        return try RecordCoding.decode(type, schema: schema, from: bytes, place: path)
+    }
+
+    func readExit() throws -> ExitRecord? { try read(ExitRecord.self, schema: ExitRecord.schema, at: exit) }
+
+    /// Writes one of its records. Blocks.
+    func write(_ record: some Encodable, to path: String) throws {
+        try AtomicFile.write(RecordCoding.encode(record), to: path, mode: 0o600)
+    }
+}
+
+extension ExitRecord {
+    static let schema = 1
+}

@@ -1,0 +1,31 @@
+import VZEngine
+
+/// What the VM runtime needs to know of an image.
+struct MachineImage: Sendable {
+    /// `sha256:` and the manifest's digest.
+    var id: String
+    var guestOS = MachineConfig.GuestOS.linux
+    /// Paths are absolute, in the image store.
+    var boot: MachineConfig.Boot
+    /// Disks that a machine gets a copy of each, the first to start from. Paths are absolute, in the image store.
+    var disks: [MachineConfig.Disk] = []
+    /// What a container that says nothing gets; nil is this program's own default.
+    var cpus: Int?
+    var memoryBytes: Int64?
+    /// The user the image was made for, and a key for it.
+    var credentials: MachineConfig.Credentials
+    /// Keeps the image's files where they are for as long as somebody has it.
+    var lease: (any Sendable)?
+}
+
+/// Where images of virtual machines come from.
+protocol MachineImages: Sendable {
+    /// The image with this name or id, and how to log into it in a pod with these annotations; nil when it is not here.
+    func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage?
+    /// Whether an image with this name or id is here.
+    func has(_ reference: String) async throws -> Bool
+    /// Makes a disk of a machine's own out of an image's, in O(1): copy on write.
+    /// - Parameter path: of the new disk, without an ending.
+    /// - Returns: the new disk with its full path and its format, which may be another one.
+    func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk
+}

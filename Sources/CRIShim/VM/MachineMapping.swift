@@ -1,0 +1,139 @@
+import Proto
+import VZEngine
+
+/// A CRI container as a machine: pure, but for what it is told of the host.
+enum MachineMapping {
+    /// Keeps the machine's disk after its end, until the container is removed: an annotation of the container or its pod.
+    static let keepDisk = "vzcri.dev/keep-disk"
+    /// Where the kubelet tells which file takes the last words.
+    static let terminationPath = "io.kubernetes.container.terminationMessagePath"
+
+    struct Input {
+        var id: String
+        var creation: ContainerCreation
+        var image: MachineImage
+        /// The container's clones, in place.
+        var disks: [MachineConfig.Disk]
+        var boot: MachineConfig.Boot
+        var mounts: MachineMounts
+        var hosts: [MachineConfig.Naming.Host] = []
+        var namespace: String?
+        /// The machine's place in its pod, from 0.
+        var index = 0
+        /// The machine's place on this host, from 0: decides its hardware address.
+        var hostIndex = 0
+        var size: MachineResources.Size
+        var readinessTimeout: Int
+    }
+
+    static func config(_ input: Input) throws -> MachineConfig {
+        let container = input.creation.config
+        let sandbox = input.creation.sandbox.record
+        let what = "container \(container.metadata?.name ?? "")"
+        var config = MachineConfig(
+            id: input.id, sandboxID: sandbox.id, boot: input.boot, credentials: input.image.credentials)
+        config.guestOS = input.image.guestOS
+        config.cpus = input.size.cpus
+        config.memoryBytes = input.size.memoryBytes
+        config.disks = input.disks
+        config.shares = input.mounts.shares
+        config.mounts = input.mounts.mounts
+        let ports = try MachinePorts.split(annotations: container.annotations, sandbox: sandbox, what: what)
+        config.network.namespace = input.namespace
+        config.network.guestPorts = ports.own
+        config.network.peerPorts = ports.peers
+        config.network.podAddress = input.creation.sandbox.addresses.first
+        config.network.index = input.index
+        config.network.macAddress = macAddress(input.hostIndex)
+        config.main = try main(container, what)
+        config.naming.hostname = sandbox.hostname
+        config.naming.nameServers = sandbox.dns?.servers ?? []
+        config.naming.searchDomains = sandbox.dns?.searches ?? []
+        config.naming.resolverOptions = sandbox.dns?.options ?? []
+        config.naming.hosts = input.hosts
+        config.logPath = input.creation.logPath
+        config.cgroupParent = sandbox.cgroupParent
+        config.keepsDisk = annotation(keepDisk, container, sandbox) == "true"
+        config.readinessTimeout = input.readinessTimeout
+        if let file = input.mounts.terminationFile, let path = container.annotations[terminationPath] {
+            config.terminationMessageFile = file
+            config.terminationMessagePath = path
+        }
+        return config
+    }
+
+    static func annotation(_ key: String, _ container: CRI.ContainerConfig, _ sandbox: SandboxRecord) -> String? {
+        container.annotations[key] ?? sandbox.annotations[key]
+    }
+
+    private static func main(_ container: CRI.ContainerConfig, _ what: String) throws -> MachineConfig.Main {
+        var main = MachineConfig.Main()
+        // A machine's image has no entry point of its own.
+        main.command = container.command + container.args
+        for variable in container.envs {
+            guard let value = String(validating: variable.value, as: UTF8.self), !value.contains("\0"),
+                !variable.key.isEmpty, !variable.key.contains("=")
+            else {
+                throw ShimError(
+                    .unsupported,
+                    "\(what): the variable \(variable.key) is no UTF-8 text, which a guest cannot be given")
+            }
+            main.environment[variable.key] = value
+        }
+        if !container.workingDir.isEmpty, !container.workingDir.hasPrefix("/") {
+            throw ShimError(.invalidArgument, "\(what): the working directory \(container.workingDir) must be absolute")
+        }
+        main.workingDirectory = container.workingDir
+        main.tty = container.tty
+        main.stdin = container.stdin
+        main.stdinOnce = container.stdinOnce
+        return main
+    }
+
+    /// Of our own range of locally administered addresses; the same again for the next machine at that place.
+    static func macAddress(_ index: Int) -> String {
+        func hex(_ byte: Int) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+        return "02:76:7a:\(hex(index >> 16 & 0xff)):\(hex(index >> 8 & 0xff)):\(hex(index & 0xff))"
+    }
+
+    /// - Throws: `unsupported` for what no machine can have.
+    static func refuseUnsupported(_ container: CRI.ContainerConfig) throws {
+        let name = container.metadata?.name ?? ""
+        guard container.cDIDevices.isEmpty, container.devices.isEmpty else {
+            throw ShimError(
+                .unsupported, "container \(name) asks for devices of the host, which a virtual machine cannot be given")
+        }
+        let options = container.linux?.securityContext?.namespaceOptions
+        if let options, options.pid == .target {
+            throw ShimError(
+                .unsupported,
+                "container \(name) asks for another container's process namespace, which a virtual machine cannot join")
+        }
+    }
+
+    static func record(_ creation: ContainerCreation, imageID: String) -> ContainerRecord {
+        let config = creation.config
+        var record = ContainerRecord()
+        record.name = config.metadata?.name ?? ""
+        record.attempt = config.metadata?.attempt ?? 0
+        if let image = config.image {
+            record.image = .init(
+                image: image.image, userSpecified: image.userSpecifiedImage, handler: image.runtimeHandler,
+                annotations: image.annotations.isEmpty ? nil : image.annotations)
+        }
+        record.imageID = imageID
+        record.labels = config.labels
+        record.annotations = config.annotations
+        record.logPath = creation.logPath
+        record.mounts = config.mounts.map {
+            .init(
+                containerPath: $0.containerPath, hostPath: $0.hostPath, readOnly: $0.readonly,
+                relabel: $0.selinuxRelabel, propagation: $0.propagation.rawValue)
+        }
+        record.tty = config.tty
+        record.stdin = config.stdin
+        record.stdinOnce = config.stdinOnce
+        record.stopSignal = config.stopSignal.rawValue
+        return record
+    }
+}

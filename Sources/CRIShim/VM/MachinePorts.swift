@@ -1,0 +1,61 @@
+import FoundationEssentials
+import Proto
+import VZEngine
+
+/// Which ports of a pod are a machine's own, and which its neighbours'.
+enum MachinePorts {
+    /// The kubelet's annotation with the ports of one container, as the pod's spec has them.
+    static let annotation = "io.kubernetes.container.ports"
+
+    private struct Declared: Decodable {
+        var containerPort: Int
+        var `protocol`: String?
+    }
+
+    struct Split: Sendable, Equatable {
+        var own: [MachineConfig.Network.Port] = []
+        /// TCP only: what the guest reaches at its own localhost.
+        var peers: [Int] = []
+    }
+
+    /// Without the annotation every port of the pod is the machine's: a client that says less has one container.
+    /// - Throws: `invalidArgument` for an annotation that is no list of ports.
+    static func split(annotations: [String: String], sandbox: SandboxRecord, what: String) throws -> Split {
+        let pod = sandbox.ports.compactMap { mapping -> MachineConfig.Network.Port? in
+            guard mapping.containerPort > 0 else { return nil }
+            switch mapping.protocol {
+            case 0: return .init(.tcp, Int(mapping.containerPort))
+            case 1: return .init(.udp, Int(mapping.containerPort))
+            default: return nil
+            }
+        }
+        guard let text = annotations[annotation] else { return Split(own: unique(pod)) }
+        let declared: [Declared]
+        do {
+            declared = try JSONDecoder().decode([Declared].self, from: Data(text.utf8))
+        } catch {
+            throw ShimError(
+                .invalidArgument, "\(what): the annotation \(annotation) is no list of ports: \(text)", cause: error)
+        }
+        var own: [MachineConfig.Network.Port] = []
+        for port in declared {
+            guard (1...65535).contains(port.containerPort) else {
+                throw ShimError(.invalidArgument, "\(what) declares the port \(port.containerPort), which is none")
+            }
+            switch port.protocol ?? "TCP" {
+            case "TCP": own.append(.init(.tcp, port.containerPort))
+            case "UDP": own.append(.init(.udp, port.containerPort))
+            case let other:
+                throw ShimError(
+                    .unsupported, "\(what) declares a port of the protocol \(other), which a machine cannot serve")
+            }
+        }
+        let peers = pod.filter { $0.transport == .tcp && !own.contains($0) }.map(\.number)
+        return Split(own: unique(own), peers: unique(peers))
+    }
+
+    private static func unique<Element: Hashable>(_ elements: [Element]) -> [Element] {
+        var seen: Set<Element> = []
+        return elements.filter { seen.insert($0).inserted }
+    }
+}

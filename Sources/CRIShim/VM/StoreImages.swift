@@ -1,0 +1,47 @@
+import Processes
+import VMImages
+import VZEngine
+
+/// Machines' images out of the local store.
+struct StoreImages: MachineImages {
+    let store: ImageStore
+    let credentials: GuestCredentials
+
+    func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage? {
+        try await RootDirectory.offload {
+            // Held until the machine is on disk, where collections find it.
+            guard let lease = try store.lease(reference) else { return nil }
+            let login = try credentials.resolve(
+                names: [reference] + lease.image.names, image: lease.image.config.login,
+                profile: annotations[GuestCredentials.annotation])
+            guard let login else {
+                throw ShimError(
+                    .invalidArgument,
+                    "nobody says how to log in to guests of the image \(reference): name a user when it is imported, in "
+                        + "guests: of the configuration, or in VZ_SSH_USER")
+            }
+            let config = lease.image.config
+            let boot: MachineConfig.Boot =
+                switch lease.files.boot {
+                case .kernel(let path, let initrd, let line): .kernel(path: path, initrd: initrd, commandLine: line)
+                case .efi(let variables): .efi(variables: variables)
+                }
+            return MachineImage(
+                id: lease.image.id, guestOS: config.os == .macos ? .macos : .linux, boot: boot,
+                disks: lease.files.disks.map { .init(path: $0.path, format: $0.format == .raw ? .raw : .qcow2) },
+                cpus: config.cpus, memoryBytes: config.memoryBytes, credentials: login, lease: lease)
+        }
+    }
+
+    func has(_ reference: String) async throws -> Bool {
+        try await RootDirectory.offload { try store.resolve(reference) != nil }
+    }
+
+    func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk {
+        let clone = MachineConfig.Disk(path: path + ".qcow2", format: .qcow2)
+        try await Command.checked(
+            "qemu-img",
+            ["create", "-q", "-f", "qcow2", "-F", disk.format.rawValue, "-b", disk.path, clone.path])
+        return clone
+    }
+}

@@ -1,0 +1,116 @@
+import Logging
+import Proto
+import Synchronization
+import VZEngine
+
+extension VMRuntime {
+    func createContainer(_ creation: ContainerCreation) async throws -> String {
+        if let problem = launcher.check() { throw problem }
+        let reference = creation.config.image?.image ?? ""
+        let annotations = creation.sandbox.record.annotations
+        guard let image = try await images.machineImage(reference, annotations: annotations) else {
+            throw ShimError(.notFound, "the virtual machine image \(reference) is not here: pull or import it first")
+        }
+        try MachineMapping.refuseUnsupported(creation.config)
+        let what = "container \(creation.config.metadata?.name ?? "")"
+        let request = creation.config.linux?.resources.map(MachineResources.Request.init)
+        let size = try MachineResources.size(request, image: image, host: options.host, what: what)
+        let id = Identifiers.hex(64)
+        try slots.take(image.guestOS, forMachine: id, inSandbox: creation.sandbox.id)
+        let place = takePlace()
+        defer { leavePlace(place) }
+        do {
+            let machine = try await shielded { [self] in
+                try await make(id, creation, image, request, size, place: place)
+            }
+            try Task.checkCancellation()
+            try insert(machine)
+            return id
+        } catch {
+            // The caller never learns the id.
+            let bundle = MachineBundle(id: id, root: options.root, state: options.state)
+            try await shielded { [self] in
+                state.withLock { $0.machines[id] = nil }
+                try await RootDirectory.offload { try Self.discard(bundle) }
+                slots.release(machine: id)
+            }
+            throw error
+        }
+    }
+
+    private func insert(_ machine: ManagedMachine) throws {
+        state.withLock { $0.machines[machine.id] = machine }
+        try store.put(machine.entry(runtime: name))
+    }
+
+    private func make(
+        _ id: String, _ creation: ContainerCreation, _ image: MachineImage, _ request: MachineResources.Request?,
+        _ size: MachineResources.Size, place: Int
+    ) async throws -> ManagedMachine {
+        let final = MachineBundle(id: id, root: options.root, state: options.state)
+        // Under its own name only once it is whole.
+        let draft = MachineBundle(directory: Self.draft(final.directory), runDirectory: final.runDirectory)
+        let config = creation.config
+        let mounts = try await RootDirectory.offload {
+            try RootDirectory.makeDirectory(draft.directory, mode: 0o700)
+            let mounts = try MachineMounts(
+                config.mounts, terminationPath: config.annotations[MachineMapping.terminationPath],
+                staging: final.staging, kind: HostFileKinds.kind)
+            for directory in mounts.missing { try RootDirectory.makeDirectory(directory, mode: 0o755) }
+            for file in mounts.staged {
+                try HostFileKinds.stage(file.source, at: draft.staging + "/" + file.subPath, readOnly: file.readOnly)
+            }
+            return mounts
+        }
+        var disks: [MachineConfig.Disk] = []
+        for (index, disk) in image.disks.enumerated() {
+            var clone = try await images.clone(disk, to: "\(draft.directory)/disk\(index)")
+            clone.path = Self.moved(clone.path, from: draft.directory, to: final.directory)
+            disks.append(clone)
+        }
+        var input = MachineMapping.Input(
+            id: id, creation: creation, image: image, disks: disks, boot: image.boot, mounts: mounts,
+            namespace: creation.sandbox.namespace, hostIndex: place, size: size,
+            readinessTimeout: options.readinessTimeout)
+        input.index = freeIndex(inSandbox: creation.sandbox.id)
+        let boot = image.boot
+        (input.boot, input.hosts) = try await RootDirectory.offload {
+            let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
+            let hosts = text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []
+            guard case .efi(let variables?) = boot else { return (boot, hosts) }
+            try HostFileKinds.copy(variables, to: draft.directory + "/nvram")
+            return (.efi(variables: final.directory + "/nvram"), hosts)
+        }
+        let machine = try MachineMapping.config(input)
+        let record = MachineContainerRecord(
+            sandboxID: creation.sandbox.id, createdAt: Timestamps.now(),
+            container: MachineMapping.record(creation, imageID: image.id), resources: request)
+        try await RootDirectory.offload {
+            try draft.write(machine, to: draft.config)
+            try draft.write(record, to: draft.container)
+            try Self.rename(draft.directory, to: final.directory)
+        }
+        return ManagedMachine(bundle: final, config: machine, record: record, hostIndex: place)
+    }
+
+    // MARK: Places
+
+    private func takePlace() -> Int {
+        state.withLock { state in
+            let taken = Set(state.machines.values.map(\.hostIndex)).union(state.placesInUse)
+            let place = (0...).first { !taken.contains($0) }!
+            state.placesInUse.insert(place)
+            return place
+        }
+    }
+
+    private func leavePlace(_ place: Int) {
+        _ = state.withLock { $0.placesInUse.remove(place) }
+    }
+
+    /// The lowest number that no machine of the pod has which still lives.
+    private func freeIndex(inSandbox id: String) -> Int {
+        let taken = Set(machines(inSandbox: id).filter { !$0.gone.isOpen }.map(\.config.network.index))
+        return (0...).first { !taken.contains($0) }!
+    }
+}

@@ -1,0 +1,149 @@
+import HostFiles
+import Processes
+import Support
+import Synchronization
+import Testing
+import VZEngine
+
+@testable import CRIShim
+
+/// What a shim finds of its predecessor's machines.
+@Suite struct VMAdoptionTests {
+    @Test func `a machine that runs goes on, and its end arrives at the next shim`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            try await first.start(id)
+            let before = try first.container(id)
+            let second = try await first.restarted(sandboxes: [sandbox])
+            let after = try second.container(id)
+            #expect(after.phase == .running)
+            #expect(after.startedAt == before.startedAt)
+            #expect(after.createdAt == before.createdAt)
+            #expect(after.record == before.record)
+            #expect(second.slots.snapshot.taken(.linux) == 1)
+            #expect(try second.store.sandbox(sandbox.id).machines == [id])
+            try await second.supervisor(id).end(code: 7)
+            #expect(try await second.ended(id).exitCode == 7)
+            #expect(second.slots.snapshot.taken(.linux) == 0)
+            try await second.remove(id)
+            #expect(second.bundles.isEmpty && second.runDirectories.isEmpty)
+            await second.runtime.shutDown()
+        }
+    }
+
+    @Test func `what ended meanwhile is shown with its own end`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let done = try await first.create(in: sandbox, name: "done")
+            let lost = try await first.create(in: sandbox, name: "lost")
+            let never = try await first.create(in: sandbox, name: "never")
+            for id in [done, lost] { try await first.start(id) }
+            await first.runtime.shutDown()
+            try await first.supervisor(done).end(code: 42)
+            try await first.supervisor(lost).crash()
+            let second = try await first.restarted(sandboxes: [sandbox])
+            #expect(try second.container(done).exitCode == 42)
+            let gone = try second.container(lost)
+            #expect(gone.phase == .exited && gone.exitCode == 255 && gone.reason == "SupervisorLost")
+            #expect(try second.container(never).phase == .created)
+            #expect(second.slots.snapshot.taken(.linux) == 1)
+            // Said once, said for ever.
+            let third = try await second.restarted(sandboxes: [sandbox])
+            #expect(try third.container(lost).finishedAt == gone.finishedAt)
+            try await third.start(never)
+            try await third.stop(never, 0)
+            #expect(try third.container(never).exitCode == 137)
+            await third.runtime.shutDown()
+        }
+    }
+
+    @Test func `after a restart of the host nothing of before lives`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            try await first.start(id)
+            await first.runtime.shutDown()
+            try await first.supervisor(id).crash()
+            let bundle = MachineBundle(id: id, root: first.directory + "/r", state: first.directory + "/s")
+            let old = ProcessIdentity(id: 1, startTime: 1, bootID: "another boot")
+            try bundle.write(MachineLaunch(bootID: "another boot", supervisor: old), to: bundle.launch)
+            try bundle.write(old, to: bundle.supervisor)
+            let second = try await first.restarted(sandboxes: [sandbox])
+            let ended = try second.container(id)
+            #expect(ended.exitCode == 255)
+            #expect(ended.reason == "HostRestarted")
+            await second.runtime.shutDown()
+        }
+    }
+
+    @Test func `a process that outlived its supervisor is ended before the slot is free`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            try await first.start(id)
+            await first.runtime.shutDown()
+            try await first.supervisor(id).crash()
+            let stray = try await ChildProcess.start(ProcessRequest("sleep", ["100000"]))
+            let bundle = MachineBundle(id: id, root: first.directory + "/r", state: first.directory + "/s")
+            var launch = try #require(try bundle.read(MachineLaunch.self, schema: 1, at: bundle.launch))
+            launch.processes = [try #require(stray.identity)]
+            try bundle.write(launch, to: bundle.launch)
+            let second = try await first.restarted(sandboxes: [sandbox])
+            #expect(await stray.waitForEnd() == .signalled(9))
+            #expect(try second.container(id).phase == .exited)
+            #expect(second.slots.snapshot.taken(.linux) == 0)
+            await second.runtime.shutDown()
+        }
+    }
+
+    @Test func `half-made machines and those of unknown sandboxes are removed`() async throws {
+        try await VMBench.with { first in
+            let kept = try first.sandbox()
+            let gone = try first.sandbox()
+            let id = try await first.create(in: kept)
+            let orphan = try await first.create(in: gone)
+            try await first.start(orphan)
+            try RootDirectory.makeDirectory(first.directory + "/r/machines/.half", mode: 0o700)
+            try RootDirectory.makeDirectory(first.directory + "/r/machines/" + Identifiers.hex(64), mode: 0o700)
+            try RootDirectory.makeDirectory(first.directory + "/s/m/stale", mode: 0o700)
+            let second = try await first.restarted(sandboxes: [kept])
+            #expect(second.bundles == [id])
+            #expect(second.runDirectories.isEmpty)
+            #expect(try second.store.containerIfPresent(orphan) == nil)
+            #expect(second.slots.snapshot.taken(.linux) == 1)
+            await second.runtime.shutDown()
+        }
+    }
+
+    @Test func `a record of a newer program stops the start instead of being taken for a leftover`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            let place = first.directory + "/r/machines/\(id)/config.json"
+            try AtomicFile.write(Array(#"{"schema":99}"#.utf8), to: place, mode: 0o600)
+            let error = await #expect(throws: ShimError.self) { _ = try await first.restarted(sandboxes: [sandbox]) }
+            #expect(error?.code == .newerRecord)
+            #expect(first.bundles == [id])
+        }
+    }
+
+    @Test func `a machine that was starting when the shim died runs for the next one`() async throws {
+        try await VMBench.with { first in
+            first.supervisors.behaviour.withLock { $0.waits = true }
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            let starting = Task { try await first.start(id) }
+            try await eventually("the supervisor is there") { first.supervisors[id] != nil }
+            let second = try await first.restarted(sandboxes: [sandbox])
+            starting.cancel()
+            #expect(try second.container(id).phase == .created)
+            async let started: Void = second.start(id)
+            try second.supervisor(id).beRunning()
+            try await started
+            #expect(try second.container(id).phase == .running)
+            #expect(second.supervisors.launches.withLock { $0.count } == 1)
+            await second.runtime.shutDown()
+        }
+    }
+}
