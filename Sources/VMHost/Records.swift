@@ -58,6 +58,17 @@ enum Records {
         }
     }
 
+    /// The guest's pinned host key; nil before the first connection.
+    static func hostKey(of bundle: MachineBundle) throws -> String? {
+        guard access(bundle.hostKey, F_OK) == 0 else { return nil }
+        do {
+            let text = String(decoding: try Data(contentsOf: URL(filePath: bundle.hostKey)), as: UTF8.self)
+            return text.split(separator: "\n").first.map(String.init)
+        } catch {
+            throw VZEngineError(.badRecord, "\(bundle.hostKey) cannot be read", cause: error)
+        }
+    }
+
     static func write(_ record: ExitRecord, to bundle: MachineBundle) throws { try put(record, at: bundle.exit) }
 
     /// The record of a machine that was never started.

@@ -67,13 +67,21 @@ struct SupervisorTests {
         }
     }
 
-    @Test("a command that the guest does not know is a start error")
+    @Test("a command that the guest does not know ends as in a shell; one that cannot begin is a start error")
     func noSuchCommand() async throws {
         try await HostHarness.with { config in
             config.main.command = ["/no/such/program"]
         } _: { host in
             try await host.ended()
+            #expect(try host.record().exitCode == 127)
+        }
+        try await HostHarness.with { config in
+            config.main.command = ["true"]
+            config.main.workingDirectory = "/no/such/directory"
+        } _: { host in
+            try await host.ended()
             #expect(try host.record().exitCode == 128)
+            #expect(try host.record().reason == "StartError")
         }
     }
 

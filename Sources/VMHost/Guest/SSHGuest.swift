@@ -1,17 +1,150 @@
 import GuestSSH
+import HostFiles
 import Logging
 import NIOCore
+import NIOPosix
+import Synchronization
 import VZEngine
 
 /// A guest over SSH.
-struct SSHGuest: Guest {
+final class SSHGuest: Guest {
+    private let link: GuestLink
+    /// Held so that they go on.
+    private let listeners = Mutex<[GuestListener]>([])
+
+    /// Dials nobody yet.
+    /// - Throws: `VZEngineError` when the host key that was pinned cannot be read.
     init(_ config: MachineConfig, at address: GuestAddress, in bundle: MachineBundle, logger: Logger) throws {
-        throw VZEngineError(.failed, "not yet")
+        let pinFile = bundle.hostKey
+        let credentials = config.credentials
+        let configuration = GuestSSHConfiguration(
+            host: address.host, port: address.port, user: credentials.user, keyFile: credentials.keyFile,
+            passwordFile: credentials.passwordFile, hostKeyPin: try Records.hostKey(of: bundle))
+        link = GuestLink(
+            configuration,
+            onHostKey: { key in
+                try await NIOThreadPool.singleton.runIfActive {
+                    try AtomicFile.write(Array((key + "\n").utf8), to: pinFile, mode: 0o600)
+                }
+            }, logger: logger)
     }
-    func run(_ program: GuestProgramRequest) async throws -> any GuestProgram {
-        throw VZEngineError(.failed, "not yet")
+
+    func run(_ request: GuestProgramRequest) async throws -> any GuestProgram {
+        let command = GuestCommand(
+            request.arguments, environment: request.environment, workingDirectory: request.workingDirectory,
+            terminal: request.terminal.map { TerminalSize($0) }, hasInput: request.hasInput)
+        return try await VZEngineError.ofGuest { SSHProgram(try await link.run(command), link) }
     }
-    func connect(host: String, port: Int) async throws -> any GuestStream { throw VZEngineError(.failed, "not yet") }
-    func listen(port: Int, _ handler: @escaping @Sendable (any GuestStream) async -> Void) async throws {}
-    func close() async {}
+
+    func connect(host: String, port: Int) async throws -> any GuestStream {
+        do {
+            return SSHStreamOfGuest(try await link.connect(toGuestPort: port, host: host))
+        } catch let error as GuestSSHError where error.code == .refused {
+            throw VZEngineError(.failed, "nothing listens on \(host):\(port) in the guest", cause: error)
+        } catch let error as GuestSSHError {
+            throw VZEngineError(guest: error)
+        }
+    }
+
+    func listen(port: Int, _ handler: @escaping @Sendable (any GuestStream) async -> Void) async throws {
+        let listener = try await VZEngineError.ofGuest {
+            try await link.listen(onGuestPort: port) { await handler(SSHStreamOfGuest($0)) }
+        }
+        listeners.withLock { $0.append(listener) }
+    }
+
+    func close() async { await link.close() }
+}
+
+/// A program at the other end of an SSH session.
+private final class SSHProgram: GuestProgram {
+    private let process: GuestProcess
+    private let link: GuestLink
+    private let isOver = Atomic(false)
+
+    init(_ process: GuestProcess, _ link: GuestLink) {
+        self.process = process
+        self.link = link
+    }
+
+    func next() async throws -> GuestProgramEvent? {
+        if isOver.load(ordering: .relaxed) { return nil }
+        return try await VZEngineError.ofGuest {
+            var iterator = process.output.makeAsyncIterator()
+            switch try await iterator.next() {
+            case .output(let bytes): return .output(bytes)
+            case .errorOutput(let bytes): return .errorOutput(bytes)
+            case .exited(let exit):
+                isOver.store(true, ordering: .relaxed)
+                return .exited(code: exit.code)
+            case nil: return nil
+            }
+        }
+    }
+
+    func write(_ bytes: ByteBuffer) async throws { try await VZEngineError.ofGuest { try await process.write(bytes) } }
+
+    func closeInput() async throws { try await VZEngineError.ofGuest { try await process.closeInput() } }
+
+    func resize(_ size: GuestTerminalSize) async throws { process.resize(TerminalSize(size)) }
+
+    /// The command leads a process group of its own.
+    func signal(_ name: String) async throws {
+        let script = #"kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2""#
+        try await VZEngineError.ofGuest {
+            let signalling = try await link.run(
+                GuestCommand(["/bin/sh", "-c", script, "vzcri-signal", name, String(process.id)]))
+            signalling.discardOutput()
+            let exit = try await signalling.wait()
+            guard exit == .code(0) else {
+                throw VZEngineError(.failed, "\(name) could not be sent to process \(process.id) in the guest")
+            }
+        }
+    }
+
+    func kill() async { await process.kill() }
+}
+
+/// A connection through SSH.
+private struct SSHStreamOfGuest: GuestStream {
+    private let connection: GuestConnection
+
+    init(_ connection: GuestConnection) { self.connection = connection }
+
+    func next() async throws -> ByteBuffer? {
+        try await VZEngineError.ofGuest {
+            var iterator = connection.inbound.makeAsyncIterator()
+            return try await iterator.next()
+        }
+    }
+
+    func write(_ bytes: ByteBuffer) async throws {
+        try await VZEngineError.ofGuest { try await connection.write(bytes) }
+    }
+
+    func closeOutput() async throws { connection.closeOutput() }
+
+    func close() async { connection.close() }
+}
+
+extension TerminalSize {
+    fileprivate init(_ size: GuestTerminalSize) { self.init(columns: size.columns, rows: size.rows) }
+}
+
+extension VZEngineError {
+    /// What an error of the SSH room means for the machine.
+    init(guest error: GuestSSHError) {
+        let code: Code =
+            switch error.code {
+            case .authentication, .hostKeyChanged, .badKey, .invalidArgument: .invalidArgument
+            case .channel, .notStarted: .failed
+            case .exhausted: .exhausted
+            default: .guestUnreachable
+            }
+        self.init(code, error.message, cause: error.cause)
+    }
+
+    fileprivate static func ofGuest<R>(_ body: () async throws -> R) async throws -> R {
+        do { return try await body() } catch let error as GuestSSHError { throw VZEngineError(guest: error) }
+    }
 }

@@ -33,7 +33,7 @@ final class MainProgram: Sendable {
     /// - Returns: the exit code and when it came.
     /// - Throws: `VZEngineError` when it did not start, or was lost.
     func run(in guest: any Guest, clock: Moment.Clock, onStart: () -> Void) async throws -> (code: Int32, at: Moment) {
-        var request = GuestProgramRequest(config.command)
+        var request = GuestProgramRequest(Self.wrapped(config.command))
         request.environment = config.environment
         request.workingDirectory = config.workingDirectory
         if config.tty { request.terminal = size.withLock { $0 } ?? GuestTerminalSize(columns: 80, rows: 24) }
@@ -51,6 +51,29 @@ final class MainProgram: Sendable {
             become(.ended)
             throw error
         }
+    }
+
+    /// The command's end is the container's end, also when it leaves others behind that hold its output: a shell waits for
+    /// it, says nothing about it, and takes them away. What it is told by signal or terminal is the command's business.
+    static func wrapped(_ command: [String]) -> [String] {
+        let script = """
+            vzcri_told=
+            trap vzcri_told=1 TERM
+            trap : INT QUIT HUP
+            exec 3>&2 2>/dev/null
+            [ -z "$vzcri_told" ] || exit 143
+            (exec "$@" 2>&3 3>&-)
+            code=$?
+            leader=$$
+            for file in /proc/[0-9]*/stat; do
+                { read -r line <"$file"; } 2>/dev/null || continue
+                id=${line%% *}
+                set -- ${line##*) }
+                if [ "$4" = $leader ] && [ "$id" != $leader ]; then kill -s KILL "$id" 2>/dev/null; fi
+            done
+            exit "$code"
+            """
+        return ["/bin/sh", "-c", script, "vzcri-main"] + command
     }
 
     private func follow(_ program: any GuestProgram, _ clock: Moment.Clock) async throws -> (code: Int32, at: Moment) {

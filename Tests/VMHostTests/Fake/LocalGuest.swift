@@ -69,10 +69,12 @@ final class LocalGuest: Guest {
             arguments = ["/bin/sh", "-c", failure.map { "echo '\($0)' >&2; exit 1" } ?? "exit 0"]
         }
         if arguments.last?.contains("boot_id") == true { arguments[2] = "echo boot-\(boot); exec cat >/dev/null" }
-        guard FileManager.default.isExecutableFile(atPath: arguments[0]) || !arguments[0].hasPrefix("/") else {
-            throw VZEngineError(.failed, "\(arguments[0]) does not exist in the guest")
+        let program: LocalProgram
+        do {
+            program = try await LocalProgram.start(arguments, request)
+        } catch {
+            throw VZEngineError(.failed, "the fake guest did not start \(arguments[0])", cause: error)
         }
-        let program = try await LocalProgram.start(arguments, request)
         state.withLock { $0.programs.append(program) }
         return program
     }

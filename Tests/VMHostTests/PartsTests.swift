@@ -1,0 +1,139 @@
+import Foundation
+import HostFiles
+import NIOCore
+import Support
+import Testing
+import VZEngine
+
+@testable import VMHost
+
+@Suite("Parts of the supervisor")
+struct PartsTests {
+    // MARK: Lines
+
+    private func cut(_ pieces: [String]) -> [String] {
+        var cutter = LineCutter(.stdout)
+        var lines: [LogLine] = []
+        for piece in pieces { lines += cutter.take(ByteBuffer(string: piece), at: 1) }
+        lines += cutter.finish(at: 2)
+        return lines.map { "\($0.isPartial ? "P" : "F") \(String(buffer: $0.content))" }
+    }
+
+    @Test("lines are the same however they arrive")
+    func lines() {
+        #expect(cut(["a\nb\n\nc"]) == ["F a", "F b", "F ", "P c"])
+        #expect(cut(["a", "\n", "b\n\n", "c"]) == ["F a", "F b", "F ", "P c"])
+        #expect(cut([]) == [])
+    }
+
+    @Test("long lines come in pieces of 16 KiB; one of exactly that length is whole")
+    func longLines() {
+        let full = String(repeating: "x", count: LineCutter.cut)
+        #expect(cut([full + "\n"]) == ["F " + full])
+        #expect(cut([full + "y\n"]) == ["P " + full, "F y"])
+        #expect(cut([full, full, "\n"]) == ["P " + full, "F " + full])
+    }
+
+    // MARK: Followers
+
+    @Test("a follower has what comes after it began, and the end also when that was before")
+    func follow() async {
+        let fanout = Fanout()
+        fanout.publish(.output(ByteBuffer(string: "before")))
+        let follower = fanout.follow()
+        fanout.publish(.output(ByteBuffer(string: "after")))
+        fanout.publish(.exited(code: 3))
+        guard case .output(let bytes) = await follower.next() else { return #expect(Bool(false)) }
+        #expect(String(buffer: bytes) == "after")
+        for last in [follower, fanout.follow()] {
+            guard case .exited(3) = await last.next() else { return #expect(Bool(false)) }
+            #expect(await last.next() == nil)
+        }
+    }
+
+    @Test("a follower that falls behind is told so after what it has, and the others go on")
+    func slow() async {
+        let fanout = Fanout(limit: 10)
+        let (slow, quick) = (fanout.follow(), fanout.follow())
+        for _ in 0..<3 {
+            fanout.publish(.output(ByteBuffer(string: "12345678")))
+            guard case .output = await quick.next() else { return #expect(Bool(false)) }
+        }
+        guard case .output = await slow.next(), case .failed = await slow.next() else { return #expect(Bool(false)) }
+        #expect(await slow.next() == nil)
+    }
+
+    // MARK: Status
+
+    @Test("who waits for the guest is let go when it is there, given up, or its machine ends")
+    func waiting() async throws {
+        let board = StatusBoard()
+        let reached = Task { try await board.waitForGuest(atMost: .seconds(60)) }
+        board.update { $0.wasReachable = true }
+        try await reached.value
+
+        let hopeless = StatusBoard()
+        let givenUp = Task { try await hopeless.waitForGuest(atMost: .seconds(60)) }
+        hopeless.giveUp("wrong key")
+        await #expect { try await givenUp.value } throws: { ($0 as? VZEngineError)?.message == "wrong key" }
+
+        let ending = StatusBoard()
+        let ended = Task { try await ending.waitForGuest(atMost: .seconds(60)) }
+        ending.update { $0.phase = .exited }
+        await #expect { try await ended.value } throws: { ($0 as? VZEngineError)?.code == .guestUnreachable }
+        try await ending.waitForExit()
+    }
+
+    @Test("the guest that still boots at the limit is said to")
+    func booting() async throws {
+        await #expect { try await StatusBoard().waitForGuest(atMost: .milliseconds(20)) } throws: {
+            let error = $0 as? VZEngineError
+            return error?.code == .guestBooting && error?.message.hasPrefix("GuestBooting") == true
+        }
+    }
+
+    // MARK: Patience
+
+    @Test("a guest that does not answer is asked again with pauses that grow, up to its limit")
+    func patience() {
+        var touch = GuestTouch(limit: .seconds(10))
+        let start = ContinuousClock.now
+        let silent = VZEngineError(.guestUnreachable, "silent")
+        #expect(touch.failed(silent, at: start) == .again(after: .milliseconds(50)))
+        #expect(touch.failed(silent, at: start + .seconds(1)) == .again(after: .milliseconds(100)))
+        #expect(touch.failed(silent, at: start + .seconds(2)) == .again(after: .milliseconds(200)))
+        #expect(touch.failed(silent, at: start + .seconds(3)) == .again(after: .milliseconds(250)))
+        guard case .giveUp(let reason) = touch.failed(silent, at: start + .seconds(11)) else {
+            return #expect(Bool(false))
+        }
+        #expect(reason.contains("silent"))
+    }
+
+    @Test("a guest that was reached once is never given up for silence; wrong credentials are, after a moment's grace")
+    func credentials() {
+        var touch = GuestTouch(limit: .seconds(10))
+        let start = ContinuousClock.now
+        touch.succeeded()
+        #expect(touch.failed(VZEngineError(.guestUnreachable, "x"), at: start + .seconds(900)) != .giveUp("x"))
+        let refused = VZEngineError(.invalidArgument, "wrong key")
+        #expect(touch.failed(refused, at: start + .seconds(901)) != .giveUp("wrong key"))
+        #expect(touch.failed(refused, at: start + .seconds(930)) == .giveUp("wrong key"))
+    }
+
+    // MARK: Console
+
+    @Test("the console's file is bounded: the older half is kept beside it")
+    func consoleRotates() async throws {
+        try await withTemporaryDirectory { directory in
+            let log = ConsoleLog(path: directory + "/console.log", limit: 1000)
+            for number in 0..<100 { try await log.append(ByteBuffer(string: "line \(number)\n")) }
+            let newer = try String(contentsOfFile: directory + "/console.log", encoding: .utf8)
+            let older = try String(contentsOfFile: directory + "/console.log.1", encoding: .utf8)
+            #expect(newer.utf8.count <= 1100)
+            #expect(older.utf8.count <= 1100)
+            let lines = (older + newer).split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1)[1] }
+            #expect(lines.last == "line 99")
+            #expect(lines == ((100 - lines.count)..<100).map { "line \($0)" })
+        }
+    }
+}
