@@ -1,7 +1,7 @@
 /// How numbers and ids are shown to people.
-enum Display {
+public enum Display {
     /// The first 13 characters, as `crictl` shows ids; a digest loses its `sha256:`.
-    static func shortID(_ id: String) -> String {
+    public static func shortID(_ id: String) -> String {
         String(withoutAlgorithm(id).prefix(13))
     }
 
@@ -11,7 +11,7 @@ enum Display {
 
     /// The largest whole unit of the time from `then` to `now`, both nanoseconds since 1970: `45s`, `3m`, `7h`, `12d`.
     /// `-` when the time is unknown (0), `0s` when clocks disagree.
-    static func age(of then: Int64, now: Int64) -> String {
+    public static func age(of then: Int64, now: Int64) -> String {
         guard then > 0 else { return "-" }
         let seconds = max(0, (now - then) / 1_000_000_000)
         return switch seconds {
@@ -23,7 +23,7 @@ enum Display {
     }
 
     /// Decimal units with three digits, as Docker and `crictl` show sizes: `512B`, `1.24MB`, `56.1MB`.
-    static func size(_ bytes: UInt64) -> String {
+    public static func size(_ bytes: UInt64) -> String {
         guard bytes >= 1000 else { return "\(bytes)B" }
         var unit: UInt64 = 1000
         var names = ["kB", "MB", "GB", "TB", "PB", "EB"][...]

@@ -7,8 +7,10 @@ extension Shim {
     static func machineImages(_ configuration: ShimConfiguration, logger: Logger) throws -> StoreImages {
         // What was given in clear is put where a supervisor can read it.
         let login = try configuration.guestLogin.withFiles(in: configuration.rootDirectory + "/guests")
+        let root = configuration.rootDirectory
         return StoreImages(
-            store: ImageStore(directory: configuration.rootDirectory + "/images", logger: logger),
+            catalog: VMImageCatalog(
+                store: ImageStore(directory: root + "/images", logger: logger), machines: root + "/machines"),
             credentials: GuestCredentials(profiles: configuration.guests, environment: login))
     }
 

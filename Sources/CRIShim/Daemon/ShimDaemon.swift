@@ -45,6 +45,7 @@ public final class Shim: Service {
     private let store: StateStore
     private let sandboxes: Sandboxes
     private let machines: VMRuntime
+    private let vmImages: VMImageCatalog
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
     /// How long the first answer of the engine is waited for before serving without.
@@ -78,17 +79,25 @@ public final class Shim: Service {
             networks: try Self.networks(configuration, root, logger: logger),
             slots: slots, logger: logger)
         self.sandboxes = sandboxes
+        let vmImages = images.catalog
+        self.vmImages = vmImages
+        let dockerHealth: @Sendable () -> RuntimeHealth = { [docker] in docker.health }
+        let choice = RuntimeChoice(
+            machines: vmImages, docker: client, dockerHealth: dockerHealth, patterns: configuration.vmImages)
         addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
         let streaming = StreamingServer(logger: logger)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
             containers: Containers(
-                store: store, sandboxes: sandboxes, runtimes: runtimes,
-                chooser: LocalChooser(images: images, standard: docker.name), logger: logger),
-            images: DockerImages(client: client, runtime: docker, logger: logger), runtimes: runtimes,
+                store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger),
+            images: NodeImages(
+                machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
+                dockerHealth: dockerHealth, choice: choice),
+            runtimes: runtimes,
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
         service.register(in: &router)
+        HostService(choice: choice, logger: logger).register(in: &router)
 
         let tls = try configuration.tls.map { files in
             try TLSContext.server(
@@ -133,6 +142,7 @@ public final class Shim: Service {
         // Machines first: they need no engine, and a sandbox in which one lives is ready whatever became of its holder.
         try await sandboxes.adoptNetworks()
         try await machines.adopt()
+        await vmImages.collectUnused()
         supervision.withLock { [docker, sandboxes] in
             $0 = Task {
                 await withTaskGroup(of: Void.self) { group in

@@ -7,20 +7,11 @@ protocol RuntimeChooser: Sendable {
     func runtime(for config: CRI.ContainerConfig, in sandbox: SandboxRecord) async throws -> String
 }
 
-/// By what is in the local store of machines' images; everything else is for containers.
-struct LocalChooser: RuntimeChooser {
-    let images: any MachineImages
-    let standard: String
-
+extension RuntimeChoice: RuntimeChooser {
     func runtime(for config: CRI.ContainerConfig, in sandbox: SandboxRecord) async throws -> String {
-        let reference = config.image?.image ?? ""
-        guard try await images.has(reference) else { return standard }
-        guard sandbox.handler.isEmpty || sandbox.handler == VMRuntime.handler else {
-            throw ShimError(
-                .invalidArgument,
-                "image \(reference) is a virtual machine's; sandbox \(sandbox.id) has the runtime handler "
-                    + "\(sandbox.handler): use the handler vm, or none")
-        }
-        return VMRuntime.handler
+        try await decide(
+            container: config.metadata?.name ?? "", image: config.image?.image ?? "", handler: sandbox.handler,
+            annotations: sandbox.annotations
+        ).kind.rawValue
     }
 }

@@ -94,7 +94,8 @@ extension Sandboxes {
                 }
             } catch {
                 logger.warning(
-                    "a pod's pause container could not be made again yet", metadata: ["sandbox": "\(id)", "error": "\(error)"])
+                    "a pod's pause container could not be made again yet",
+                    metadata: ["sandbox": "\(id)", "error": "\(error)"])
             }
             do { try await Task.sleep(for: pause) } catch { return }
             pause = min(pause * 2, .seconds(30))

@@ -22,8 +22,8 @@ struct MachineImage: Sendable {
 protocol MachineImages: Sendable {
     /// The image with this name or id, and how to log into it in a pod with these annotations; nil when it is not here.
     func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage?
-    /// Whether an image with this name or id is here.
-    func has(_ reference: String) async throws -> Bool
+    /// A machine is no more: what only it needed may go.
+    func machineRemoved() async
     /// Makes a disk of a machine's own out of an image's, in O(1): copy on write.
     /// - Parameter path: of the new disk, without an ending.
     /// - Returns: the new disk with its full path and its format, which may be another one.

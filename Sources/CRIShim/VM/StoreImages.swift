@@ -4,8 +4,10 @@ import VZEngine
 
 /// Machines' images out of the local store.
 struct StoreImages: MachineImages {
-    let store: ImageStore
+    let catalog: VMImageCatalog
     let credentials: GuestCredentials
+
+    private var store: ImageStore { catalog.store }
 
     func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage? {
         try await RootDirectory.offload {
@@ -33,9 +35,7 @@ struct StoreImages: MachineImages {
         }
     }
 
-    func has(_ reference: String) async throws -> Bool {
-        try await RootDirectory.offload { try store.resolve(reference) != nil }
-    }
+    func machineRemoved() async { await catalog.collectUnused() }
 
     func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk {
         let clone = MachineConfig.Disk(path: path + ".qcow2", format: .qcow2)

@@ -185,5 +185,6 @@ extension VMRuntime {
         store.removeContainer(machine.id)
         machine.ended.open()
         machine.gone.open()
+        await images.machineRemoved()
     }
 }

@@ -10,7 +10,7 @@ import Synchronization
 /// that dies leaves nothing that ``collect(inUse:)`` would not remove.
 public final class ImageStore: Sendable {
     let layout: StoreLayout
-    let logger: Logger
+    public let logger: Logger
     /// By id; what is read from a blob never changes.
     private let known = Mutex<[String: Contents]>([:])
 

@@ -85,8 +85,13 @@ import Testing
             let sandbox = try await shim.runSandbox(shim.sandboxConfig())
             #expect(try await shim.sandboxStatus(sandbox).state == .sandboxReady)
             #expect(try await shim.sandboxStatus(sandbox).network == nil)
+            // What is not Docker's is there, and what is Docker's is not known.
+            let images: CRI.ListImagesResponse = try await shim.call(CRI.ImageService.listImages)
+            #expect(images.images.isEmpty)
             await expectStatus(.unavailable) {
-                let _: CRI.ListImagesResponse = try await shim.call(CRI.ImageService.listImages)
+                let _: CRI.ImageStatusResponse = try await shim.call(CRI.ImageService.imageStatus) {
+                    $0.image = .init { $0.image = "busybox" }
+                }
             }
             let _: CRI.ImageFsInfoResponse = try await shim.call(CRI.ImageService.imageFsInfo)
         }

@@ -25,7 +25,8 @@ import Testing
             try write("10-broken.conflist", "{")
             try write("11-empty.conflist", #"{"name":"x","plugins":[]}"#)
             try write("12-path.conflist", #"{"name":"x","plugins":[{"type":"../sh"}]}"#)
-            try write("20-list.conflist", #"{"cniVersion":"1.0.0","name":"list","plugins":[{"type":"a"},{"type":"b"}]}"#)
+            try write(
+                "20-list.conflist", #"{"cniVersion":"1.0.0","name":"list","plugins":[{"type":"a"},{"type":"b"}]}"#)
             #expect(try first()?.name == "list")
             #expect(skipped.count == 3)
         }
@@ -42,7 +43,11 @@ import Testing
         var attachment = CNIAttachment(configuration: configuration, pod: pod)
         attachment.ports = [.init(transport: .udp, hostAddress: nil, hostPort: 53, podPort: 5353)]
         let first = CNIPlugins.input(configuration.plugins[0], attachment, nil)
-        #expect(first == .object(["cniVersion": .string("1.0.0"), "name": .string("n"), "type": .string("a"), "x": .number(1.5)]))
+        #expect(
+            first
+                == .object([
+                    "cniVersion": .string("1.0.0"), "name": .string("n"), "type": .string("a"), "x": .number(1.5),
+                ]))
         let second = CNIPlugins.input(configuration.plugins[1], attachment, .object(["ips": .array([])]))
         #expect(second["capabilities"] == nil)
         #expect(second["prevResult"] == .object(["ips": .array([])]))
@@ -56,7 +61,10 @@ import Testing
     @Test(
         "addresses are read from results of all versions",
         arguments: [
-            (#"{"ips":[{"address":"10.1.0.5/16","interface":1},{"address":"10.1.0.1/16","interface":0}],"interfaces":[{"name":"br0"},{"name":"eth0","sandbox":"/ns"}]}"#, ["10.1.0.5"]),
+            (
+                #"{"ips":[{"address":"10.1.0.5/16","interface":1},{"address":"10.1.0.1/16","interface":0}],"interfaces":[{"name":"br0"},{"name":"eth0","sandbox":"/ns"}]}"#,
+                ["10.1.0.5"]
+            ),
             (#"{"ips":[{"address":"10.1.0.5/16"},{"address":"fd00::5/64"}]}"#, ["10.1.0.5", "fd00::5"]),
             (#"{"ip4":{"ip":"10.2.0.7/24"}}"#, ["10.2.0.7"]),
             (#"{}"#, []),

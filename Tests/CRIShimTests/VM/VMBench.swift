@@ -9,7 +9,7 @@ import VZEngine
 
 /// Images without a store.
 struct FakeImages: MachineImages {
-    func has(_ reference: String) async throws -> Bool { reference == "localhost/guest:1" }
+    func machineRemoved() async {}
 
     func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage? {
         guard reference == "localhost/guest:1" else { return nil }

@@ -1,0 +1,76 @@
+import Logging
+import Proto
+import VMImages
+
+/// All images of the node: those of machines and Docker's. What concerns machines needs no Docker.
+final class NodeImages: ImageManager {
+    private let machines: VMImageCatalog
+    private let docker: any ImageManager
+    /// Whether the engine answers.
+    private let dockerHealth: @Sendable () -> RuntimeHealth
+    private let choice: RuntimeChoice
+
+    init(
+        machines: VMImageCatalog, docker: any ImageManager, dockerHealth: @escaping @Sendable () -> RuntimeHealth,
+        choice: RuntimeChoice
+    ) {
+        self.machines = machines
+        self.docker = docker
+        self.dockerHealth = dockerHealth
+        self.choice = choice
+    }
+
+    /// Without an engine the list is of what is left.
+    func list(_ filter: CRI.ImageFilter?) async throws -> [CRI.Image] {
+        if let wanted = filter?.image, !wanted.image.isEmpty {
+            if let found = try await machines.find(wanted.image) { return [found.cri] }
+            guard dockerHealth().isReady else { return [] }
+            return try await docker.list(filter)
+        }
+        let found = try await machines.list().map(\.cri)
+        guard dockerHealth().isReady else { return found }
+        return try await found + docker.list(filter)
+    }
+
+    func status(
+        _ image: CRI.ImageSpec, verbose: Bool
+    ) async throws -> (image: CRI.Image, details: [String: String])? {
+        if let found = try await machines.find(image.image) { return (found.cri, verbose ? found.details : [:]) }
+        try requireDocker(for: image.image)
+        return try await docker.status(image, verbose: verbose)
+    }
+
+    func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?) async throws -> String {
+        let decision = try await choice.decide(image: image.image, handler: image.runtimeHandler, auth: auth)
+        switch (decision.kind, decision.id) {
+        case (.vm, let id?): return id
+        case (.vm, nil):
+            throw ShimError(
+                .notFound,
+                "image \(image.image) is a machine's (\(decision.reason)), it is not here, and VM images are not pulled "
+                    + "from registries yet: bring it with cri-shim image import --name \(image.image) …")
+        case (.docker, _):
+            try requireDocker(for: image.image)
+            return try await docker.pull(image, auth: auth)
+        }
+    }
+
+    func remove(_ image: CRI.ImageSpec) async throws {
+        if try await machines.remove(image.image) { return }
+        try requireDocker(for: image.image)
+        try await docker.remove(image)
+    }
+
+    func fileSystems() async throws -> [CRI.FilesystemUsage] {
+        let ours = try await machines.fileSystem()
+        return try await docker.fileSystems() + (ours.map { [$0] } ?? [])
+    }
+
+    private func requireDocker(for image: String) throws {
+        let health = dockerHealth()
+        guard !health.isReady else { return }
+        throw ShimError(
+            .unavailable,
+            "\(image) is not among the VM images here, and Docker cannot be asked for it: \(health.message)")
+    }
+}
