@@ -13,7 +13,7 @@ umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 die() { echo "build.sh: $*" >&2; exit 1; }
 
-sshd=dropbear key= out=linux-guest base_only=
+sshd=dropbear key="" out=linux-guest base_only=""
 while [ $# -gt 0 ]; do
     case $1 in
         --sshd) sshd=${2:?--sshd needs a name}; shift 2 ;;
@@ -111,11 +111,11 @@ add_modules() {
     local version=$1 module line
     shift
     "$busybox" depmod -b "$PWD/tree" "$version"
-    declare -A done=()
+    declare -A added=()
     add_module() {
         local path=$1 needed
-        [ -z "${done[$path]:-}" ] || return 0
-        done[$path]=1
+        [ -z "${added[$path]:-}" ] || return 0
+        added[$path]=1
         # Nearest last in modules.dep.
         for needed in $(sed -nE "s|^$path: *(.*)|\1|p" "tree/lib/modules/$version/modules.dep" | tr ' ' '\n' | sed '1!G;h;$!d'); do
             add_module "$needed"
@@ -153,7 +153,7 @@ make_base() {
     ln -s ../bin/busybox root/sbin/init
     ln -s ../bin/busybox root/sbin/modprobe
     add_modules "$(basename tree/lib/modules/*)" virtio_pci virtio_mmio virtio_blk virtio_net virtiofs virtio_console \
-        virtio-rng pvpanic-pci pvpanic-mmio button evdev crc32c_generic ext4
+        virtio-rng pvpanic-pci pvpanic-mmio button evdev gpio_keys crc32c_generic ext4
     case $sshd in
         dropbear)
             add_program tree/usr/sbin/dropbear /usr/sbin/dropbear

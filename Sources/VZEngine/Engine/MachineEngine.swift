@@ -18,6 +18,9 @@ public protocol Machine: Sendable {
     var processes: [ProcessIdentity] { get }
     /// What the guest writes to its serial console. One reader.
     var console: AsyncStream<ByteBuffer> { get }
+    /// The guest restarted: what was connected to it hangs, and what was mounted in it is not any more. One reader. Ends
+    /// with the machine.
+    var restarts: AsyncStream<Void> { get }
 
     /// Where SSH reaches the guest, once that is known: at once with user-mode networking, after DHCP otherwise.
     func guestAddress() async throws -> GuestAddress
@@ -27,6 +30,11 @@ public protocol Machine: Sendable {
     func powerOff() async
     /// Suspends until the machine has ended and all its processes are gone.
     func waitForEnd() async -> MachineEnd
+}
+
+extension Machine {
+    /// A machine that cannot tell.
+    public var restarts: AsyncStream<Void> { AsyncStream { $0.finish() } }
 }
 
 /// Where a guest is reached from the supervisor.

@@ -16,7 +16,7 @@ struct ControlSocketTests {
     private func withServer(
         _ body: (MachineClient, FakeService, ControlServer, String) async throws -> Void
     ) async throws {
-        try await withTemporaryDirectory { directory in
+        try await withTemporaryDirectory { directory async throws in
             let service = FakeService()
             let path = directory + "/control"
             let me = try #require(ProcessIdentity.of(ProcessInfo.processInfo.processIdentifier))
@@ -183,7 +183,7 @@ struct ControlSocketTests {
 
     @Test("nobody there is a lost supervisor")
     func absent() async throws {
-        try await withTemporaryDirectory { directory in
+        try await withTemporaryDirectory { directory async throws in
             let client = MachineClient(
                 socketPath: directory + "/none", group: MultiThreadedEventLoopGroup.singleton, logger: Self.quiet)
             await #expect { try await client.hello() } throws: { ($0 as? VZEngineError)?.code == .supervisorLost }
@@ -221,7 +221,7 @@ struct ControlSocketTests {
 
     @Test("a supervisor of another major version is refused, and says which")
     func otherVersion() async throws {
-        try await withTemporaryDirectory { directory in
+        try await withTemporaryDirectory { directory async throws in
             let path = directory + "/control"
             let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .childChannelInitializer { channel in

@@ -1,0 +1,6 @@
+#if canImport(Darwin)
+/// There are no control groups here.
+enum CgroupHierarchies {
+    static func mounted() -> [String] { [] }
+}
+#endif

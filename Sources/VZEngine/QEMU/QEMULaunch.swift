@@ -1,0 +1,167 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Processes
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// One attempt to start a machine. What it made is gone again when it fails.
+struct QEMULaunch {
+    let config: MachineConfig
+    let bundle: MachineBundle
+    let options: QEMUOptions
+    let host: QEMUHost
+    let sshPort: Int
+    let group: any EventLoopGroup
+    let logger: Logger
+
+    /// - Throws: `PortConflict`, `VZEngineError`, `CancellationError`.
+    func run() async throws -> QEMUMachine {
+        var parts = MachineParts()
+        do {
+            if !config.cgroupParent.isEmpty {
+                parts.cgroup = try await MachineCgroup.make(
+                    parent: config.cgroupParent, id: config.id, logger: logger)
+            }
+            do {
+                return try await launch(&parts, isConfined: true)
+            } catch let error as VZEngineError where error.message.contains("-sandbox") {
+                // A QEMU without seccomp.
+                logger.notice("QEMU cannot confine itself here", metadata: ["error": "\(error)"])
+                await parts.stopProcesses()
+                return try await launch(&parts, isConfined: false)
+            }
+        } catch {
+            await parts.remove()
+            try Task.checkCancellation()
+            switch error {
+            case is PortConflict, is VZEngineError: throw error
+            default: throw VZEngineError(.startFailed, "QEMU cannot be started", cause: error)
+            }
+        }
+    }
+
+    private func launch(_ parts: inout MachineParts, isConfined: Bool) async throws -> QEMUMachine {
+        for (index, share) in config.shares.enumerated() {
+            guard let kind = host.shareServer else { break }
+            let server = try await ShareServer.start(
+                share, socket: bundle.shareSocket(index), kind: kind, group: group)
+            parts.shareServers.append(server)
+            await parts.cgroup?.add(server.child.id)
+        }
+        let (monitor, console, errors) = (try SocketPair(), try SocketPair(), try ErrorOutput())
+        let tap = config.network.mode == .bridged ? try TapDevice.make(bridge: config.network.interface ?? "") : nil
+        var arguments = QEMUArguments(
+            config: config, accelerator: host.accelerator, firmware: host.firmware, monitor: 3, console: 4,
+            sshPort: sshPort)
+        arguments.shareSockets = parts.shareServers.map(\.socket)
+        arguments.isConfined = isConfined
+        arguments.tap = tap == nil ? nil : 5
+        var request = ProcessRequest(host.emulator, arguments.all)
+        request.diesWithParent = true
+        request.descriptors = [-1, -1, errors.descriptor.number, monitor.other.number, console.other.number]
+        if let tap { request.descriptors.append(tap.descriptor.number) }
+        logger.debug("starting QEMU", metadata: ["arguments": "\(arguments.all.joined(separator: " "))"])
+
+        let child = try await ChildProcess.start(request)
+        parts.qemu = child
+        for descriptor in [errors.descriptor, monitor.other, console.other] { descriptor.close() }
+        tap?.descriptor.close()
+        await parts.cgroup?.add(child.id)
+        let client = QMPClient(logger: logger)
+        parts.channels.append(try await errors.attach(group))
+        let reader = ConsoleReader()
+        parts.channels.append(try await console.channel(group, reader.handler))
+        do {
+            try await withTaskCancellationHandler {
+                try await client.open(monitor, group: group, deadline: options.startDeadline)
+            } onCancel: {
+                child.signal(SIGKILL)
+            }
+        } catch {
+            child.signal(SIGKILL)
+            let end = await child.waitForEnd()
+            for channel in parts.channels { await channel.drained(within: .milliseconds(500)) }
+            if let conflict = PortConflict(errors: errors.text) { throw conflict }
+            throw failure(end, errors.text, parts, error)
+        }
+        logger.info(
+            "the machine runs",
+            metadata: ["pid": "\(child.id)", "accelerator": "\(host.accelerator)", "ssh": "\(sshPort)"])
+        return QEMUMachine(
+            config: config, parts: parts, child: child, monitor: client, console: reader, errors: errors,
+            address: tap == nil ? .known(GuestAddress(host: "127.0.0.1", port: sshPort)) : .learned(tap),
+            options: options, logger: logger)
+    }
+
+    private func failure(
+        _ end: ProcessEnd, _ words: String, _ parts: MachineParts, _ error: any Error
+    ) -> VZEngineError {
+        // A server whose QEMU went away ends well; one that failed is why QEMU did.
+        if let server = parts.shareServers.first(where: { $0.child.end?.isSuccess == false }) {
+            return VZEngineError(.startFailed, server.failure)
+        }
+        if words.isEmpty { return VZEngineError(.startFailed, "QEMU did not start (\(end))", cause: error) }
+        let lacksMemory = words.contains("Cannot allocate memory") || words.contains("cannot set up guest memory")
+        return VZEngineError(lacksMemory ? .exhausted : .startFailed, "QEMU did not start: \(words)")
+    }
+}
+
+/// What belongs to a machine on this host.
+struct MachineParts: Sendable {
+    var qemu: ChildProcess?
+    var shareServers: [ShareServer] = []
+    var channels: [any Channel] = []
+    var cgroup: MachineCgroup?
+
+    var processes: [ProcessIdentity] {
+        ([qemu].compactMap { $0 } + shareServers.map(\.child)).compactMap(\.identity)
+    }
+
+    /// Ends what still runs.
+    mutating func stopProcesses(shareServersWithin limit: Duration = .zero) async {
+        if let qemu {
+            qemu.signal(SIGKILL)
+            _ = await qemu.waitForEnd()
+        }
+        for channel in channels { channel.close(promise: nil) }
+        for server in shareServers { await server.stop(after: limit) }
+        (qemu, shareServers, channels) = (nil, [], [])
+    }
+
+    mutating func remove() async {
+        await stopProcesses()
+        await cgroup?.remove()
+        cgroup = nil
+    }
+}
+
+/// A guest's serial console as it arrives.
+final class ConsoleReader: Sendable {
+    /// The newest of it when nobody reads.
+    let output: AsyncStream<ByteBuffer>
+    let handler: ByteSink
+
+    private let continuation: AsyncStream<ByteBuffer>.Continuation
+    private let panic: PanicWatch
+
+    init() {
+        let (output, continuation) = AsyncStream<ByteBuffer>.makeStream(bufferingPolicy: .bufferingNewest(1024))
+        let panic = PanicWatch()
+        (self.output, self.continuation, self.panic) = (output, continuation, panic)
+        handler = ByteSink { bytes in
+            panic.scan(bytes)
+            continuation.yield(bytes)
+        } ended: {
+            continuation.finish()
+            panic.end()
+        }
+    }
+
+    /// The kernel's last words, once; nil when the console ended without.
+    func panicked() async -> String? { await panic.message() }
+}

@@ -1,0 +1,199 @@
+import Logging
+import NIOCore
+import Processes
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// A machine that QEMU runs.
+final class QEMUMachine: Machine {
+    enum Address: Sendable {
+        case known(GuestAddress)
+        /// Its network tells, once it speaks there.
+        case learned(TapDevice?)
+    }
+
+    let processes: [ProcessIdentity]
+    let restarts: AsyncStream<Void>
+    var console: AsyncStream<ByteBuffer> { reader.output }
+
+    private let config: MachineConfig
+    private let child: ChildProcess
+    private let monitor: QMPClient
+    private let reader: ConsoleReader
+    private let restarted: AsyncStream<Void>.Continuation
+    private let errors: ErrorOutput
+    private let address: Address
+    private let options: QEMUOptions
+    private let logger: Logger
+
+    private struct State {
+        var verdict = QEMUVerdict()
+        var end: MachineEnd?
+        var waiting: [CheckedContinuation<MachineEnd, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    init(
+        config: MachineConfig, parts: MachineParts, child: ChildProcess, monitor: QMPClient, console: ConsoleReader,
+        errors: ErrorOutput, address: Address, options: QEMUOptions, logger: Logger
+    ) {
+        self.config = config
+        self.child = child
+        self.monitor = monitor
+        reader = console
+        self.errors = errors
+        self.address = address
+        self.options = options
+        self.logger = logger
+        processes = parts.processes
+        (restarts, restarted) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        // Ends with the machine; it holds the machine until then.
+        Task { await supervise(parts) }
+    }
+
+    func guestAddress() async throws -> GuestAddress {
+        switch address {
+        case .known(let address): return address
+        case .learned(let tap):
+            guard let tap else { throw VZEngineError(.failed, "the machine has no network") }
+            return GuestAddress(
+                host: try await tap.learnAddress(of: config.network.macAddress), port: config.credentials.port)
+        }
+    }
+
+    func pressPowerButton() async throws {
+        try await monitor.execute("system_powerdown")
+    }
+
+    func powerOff() async {
+        state.withLock { $0.verdict.powerOffRequested() }
+        if config.keepsDisk {
+            // What the disk's format holds in memory is written by QEMU itself.
+            do {
+                try await monitor.execute("quit", deadline: .seconds(5))
+                let overdue = Task { [child] in
+                    try await Task.sleep(for: .seconds(5))
+                    child.signal(SIGKILL)
+                }
+                _ = await child.waitForEnd()
+                overdue.cancel()
+                return
+            } catch {
+                logger.debug("QEMU is killed: it does not quit", metadata: ["error": "\(error)"])
+            }
+        }
+        child.signal(SIGKILL)
+        _ = await child.waitForEnd()
+    }
+
+    func waitForEnd() async -> MachineEnd {
+        await withCheckedContinuation { continuation in
+            let end: MachineEnd? = state.withLock { state in
+                if state.end == nil { state.waiting.append(continuation) }
+                return state.end
+            }
+            if let end { continuation.resume(returning: end) }
+        }
+    }
+
+    // MARK: Supervision
+
+    private func supervise(_ parts: MachineParts) async {
+        var parts = parts
+        let process = await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await event in self.monitor.events { await self.monitorSaid(event) } }
+            group.addTask { await self.watchMonitor() }
+            group.addTask { await self.watchPanic() }
+            for server in parts.shareServers { group.addTask { await self.watch(server) } }
+            let process = await child.waitForEnd()
+            monitor.close()
+            // The last words are on their way still.
+            for channel in parts.channels { await channel.drained() }
+            await parts.stopProcesses(shareServersWithin: .seconds(2))
+            group.cancelAll()
+            return process
+        }
+        await parts.remove()
+        restarted.finish()
+        let (end, waiting) = state.withLock { state in
+            let end = state.verdict.end(process, errors: errors.text)
+            state.end = end
+            defer { state.waiting = [] }
+            return (end, state.waiting)
+        }
+        logger.info("the machine has ended", metadata: ["end": "\(end)"])
+        for continuation in waiting { continuation.resume(returning: end) }
+    }
+
+    private func judge(_ change: (inout QEMUVerdict) -> QEMUVerdict.Action) -> QEMUVerdict.Action {
+        let action = state.withLock { change(&$0.verdict) }
+        if action == .kill { child.signal(SIGKILL) }
+        return action
+    }
+
+    private func monitorSaid(_ event: QMPEvent) async {
+        if event.name == .blockError {
+            logger.warning("a disk of the machine fails", metadata: ["disk": "\(event.device ?? "")"])
+        }
+        let action = judge { $0.monitorSaid(event) }
+        if event.name == .reset, action == .nothing {
+            logger.info("the guest restarts")
+            restarted.yield()
+        }
+        guard action == .askStatus else { return }
+        do {
+            let status = try await monitor.status()
+            guard judge({ $0.stopped(status: status) }) == .resumeLater else { return }
+            logger.warning("the machine waits: the host's disk is full or fails")
+            try await Task.sleep(for: .seconds(5))
+            try await monitor.execute("cont")
+        } catch {
+            // The watch below finds a monitor that does not answer.
+            logger.debug("QEMU's state is not known", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// A process that hangs is found by asking it.
+    private func watchMonitor() async {
+        do {
+            while true {
+                try await Task.sleep(for: options.monitorInterval)
+                _ = try await monitor.status(deadline: options.monitorDeadline)
+            }
+        } catch let error as VZEngineError where error.code == .deadline {
+            _ = judge { $0.isHung("QEMU does not answer its monitor for \(options.monitorDeadline)") }
+        } catch {
+            // Cancelled, or it has ended.
+            return
+        }
+    }
+
+    /// A kernel that gave up restarts at once, or tells by its device, or stands still: that is the end too.
+    private func watchPanic() async {
+        guard let message = await reader.panicked() else { return }
+        state.withLock { $0.verdict.consolePanicked(message) }
+        do {
+            try await Task.sleep(for: .seconds(3))
+        } catch {
+            return
+        }
+        _ = judge { $0.outlivedPanic() }
+    }
+
+    private func watch(_ server: ShareServer) async {
+        _ = await server.child.waitForEnd()
+        do {
+            // It ends when QEMU does: then this is not why.
+            try await Task.sleep(for: .seconds(1))
+        } catch {
+            return
+        }
+        guard child.end == nil else { return }
+        _ = judge { $0.shareServerEnded(server.failure) }
+    }
+}

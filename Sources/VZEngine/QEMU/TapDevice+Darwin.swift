@@ -1,0 +1,16 @@
+#if canImport(Darwin)
+/// QEMU on a Mac is for trying things only; machines there are Virtualization.framework's.
+final class TapDevice: Sendable {
+    let descriptor: Descriptor
+
+    private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
+
+    static func make(bridge: String) throws -> TapDevice {
+        throw VZEngineError(.invalidArgument, "QEMU cannot be connected to \(bridge) on this system")
+    }
+
+    func learnAddress(of hardwareAddress: String) async throws -> String {
+        throw VZEngineError(.failed, "there is no tap device")
+    }
+}
+#endif

@@ -1,0 +1,123 @@
+import Foundation
+import Processes
+import Support
+import Testing
+
+@testable import VZEngine
+
+@Suite("Clones of disks")
+struct DiskCloneTests {
+    private static let hasTools: Bool = {
+        if ProcessInfo.processInfo.environment["CI"] == "true" { return true }
+        do {
+            for tool in ["qemu-img", "qemu-io"] { _ = try Executables.find(tool) }
+            return true
+        } catch {
+            return false
+        }
+    }()
+
+    private func base(_ directory: String, _ size: Int = 1 << 20) throws -> String {
+        let path = directory + "/ba se,\"ü.raw"
+        try Data((0..<size).map { UInt8(truncatingIfNeeded: $0 / 251) }).write(to: URL(filePath: path))
+        return path
+    }
+
+    @Test("an overlay is a disk QEMU finds no fault with, of the base's size and content", .enabled(if: hasTools))
+    func overlay() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let base = try base(directory)
+            let path = directory + "/clone.qcow2"
+            let (disk, method) = try await DiskClone.make(of: base, format: .raw, at: path, method: .overlay)
+            #expect(disk == MachineConfig.Disk(path: path, format: .qcow2))
+            #expect(method == .overlay)
+            try await Command.checked("qemu-img", ["check", "-f", "qcow2", path])
+            let info = try await Command.checked("qemu-img", ["info", "--output=json", path]).text
+            #expect(info.contains("\"virtual-size\": 1048576"))
+            #expect(info.contains("\"backing-filename-format\": \"raw\""))
+            let compared = try await Command.run("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", base, path])
+            #expect(compared.end.isSuccess, "\(compared.text)")
+
+            // What is written into it is in it, and nowhere else.
+            let before = try Data(contentsOf: URL(filePath: base))
+            try await Command.checked("qemu-io", ["-f", "qcow2", "-c", "write -P 0x5a 70000 4096", path])
+            try await Command.checked("qemu-io", ["-f", "qcow2", "-c", "read -P 0x5a 70000 4096", path])
+            try await Command.checked("qemu-img", ["check", "-f", "qcow2", path])
+            #expect(try Data(contentsOf: URL(filePath: base)) == before)
+        }
+    }
+
+    @Test(
+        "large disks have their tables", .enabled(if: hasTools),
+        arguments: [512 << 20, (512 << 20) + 1, 128 << 30, 5 << 40] as [UInt64])
+    func large(_ size: UInt64) async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let base = directory + "/base"
+            try Data().write(to: URL(filePath: base))
+            let handle = try FileHandle(forWritingTo: URL(filePath: base))
+            try handle.truncate(atOffset: size)
+            try handle.close()
+            let path = directory + "/clone"
+            _ = try await DiskClone.make(of: base, format: .raw, at: path, method: .overlay)
+            try await Command.checked("qemu-img", ["check", "-f", "qcow2", path])
+            let info = try await Command.checked("qemu-img", ["info", "--output=json", path]).text
+            #expect(info.contains("\"virtual-size\": \((size + 511) / 512 * 512)"))
+            let end = (size - 1) / 512 * 512
+            try await Command.checked("qemu-io", ["-f", "qcow2", "-c", "write -P 1 \(end) 512", path])
+            try await Command.checked("qemu-img", ["check", "-f", "qcow2", path])
+        }
+    }
+
+    @Test("a clone of a clone sees through both", .enabled(if: hasTools))
+    func chain() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let base = try base(directory)
+            let first = try await DiskClone.make(of: base, format: .raw, at: directory + "/1", method: .overlay).disk
+            try await Command.checked("qemu-io", ["-f", "qcow2", "-c", "write -P 7 0 512", first.path])
+            let second = try await DiskClone.make(
+                of: first.path, format: first.format, at: directory + "/2", method: .overlay
+            ).disk
+            let compared = try await Command.run(
+                "qemu-img", ["compare", "-f", "qcow2", "-F", "qcow2", first.path, second.path])
+            #expect(compared.end.isSuccess, "\(compared.text)")
+        }
+    }
+
+    @Test("the first way that works is taken, and is quick whatever the size")
+    func either() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let base = try base(directory)
+            let (disk, method) = try await DiskClone.make(of: base, format: .raw, at: directory + "/clone")
+            #expect(disk.format == (method == .reflink ? .raw : .qcow2))
+            var status = stat()
+            #expect(stat(disk.path, &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+            if method == .overlay { #expect(status.st_blocks * 512 < 64 << 10) }
+        }
+    }
+
+    @Test("what is no disk, is not there, or would be overwritten is refused, and nothing is left")
+    func refused() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let (base, path) = (directory + "/base", directory + "/clone")
+            await #expect(throws: VZEngineError.self) { () async throws in
+                _ = try await DiskClone.make(of: base, format: .raw, at: path)
+            }
+            try Data().write(to: URL(filePath: base))
+            await #expect(throws: VZEngineError.self) { () async throws in
+                _ = try await DiskClone.make(of: base, format: .raw, at: path, method: .overlay)
+            }
+            try Data(count: 4096).write(to: URL(filePath: base))
+            let error = await #expect(throws: VZEngineError.self) { () async throws in
+                _ = try await DiskClone.make(of: base, format: .qcow2, at: path, method: .overlay)
+            }
+            #expect(error?.code == .badRecord)
+            #expect(!FileManager.default.fileExists(atPath: path))
+            try Data([1]).write(to: URL(filePath: path))
+            await #expect(throws: VZEngineError.self) { () async throws in
+                _ = try await DiskClone.make(of: base, format: .raw, at: path, method: .overlay)
+            }
+            #expect(try Data(contentsOf: URL(filePath: path)) == Data([1]))
+        }
+    }
+}
