@@ -39,6 +39,8 @@ final class NamespacedNetworks: SandboxNetworks {
         self.state = Mutex(State(networks: Dictionary(networks.map { ($0.sandbox, $0) }) { $1 }))
     }
 
+    func wantsEveryPod() async throws -> Bool { try await cni?.load() != nil }
+
     func setUp(_ record: SandboxRecord) async throws -> PodNetwork {
         try await serial.run(record.id) {
             if let present = try await live(record.id) { return present }

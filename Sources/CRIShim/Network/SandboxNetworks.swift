@@ -4,6 +4,10 @@ import Processes
 /// Networks that the shim itself gives to sandboxes: one namespace per sandbox, which virtual machines and containers
 /// share. What is made is on disk before it is made, so that nothing is lost track of, whenever this process ends.
 protocol SandboxNetworks: Sendable {
+    /// Whether pods of containers only are to have their network from here too, as with CNI plugins: else an engine's own
+    /// is as good. Looked at anew for each pod.
+    func wantsEveryPod() async throws -> Bool
+
     /// Gives a new sandbox its network. For a sandbox that has one: that one. Leaves nothing behind when it throws or is
     /// cancelled.
     /// - Throws: `ShimError`: `invalidArgument` for mappings that can never work, `alreadyExists` for a host port that is
@@ -21,6 +25,10 @@ protocol SandboxNetworks: Sendable {
     /// (bridge, rules, host ports). Networks that a restart of the host ended are not made again.
     /// - Parameter known: every sandbox there is.
     func adopt(known sandboxIDs: Set<String>) async throws
+}
+
+extension SandboxNetworks {
+    func wantsEveryPod() async throws -> Bool { false }
 }
 
 /// A sandbox's network.

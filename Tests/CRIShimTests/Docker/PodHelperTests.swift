@@ -1,3 +1,6 @@
+import HostFiles
+import Processes
+import Support
 import Testing
 
 @testable import CRIShim
@@ -58,5 +61,35 @@ import Darwin
         #expect(Int(String(decoding: archive[148..<154], as: UTF8.self), radix: 8) == checksum)
         #expect(archive.suffix(1024).allSatisfy { $0 == 0 })
         #expect { try PodHelper.archive(for: "riscv64") } throws: { ($0 as? ShimError)?.code == .unsupported }
+    }
+
+    @Test(
+        "the program says why it cannot hold a pod's network",
+        .enabled(if: Self.program != nil, "skipped, because the program is for Linux on x86_64 and arm64"),
+        arguments: [
+            (["enter", "/no/such/file"], 1, "cannot open /no/such/file: error 2\n"),
+            (["enter", "/dev/null"], 1, "cannot enter the network namespace /dev/null: error "),
+            (["enter", "/dev/null", "0"], 2, "usage: "), (["enter", "/dev/null", "x", "0"], 2, "usage: "),
+            (["forward", "70000"], 2, "usage: "), (["stay"], 2, "usage: "),
+        ])
+    func complaints(arguments: [String], code: Int32, said: String) async throws {
+        let program = try #require(Self.program)
+        try await withTemporaryDirectory { directory in
+            let path = directory + "/pause"
+            try AtomicFile.write(program, to: path, mode: 0o755)
+            let result = try await Command.run(path, arguments)
+            #expect(result.end == .exited(code: code))
+            #expect(result.errorText.hasPrefix(said), "\(result.errorText)")
+        }
+    }
+
+    private static var program: [UInt8]? {
+        #if os(Linux) && arch(x86_64)
+        PodHelper.program(for: "x86_64")
+        #elseif os(Linux) && arch(arm64)
+        PodHelper.program(for: "arm64")
+        #else
+        nil
+        #endif
     }
 }

@@ -125,7 +125,9 @@ import Testing
     @Test func `chained plugins connect the pod, and get back what they answered`() async throws {
         try await withPlugins { directory, harness in
             let record = harness.record { $0.ports = [NetworkHarness.port(80, host: 8080)] }
-            let pod = try await harness.networks().setUp(record)
+            let networks = try harness.networks()
+            #expect(try await networks.wantsEveryPod())
+            let pod = try await networks.setUp(record)
             #expect(pod.kind == .cni)
             #expect(pod.addresses == ["10.66.0.9"])
             let namespace = try #require(pod.namespace)
@@ -170,6 +172,7 @@ import Testing
         try await withPlugins { directory, harness in
             try FileManager.default.removeItem(atPath: directory + "/conf/10-test.conflist")
             let networks = try harness.networks()
+            #expect(!(try await networks.wantsEveryPod()))
             let pod = try await networks.setUp(harness.record())
             #expect(pod.kind == .bridge)
             try await networks.tearDown(sandbox: pod.sandbox)

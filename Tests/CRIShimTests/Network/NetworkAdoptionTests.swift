@@ -49,6 +49,7 @@ import Testing
                 "link add \(names.link(of: stray)) master \(names.bridge) type veth peer name eth0 netns \"\(harness.directory)/state/netns/\(stray)\"",
                 "link add \(names.link(of: Identifiers.sandbox())) type bridge",
             ])
+            try Data().write(to: URL(filePath: "\(harness.directory)/state/netns/\(Identifiers.sandbox())"))
             // A record of which nothing was made yet, and one that was not written to its end.
             var begun = PodNetwork(sandbox: Identifiers.sandbox(), kind: .bridge)
             begun.namespace = "\(harness.directory)/state/netns/\(begun.sandbox)"
@@ -96,6 +97,22 @@ import Testing
             #expect(!(try await Peer.greeting(from: pod.addresses[0], server.port, in: nil)).isEmpty)
             #expect(try await harness.traces().contains { $0.contains("MASQUERADE") })
             try await next.tearDown(sandbox: record.id)
+        }
+    }
+
+    @Test func `two shims on one host leave each other's pods alone`() async throws {
+        try await NetworkHarness.with { one in
+            let kept = try await one.networks().setUp(one.record())
+            let server = try await GreetingServer(in: kept.namespace)
+            try await NetworkHarness.with { other in
+                let networks = try other.networks()
+                let pod = try await networks.setUp(other.record())
+                // Each by the other's bridge.
+                #expect(!(try await Peer.greeting(from: kept.addresses[0], server.port, in: pod.namespace)).isEmpty)
+                try await networks.adopt(known: [])
+            }
+            #expect(!(try await Peer.greeting(from: kept.addresses[0], server.port, in: nil)).isEmpty)
+            #expect(try await one.networks().network(of: kept.sandbox) == kept)
         }
     }
 
