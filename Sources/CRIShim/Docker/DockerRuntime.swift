@@ -2,6 +2,7 @@ import Docker
 import HostFiles
 import Logging
 import NIOCore
+import Processes
 import Proto
 import Synchronization
 
@@ -48,6 +49,8 @@ final class DockerRuntime: SandboxRuntime {
         pause = PauseImage(client: client, configured: pauseImage, info: info, logger: logger)
         (jobs, jobsIn) = AsyncStream.makeStream()
     }
+
+    var joinsHostNamespaces: Bool { isLocal && NetworkNamespace.isPossible }
 
     var health: RuntimeHealth { state.withLock { $0.health } }
 

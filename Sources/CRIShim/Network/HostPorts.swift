@@ -40,8 +40,24 @@ final class HostPorts: Sendable {
         }
     }
 
+    /// How long a port that is taken is tried again: a program that is just being started may still have the descriptor
+    /// of a port that was given back.
+    private static let patience = Duration.milliseconds(500)
+
     /// - Throws: `alreadyExists` when one of them is taken; then none is held.
-    func hold(_ ports: [PodNetwork.Port], for sandbox: String) throws {
+    func hold(_ ports: [PodNetwork.Port], for sandbox: String) async throws {
+        let end = ContinuousClock.now + Self.patience
+        while true {
+            do {
+                return try holdNow(ports, for: sandbox)
+            } catch let error as ShimError where error.code == .alreadyExists {
+                guard ContinuousClock.now < end else { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    private func holdNow(_ ports: [PodNetwork.Port], for sandbox: String) throws {
         guard !ports.isEmpty, held.withLock({ $0[sandbox] }) == nil else { return }
         var descriptors: [Int32] = []
         do {

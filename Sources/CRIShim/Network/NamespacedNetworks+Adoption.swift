@@ -33,7 +33,7 @@ extension NamespacedNetworks {
                         "a pod's address is outside of the range of pods: it cannot be reached before the range is as it was",
                         metadata: ["sandbox": "\(network.sandbox)", "range": "\(range)"])
                 }
-                try hostPorts.hold(network.ports, for: network.sandbox)
+                try await hostPorts.hold(network.ports, for: network.sandbox)
             } catch {
                 logger.error(
                     "what surrounds a pod's network is not as it should be",

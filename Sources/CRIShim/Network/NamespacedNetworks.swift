@@ -135,7 +135,7 @@ final class NamespacedNetworks: SandboxNetworks {
 
     /// By the shim's own bridge.
     private func connect(_ record: SandboxRecord, _ ports: [PodNetwork.Port]) async throws -> PodNetwork {
-        try hostPorts.hold(ports, for: record.id)
+        try await hostPorts.hold(ports, for: record.id)
         let range = try await bridge.join(record.id)
         let address = try state.withLock { try $0.lease(in: range, to: record.id) }
         let link = names.link(of: record.id)

@@ -78,6 +78,8 @@ protocol ContainerRuntime: Sendable {
 
 /// A runtime whose containers need something that holds their sandbox's namespaces.
 protocol SandboxRuntime: ContainerRuntime {
+    /// Whether its containers can join namespaces of this host.
+    var joinsHostNamespaces: Bool { get }
     /// Makes and starts what holds the sandbox's namespaces. Leaves nothing behind when it throws or is cancelled.
     /// - Parameter network: the pod's, when it is one of ours: the holder joins its namespace.
     func startSandbox(_ record: SandboxRecord, network: PodNetwork?) async throws -> SandboxHolder

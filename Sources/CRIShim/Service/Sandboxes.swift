@@ -32,8 +32,13 @@ final class Sandboxes: Sendable {
         let runtime = try runtimes.holder(handler: handler)
         var record = try SandboxRecord(config, handler: handler, id: Identifiers.sandbox())
         record.runtime = runtime?.name
-        // A pod of the handler `vm` has its network from us; whoever joins it later joins that.
-        if handler == VMRuntime.handler { record.hasOwnNetwork = true }
+        // A pod of the handler `vm` has its network from us; whoever joins it later joins that. With CNI plugins, so has
+        // every pod whose containers can join it.
+        if handler == VMRuntime.handler {
+            record.hasOwnNetwork = true
+        } else if runtime?.joinsHostNamespaces == true, try await networks.wantsEveryPod() {
+            record.hasOwnNetwork = true
+        }
         try names.reserve(record.reservation, what: "sandbox \(record.reservation)") {
             let existing = store.sandboxes(matching: nil).first { $0.record.reservation == record.reservation }
             guard let existing else { return }
@@ -55,8 +60,9 @@ final class Sandboxes: Sendable {
                 try await RootDirectory.offload { try RootDirectory.makeDirectory(directory, mode: 0o755) }
             }
             var entry = SandboxEntry(record: record)
-            if record.hasOwnNetwork == true { entry.take(try await networks.setUp(record)) }
-            if let holder = try await runtime?.startSandbox(record, network: nil) { entry.take(holder) }
+            let network = record.hasOwnNetwork == true ? try await networks.setUp(record) : nil
+            if let network { entry.take(network) }
+            if let holder = try await runtime?.startSandbox(record, network: network) { entry.take(holder) }
             try Task.checkCancellation()
             record.phase = .ready
             entry.record = record
@@ -138,6 +144,8 @@ final class Sandboxes: Sendable {
             if sandbox.record.phase != .stopped { try await halt(sandbox) }
             try await forEachContainer(of: sandbox) { try await $0.removeContainer($1) }
             if let holder = try runtimes.holder(of: sandbox) { try await holder.removeSandbox(sandbox) }
+            // Also of one that was stopped because a restart of the host had ended its network.
+            if sandbox.record.hasOwnNetwork == true { try await networks.tearDown(sandbox: sandbox.id) }
             // Last: until here a crash leaves a sandbox that can be removed again.
             try await root.removeSandbox(sandbox.id)
             store.removeSandbox(sandbox.id)

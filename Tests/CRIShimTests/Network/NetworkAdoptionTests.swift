@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized, .enabled(if: NetworkHarness.isPossible, NetworkHarness.skipReason)) struct NetworkAdoptionTests {
     @Test func `a restart keeps networks, addresses and host ports`() async throws {
         try await NetworkHarness.with { harness in
-            let free = try await GreetingServer(in: nil).port
+            let free = try await NetworkHarness.freePort()
             let record = harness.record { $0.ports = [NetworkHarness.port(8080, host: free)] }
             var first: NamespacedNetworks? = try harness.networks()
             let pod = try await first!.setUp(record)

@@ -57,6 +57,14 @@ final class NetworkHarness: Sendable {
         return record
     }
 
+    /// A port of the host that nobody has, below those that outgoing connections take.
+    static func freePort() async throws -> Int {
+        for _ in 0..<50 {
+            if let server = try? await GreetingServer(in: nil, port: .random(in: 20000..<32000)) { return server.port }
+        }
+        throw Peer.Failure("finding a free port")
+    }
+
     static func port(_ pod: Int32, host: Int, ip: String = "", transport: Int32 = 0) -> SandboxRecord.PortMapping {
         .init(protocol: transport, containerPort: pod, hostPort: Int32(host), hostIP: ip)
     }

@@ -60,7 +60,7 @@ import Testing
     @Test func `host ports lead to the pod, from everywhere`() async throws {
         try await NetworkHarness.with { harness in
             let networks = try harness.networks()
-            let free = try await GreetingServer(in: nil).port
+            let free = try await NetworkHarness.freePort()
             let record = harness.record { $0.ports = [NetworkHarness.port(8080, host: free)] }
             let pod = try await networks.setUp(record)
             let other = try await networks.setUp(harness.record())
@@ -78,7 +78,11 @@ import Testing
                 ($0 as? ShimError)?.code == .alreadyExists && "\($0)".contains("\(free)/tcp")
             }
             try await networks.tearDown(sandbox: pod.sandbox)
-            let program = try await GreetingServer(in: nil, port: free)
+            var program: GreetingServer?
+            try await eventually("the port is free again") {
+                program = try? await GreetingServer(in: nil, port: free)
+                return program != nil
+            }
             await #expect { try await networks.setUp(record) } throws: {
                 ($0 as? ShimError)?.code == .alreadyExists
             }
