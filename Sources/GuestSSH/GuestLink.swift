@@ -49,7 +49,8 @@ public final class GuestLink: Sendable {
     /// Starts a command.
     ///
     /// - Throws: `GuestSSHError` with `notStarted` when the guest's shell or the directory is not usable; a program that
-    ///   does not exist is an exit code (127), as in a shell. When the task is cancelled nothing is left running.
+    ///   does not exist is an exit code (127), as in a shell. When the task is cancelled nothing is left running
+    ///   in the end.
     public func run(_ command: GuestCommand) async throws -> GuestProcess {
         try await Self.start(command, pool, isUrgent: false)
     }
@@ -67,26 +68,29 @@ public final class GuestLink: Sendable {
     static func start(_ command: GuestCommand, _ pool: LinkPool, isUrgent: Bool) async throws -> GuestProcess {
         let bootstrap = try Bootstrap(command, nonce: String(UInt64.random(in: 0...UInt64.max), radix: 36))
         let stream = try await pool.open(.session, isUrgent: isUrgent)
-        let starting = Task { try await begin(command, bootstrap, stream, pool) }
+        let started = Pending<GuestProcess>()
         let peer = pool.configuration.peer
-        do {
-            return try await withDeadline(
-                pool.configuration.openTimeout,
-                GuestSSHError(.timeout, "\(peer) did not start \(command.arguments[0]) in time")
-            ) {
-                try await withTaskCancellationHandler {
-                    try await starting.value
-                } onCancel: {
-                    // Its input ends: a shell that has not read the whole script yet does nothing.
-                    stream.post(.end)
-                    starting.cancel()
-                }
+        Task {
+            let result: Result<GuestProcess, any Error>
+            do {
+                let process = try await withDeadline(
+                    pool.configuration.openTimeout,
+                    GuestSSHError(.timeout, "\(peer) did not start \(command.arguments[0]) in time")
+                ) { try await begin(command, bootstrap, stream, pool) }
+                result = .success(process)
+            } catch {
+                stream.close()
+                result = .failure(error)
             }
-        } catch {
-            // Should it have started all the same, the process object is dropped here, and killed by that.
+            // When nobody takes the process any more it is dropped, and killed by that.
+            started.finish(result)
+        }
+        do {
+            return try await started.value()
+        } catch is CancellationError {
+            // A shell that has not read the whole script yet does nothing with the part.
             stream.post(.end)
-            starting.cancel()
-            throw error
+            throw CancellationError()
         }
     }
 

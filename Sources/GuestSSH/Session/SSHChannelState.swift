@@ -21,6 +21,8 @@ final class SSHChannelState {
     private var jobs: [SSHChannelJob] = []
     private var phase = Phase.reading
     private var isPaused = false
+    /// Our side has sent its end.
+    private var hasEnded = false
     private var isReleased = false
 
     init(_ channel: SSHChannel, _ stream: SSHStream, isProcess: Bool, released: @escaping @Sendable () -> Void) {
@@ -157,7 +159,8 @@ final class SSHChannelState {
             case .resize(let size):
                 guard try channel.resize(size) != nil else { return goesOn }
             case .end:
-                guard try channel.sendEnd() != nil else { return goesOn }
+                guard try hasEnded || channel.sendEnd() != nil else { return goesOn }
+                hasEnded = true
             }
             jobs.removeFirst()
             goesOn = true

@@ -1,0 +1,173 @@
+import Foundation
+import GuestSSH
+import Logging
+import NIOConcurrencyHelpers
+import Support
+import Testing
+
+@Suite(.serialized, .enabled(if: SSHServer.isInstalled || SSHServer.isRequired, SSHServer.skipReason))
+struct ConnectTests {
+    private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    @Test("the first host key is handed over once, before anybody logs in, and kept")
+    func firstKey() async throws {
+        try await withServer { server in
+            let seen = NIOLockedValueBox<[String]>([])
+            var configuration = server.configuration
+            configuration.hostKeyPin = nil
+            let link = GuestLink(configuration, onHostKey: { key in seen.withLockedValue { $0.append(key) } }, logger: Self.quiet)
+            _ = try await link.shell("true")
+            await server.kill()
+            try await server.start()
+            try await link.waitUntilReachable(within: .seconds(20))
+            #expect(seen.withLockedValue { $0 } == [try server.hostKey])
+            await link.close()
+        }
+    }
+
+    @Test("a host key that cannot be kept is not trusted")
+    func unkeptKey() async throws {
+        struct Full: Error {}
+        try await withServer { server in
+            var configuration = server.configuration
+            configuration.hostKeyPin = nil
+            let link = GuestLink(configuration, onHostKey: { _ in throw Full() }, logger: Self.quiet)
+            await #expect(throws: Full.self) { try await link.probe(timeout: .seconds(20)) }
+            await link.close()
+        }
+    }
+
+    @Test("another host key than the pinned one is refused, and both are named")
+    func changedKey() async throws {
+        try await withServer { server in
+            let old = try server.hostKey
+            let link = server.link()
+            _ = try await link.shell("true")
+            await server.kill()
+            try await SSHServer.makeKey("\(server.directory)/host", "ed25519")
+            try await server.start()
+            do {
+                try await link.waitUntilReachable(within: .seconds(20))
+                Issue.record("let in")
+            } catch let error as GuestSSHError {
+                #expect(error.code == .hostKeyChanged)
+                #expect(error.message.contains(old))
+                #expect(error.message.contains(try server.hostKey))
+            }
+            await link.close()
+        }
+    }
+
+    @Test("a pin of another kind than the server's first key is asked for")
+    func otherKind() async throws {
+        try await withServer { server in
+            let key = try String(contentsOfFile: "\(server.directory)/host-ecdsa.pub", encoding: .utf8)
+            let link = server.link { $0.hostKeyPin = key }
+            #expect(try await link.shell("echo in").text == "in\n")
+            await link.close()
+            try await fails(with: .invalidArgument) {
+                try await server.link { $0.hostKeyPin = "nonsense" }.probe(timeout: .seconds(9))
+            }
+        }
+    }
+
+    @Test("ECDSA keys are good, in PEM form too", arguments: ["-tecdsa", "-tecdsa -mPEM", "-ted25519"])
+    func kinds(options: String) async throws {
+        try await withServer { server in
+            let file = "\(server.directory)/other"
+            let made = try await ChildProcess.run(
+                "/usr/bin/ssh-keygen", options.split(separator: " ").map(String.init) + ["-q", "-N", "", "-f", file])
+            #expect(made.code == 0)
+            let key = try String(contentsOfFile: "\(file).pub", encoding: .utf8)
+            try key.write(toFile: "\(server.directory)/authorized_keys", atomically: true, encoding: .utf8)
+            let link = server.link { $0.keyFile = file }
+            #expect(try await link.shell("echo in").text == "in\n")
+            await link.close()
+        }
+    }
+
+    @Test("a key the server does not know: said at once, and not tried again")
+    func wrongKey() async throws {
+        try await withServer { server in
+            try await SSHServer.makeKey("\(server.directory)/stranger", "ed25519")
+            let link = server.link { $0.keyFile = "\(server.directory)/stranger" }
+            let start = ContinuousClock.now
+            try await fails(with: .authentication) { try await link.waitUntilReachable(within: .seconds(60)) }
+            #expect(ContinuousClock.now - start < .seconds(30))
+            try await fails(with: .authentication) { _ = try await link.shell("true") }
+            await link.close()
+        }
+    }
+
+    @Test("a wrong password, or nothing to log in with, is said as such")
+    func wrongPassword() async throws {
+        try await withServer(options: "PasswordAuthentication yes") { server in
+            let file = "\(server.directory)/password"
+            try "wrong\n".write(toFile: file, atomically: true, encoding: .utf8)
+            let link = server.link {
+                $0.keyFile = nil
+                $0.passwordFile = file
+            }
+            try await fails(with: .authentication) { try await link.probe(timeout: .seconds(60)) }
+            await link.close()
+            let bare = server.link { $0.keyFile = nil }
+            try await fails(with: .authentication) { try await bare.probe(timeout: .seconds(60)) }
+            await bare.close()
+        }
+    }
+
+    @Test("keys that cannot work are refused before anybody is called, with the reason")
+    func badKeys() async throws {
+        try await withTemporaryDirectory { directory in
+            func refusal(_ file: String) async throws -> String {
+                let configuration = GuestSSHConfiguration(host: "127.0.0.1", port: 1, user: "nobody", keyFile: file)
+                do {
+                    try await GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet).probe(timeout: .seconds(20))
+                } catch let error as GuestSSHError where error.code == .badKey {
+                    return error.message
+                }
+                return ""
+            }
+            try await SSHServer.makeKey("\(directory)/rsa", "rsa")
+            #expect(try await refusal("\(directory)/rsa").contains("RSA"))
+            try await SSHServer.makeKey("\(directory)/locked", "ed25519", passphrase: "secret")
+            #expect(try await refusal("\(directory)/locked").contains("passphrase"))
+            #expect(try await refusal("\(directory)/none").contains("cannot be read"))
+            #expect(try await refusal("/etc/passwd").contains("no private key"))
+        }
+    }
+
+    @Test("nobody there is refused; somebody who accepts and says nothing is silent, and soon")
+    func nobody() async throws {
+        let configuration = GuestSSHConfiguration(
+            host: "127.0.0.1", port: try FreePort.find(), user: "nobody", bannerTimeout: .milliseconds(100))
+        let link = GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet)
+        try await fails(with: .refused) { try await link.probe(timeout: .seconds(20)) }
+        let (descriptor, port) = try FreePort.listen()
+        defer { close(descriptor) }
+        var other = configuration
+        other.port = port
+        let silent = GuestLink(other, onHostKey: { _ in }, logger: Self.quiet)
+        try await fails(with: .silent) { try await silent.probe(timeout: .seconds(20)) }
+        try await fails(with: .timeout) { try await silent.probe(timeout: .milliseconds(1)) }
+        await link.close()
+        await silent.close()
+        try await fails(with: .closed) { try await link.probe(timeout: .seconds(1)) }
+    }
+
+    @Test("waiting for a guest that boots: refused, silent, then there")
+    func booting() async throws {
+        try await withServer { server in
+            await server.kill()
+            let link = server.link { $0.bannerTimeout = .milliseconds(50) }
+            async let reached: Void = link.waitUntilReachable(within: .seconds(60))
+            try await Task.sleep(for: .milliseconds(200))
+            try await server.start()
+            server.freeze()
+            try await Task.sleep(for: .milliseconds(300))
+            server.thaw()
+            try await reached
+            await link.close()
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import GuestSSH
+import NIOCore
+import Support
+import Testing
+
+@Suite(.serialized, .enabled(if: SSHServer.isInstalled || SSHServer.isRequired, SSHServer.skipReason))
+struct FlowTests {
+    private static let megabytes = 100
+
+    @Test("100 MB of output arrive whole, and little of it is ever in memory")
+    func output() async throws {
+        try await withLink { link, _ in
+            try await link.probe(timeout: .seconds(30))
+            let before = ProcessTable.residentKilobytes()
+            let process = try await link.run(
+                GuestCommand(["/bin/sh", "-c", "head -c \(Self.megabytes)000000 /dev/zero; exit 5"]))
+            var (count, most, events) = (0, 0, 0)
+            for try await event in process.output {
+                switch event {
+                case .output(let bytes):
+                    count += bytes.readableBytes
+                    events += 1
+                    if events % 100 == 0 { most = max(most, ProcessTable.residentKilobytes()) }
+                case .errorOutput: Issue.record("error output")
+                case .exited(let exit): #expect(exit == .code(5))
+                }
+            }
+            #expect(count == Self.megabytes * 1_000_000)
+            #expect(most - before < 32 << 10, "\(most - before) KiB")
+        }
+    }
+
+    @Test("100 MB of input arrive whole, and little of it is ever in memory")
+    func input() async throws {
+        try await withLink { link, _ in
+            let process = try await link.run(
+                GuestCommand(["/bin/sh", "-c", "sleep 0.3; md5sum; exit 6"], hasInput: true))
+            async let outcome = process.collect()
+            let before = ProcessTable.residentKilobytes()
+            var most = 0
+            let chunk = ByteBuffer(repeating: 0, count: 1_000_000)
+            for _ in 0..<Self.megabytes {
+                try await process.write(chunk)
+                most = max(most, ProcessTable.residentKilobytes())
+            }
+            try await process.closeInput()
+            let result = try await outcome
+            #expect(result.text.hasPrefix("0f86d7c5a6180cf9584c1d21144d85b0"))
+            #expect(result.code == 6)
+            #expect(most - before < 32 << 10, "\(most - before) KiB")
+        }
+    }
+
+    @Test("both directions at once through one process")
+    func both() async throws {
+        try await withLink { link, _ in
+            let process = try await link.run(GuestCommand(["cat"], hasInput: true))
+            async let count = {
+                var count = 0
+                for try await event in process.output { if case .output(let bytes) = event { count += bytes.readableBytes } }
+                return count
+            }()
+            for round in 0..<200 { try await process.write(ByteBuffer(repeating: UInt8(round), count: 100_000)) }
+            try await process.closeInput()
+            #expect(try await count == 20_000_000)
+        }
+    }
+
+    @Test("a slow reader makes its command wait; others on the connection go on; nothing is lost")
+    func slowReader() async throws {
+        try await withLink { link, server in
+            let file = "\(server.directory)/progress"
+            let script = """
+                i=0; while [ $i -lt 200 ]; do head -c 20000 /dev/zero; i=$((i+1)); echo $i >"\(file)"; done
+                """
+            let slow = try await link.run(GuestCommand(["/bin/sh", "-c", script]))
+            for _ in 0..<30 { #expect(try await link.shell("echo quick").text == "quick\n") }
+            let progress = { () async throws -> Int in
+                Int(try await link.shell("cat '\(file)' || echo 0").text.split(separator: "\n").first ?? "0") ?? 0
+            }
+            // It has stopped well before its end, where the buffers on the way are full.
+            var last = -1
+            try await eventually("it stops") {
+                let now = try await progress()
+                defer { last = now }
+                return now == last && now > 0
+            }
+            #expect(try await progress() < 150)
+            let outcome = try await slow.collect()
+            #expect(outcome.output.count == 200 * 20_000)
+            #expect(outcome.code == 0)
+        }
+    }
+
+    @Test("output that nobody wants is dropped, and its command ends")
+    func discarded() async throws {
+        try await withLink { link, _ in
+            let process = try await link.run(GuestCommand(["/bin/sh", "-c", "head -c 5000000 /dev/zero; exit 4"]))
+            process.discardOutput()
+            #expect(try await process.wait() == .code(4))
+        }
+    }
+
+    @Test("sessions go on while the server exchanges keys anew")
+    func rekeying() async throws {
+        try await withLink(options: "RekeyLimit 1M") { link, _ in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { try await link.shell("head -c 5000000 /dev/zero").output.count }
+                    group.addTask {
+                        try await link.outcome(["cat"], input: [UInt8](repeating: 1, count: 3_000_000)).output.count
+                    }
+                }
+                var total = 0
+                for try await count in group { total += count }
+                #expect(total == 4 * 8_000_000)
+            }
+        }
+    }
+
+    @Test("40 commands at once against a server that allows 10 per connection")
+    func many() async throws {
+        try await withLink { link, _ in
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                for number in 0..<40 {
+                    group.addTask {
+                        let process = try await link.run(GuestCommand(["/bin/sh", "-c", "read a; echo $a; exit \(number)"], hasInput: true))
+                        try await process.write(ByteBuffer(string: "line \(number)\n"))
+                        let outcome = try await process.collect()
+                        return outcome.text == "line \(number)\n" && outcome.code == Int32(number)
+                    }
+                }
+                for try await isRight in group { #expect(isRight) }
+            }
+        }
+    }
+
+    @Test("40 commands that run at the same time, each on its own session")
+    func together() async throws {
+        try await withLink { link, _ in
+            let processes = try await withThrowingTaskGroup(of: GuestProcess.self) { group in
+                for _ in 0..<40 { group.addTask { try await link.run(GuestCommand(["cat"], hasInput: true)) } }
+                var processes: [GuestProcess] = []
+                for try await process in group { processes.append(process) }
+                return processes
+            }
+            #expect(Set(processes.map(\.id)).count == 40)
+            for process in processes { try await process.closeInput() }
+            for process in processes { #expect(try await process.wait() == .code(0)) }
+        }
+    }
+
+    @Test("a server that allows fewer sessions than usual gets more connections")
+    func fewSessions() async throws {
+        try await withLink(options: "MaxSessions 2") { link, _ in
+            try await withThrowingTaskGroup(of: Int32?.self) { group in
+                for _ in 0..<10 { group.addTask { try await link.shell("sleep 0.1; exit 7").code } }
+                for try await code in group { #expect(code == 7) }
+            }
+        }
+    }
+}

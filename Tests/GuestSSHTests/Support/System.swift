@@ -1,0 +1,117 @@
+import Foundation
+
+/// Ports of the loopback.
+enum FreePort {
+    struct Failure: Error {}
+
+    static func find() throws -> Int {
+        let (descriptor, port) = try listen()
+        close(descriptor)
+        return port
+    }
+
+    /// A listening socket nobody accepts on.
+    static func listen(backlog: Int32 = 16) throws -> (descriptor: Int32, port: Int) {
+        let descriptor = socket(AF_INET, stream, 0)
+        guard descriptor >= 0 else { throw Failure() }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        var address = loopback(0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && Foundation.listen(descriptor, backlog) == 0
+                    && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        guard bound else {
+            close(descriptor)
+            throw Failure()
+        }
+        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
+    }
+
+    static func accepts(_ port: Int) -> Bool {
+        guard let descriptor = connect(port) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    /// A connected socket, blocking.
+    static func connect(_ port: Int) -> Int32? {
+        let descriptor = socket(AF_INET, stream, 0)
+        guard descriptor >= 0 else { return nil }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        var address = loopback(port)
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        if connected { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    private static func loopback(_ port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return address
+    }
+
+    #if canImport(Glibc)
+    private static let stream = Int32(SOCK_STREAM.rawValue)
+    #else
+    private static let stream = SOCK_STREAM
+    #endif
+}
+
+/// The processes of this machine.
+enum ProcessTable {
+    private static func all() -> [(id: Int32, parent: Int32, state: String)] {
+        let ps = Process()
+        ps.executableURL = URL(fileURLWithPath: "/bin/ps")
+        ps.arguments = ["-A", "-o", "pid=,ppid=,stat="]
+        let output = Pipe()
+        ps.standardOutput = output
+        guard (try? ps.run()) != nil else { return [] }
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        ps.waitUntilExit()
+        return text.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ")
+            guard fields.count == 3, let id = Int32(fields[0]), let parent = Int32(fields[1]) else { return nil }
+            return (id, parent, String(fields[2]))
+        }
+    }
+
+    /// With the root first.
+    static func descendants(of root: Int32) -> [Int32] {
+        let all = all()
+        var found = [root]
+        var index = 0
+        while index < found.count {
+            let parent = found[index]
+            found += all.filter { $0.parent == parent }.map(\.id)
+            index += 1
+        }
+        return found
+    }
+
+    static func isAlive(_ id: Int32) -> Bool {
+        guard kill(id, 0) == 0 else { return false }
+        guard let one = all().first(where: { $0.id == id }) else { return false }
+        return !one.state.hasPrefix("Z")
+    }
+
+    /// Kilobytes of memory this process has in use.
+    static func residentKilobytes() -> Int {
+        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return line.flatMap { Int($0.split(separator: " ").dropLast().last?.filter(\.isNumber) ?? "") } ?? 0
+    }
+
+    static var threads: Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
+    }
+}
