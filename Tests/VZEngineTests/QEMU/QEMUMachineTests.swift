@@ -213,4 +213,33 @@ struct QEMUMachineTests {
             #expect(left.isEmpty, "\(left)")
         }
     }
+
+    @Test(
+        "starts its disk by firmware, which keeps its variables",
+        .enabled(if: hasFirmware, "skipped, because there is no UEFI firmware"))
+    func firmware() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            var test = try TestMachine.idle(directory)
+            test.config.boot = .efi(variables: nil)
+            test.config.memoryBytes = 256 << 20
+            try Data(count: 1 << 20).write(to: URL(filePath: directory + "/disk"))
+            test.config.disks = [.init(path: directory + "/disk", format: .raw)]
+            let machine = try await test.start { $0.firmwareDirectories = Self.firmwareDirectories }
+            try await eventually("the firmware speaks", within: .seconds(120)) { machine.console.contains("BdsDxe") }
+            await machine.machine.powerOff()
+            _ = await machine.machine.waitForEnd()
+            #expect(FileManager.default.fileExists(atPath: test.bundle.directory + "/efi-variables"))
+        }
+    }
+
+    /// Firmware that is not installed may be named.
+    private static let firmwareDirectories = ProcessInfo.processInfo.environment["VZCRI_FIRMWARE"].map { [$0] } ?? []
+    private static let hasFirmware: Bool = {
+        do {
+            _ = try QEMUFirmware.find(in: firmwareDirectories)
+            return LinuxGuest.canRun
+        } catch {
+            return false
+        }
+    }()
 }
