@@ -4,10 +4,9 @@ import Synchronization
 
 extension NamespacedNetworks {
     func adopt(known sandboxIDs: Set<String>) async throws {
-        // The kernel's objects and the records of sandboxes that nobody knows any more.
+        // No namespace is made before its record: what has none in the directory is another shim's.
         let onDisk = state.withLock { Set($0.networks.keys) }
-        let files = try await RootDirectory.offload { [namespaces] in try RootDirectory.entries(of: namespaces) }
-        for id in onDisk.union(files).subtracting(sandboxIDs).sorted() {
+        for id in onDisk.subtracting(sandboxIDs).sorted() {
             do {
                 try await tearDown(sandbox: id)
                 logger.warning("removed a leftover pod network", metadata: ["sandbox": "\(id)"])

@@ -42,14 +42,20 @@ import Testing
         try await NetworkHarness.with { harness in
             let networks = try harness.networks()
             _ = try await networks.setUp(harness.record())
-            // Without a record: a namespace, a cable, and one end of one.
+            // Half-made: a namespace with a cable, a file without a namespace, one end of a cable.
             let (stray, names) = (Identifiers.sandbox(), NetworkNames(instance: harness.instance))
+            let empty = Identifiers.sandbox()
+            for id in [stray, empty] {
+                var half = PodNetwork(sandbox: id, kind: .bridge)
+                half.namespace = "\(harness.directory)/state/netns/\(id)"
+                try await networks.records.save(half)
+            }
             try await NetworkNamespace.make(at: "\(harness.directory)/state/netns/\(stray)")
             try await SystemNetwork.ip([
                 "link add \(names.link(of: stray)) master \(names.bridge) type veth peer name eth0 netns \"\(harness.directory)/state/netns/\(stray)\"",
                 "link add \(names.link(of: Identifiers.sandbox())) type bridge",
             ])
-            try Data().write(to: URL(filePath: "\(harness.directory)/state/netns/\(Identifiers.sandbox())"))
+            try Data().write(to: URL(filePath: "\(harness.directory)/state/netns/\(empty)"))
             // A record of which nothing was made yet, and one that was not written to its end.
             var begun = PodNetwork(sandbox: Identifiers.sandbox(), kind: .bridge)
             begun.namespace = "\(harness.directory)/state/netns/\(begun.sandbox)"
@@ -57,9 +63,15 @@ import Testing
             try await networks.records.save(begun)
             try Data("{".utf8).write(to: URL(filePath: networks.records.directory + "/x.json.1.2.tmp"))
 
+            // Another shim's, in a state directory that both were given.
+            let foreign = "\(harness.directory)/state/netns/\(Identifiers.sandbox())"
+            try await NetworkNamespace.make(at: foreign)
+
             let next = try harness.networks()
             #expect(try await next.network(of: begun.sandbox) == nil)
             try await next.adopt(known: [])
+            #expect(NetworkNamespace.exists(at: foreign))
+            try NetworkNamespace.remove(foreign)
             try await harness.expectNothingLeft()
         }
     }

@@ -17,7 +17,8 @@ struct ShimNetworkTests {
         let directory = "/tmp/vzcri-\(Identifiers.hex(8))"
         let state: @Sendable (inout ShimConfiguration) -> Void = { $0.stateDirectory = directory + "/state" }
         let made = Made()
-        try await ShimHarness.with(docker: engine.endpoint, directory: directory, keep: true, configure: state) { shim in
+        try await ShimHarness.with(docker: engine.endpoint, directory: directory, keep: true, configure: state) {
+            shim in
             let config = shim.sandboxConfig("mixed")
             made.sandbox = try await shim.runSandbox(config, handler: "vm")
             let before = try await shim.sandboxStatus(made.sandbox)
