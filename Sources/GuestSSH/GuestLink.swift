@@ -35,12 +35,15 @@ public final class GuestLink: Sendable {
     ///   `limit`.
     public func waitUntilReachable(within limit: Duration) async throws {
         let end = ContinuousClock.now + limit
+        var last: GuestSSHError?
         while true {
             let left = end - .now
             do {
                 return try await probe(timeout: max(left, .milliseconds(1)))
             } catch let error as GuestSSHError where error.isTransient {
-                if ContinuousClock.now + .milliseconds(50) >= end { throw error }
+                // A last try that had no time says less than the one before.
+                if ContinuousClock.now + .milliseconds(50) >= end { throw last ?? error }
+                last = error
                 try await Task.sleep(for: .milliseconds(50))
             }
         }

@@ -56,7 +56,8 @@ import Testing
     /// Shells that may be somebody's login shell, or `/bin/sh`, and how to run a line by each.
     private static let shells: [[String]] = [
         ["/bin/dash", "-c"], ["/bin/bash", "-c"], ["/bin/bash", "--posix", "-c"], ["/bin/busybox", "ash", "-c"],
-        ["/bin/zsh", "-c"], ["/usr/bin/zsh", "-c"], ["/usr/bin/fish", "-c"], ["/usr/bin/tcsh", "-c"], ["/bin/ksh", "-c"],
+        ["/bin/zsh", "-c"], ["/usr/bin/zsh", "-c"], ["/usr/bin/fish", "-c"], ["/usr/bin/tcsh", "-c"],
+        ["/bin/ksh", "-c"],
     ].filter { FileManager.default.isExecutableFile(atPath: $0[0]) }
 
     @Test("shells run the command exactly, and give it the rest of the input", arguments: shells)

@@ -15,7 +15,8 @@ struct ConnectTests {
             let seen = NIOLockedValueBox<[String]>([])
             var configuration = server.configuration
             configuration.hostKeyPin = nil
-            let link = GuestLink(configuration, onHostKey: { key in seen.withLockedValue { $0.append(key) } }, logger: Self.quiet)
+            let link = GuestLink(
+                configuration, onHostKey: { key in seen.withLockedValue { $0.append(key) } }, logger: Self.quiet)
             _ = try await link.shell("true")
             await server.kill()
             try await server.start()
@@ -122,7 +123,8 @@ struct ConnectTests {
             func refusal(_ file: String) async throws -> String {
                 let configuration = GuestSSHConfiguration(host: "127.0.0.1", port: 1, user: "nobody", keyFile: file)
                 do {
-                    try await GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet).probe(timeout: .seconds(20))
+                    try await GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet).probe(
+                        timeout: .seconds(20))
                 } catch let error as GuestSSHError where error.code == .badKey {
                     return error.message
                 }

@@ -105,7 +105,9 @@ struct ExecTests {
 
     @Test(
         "a signal is 128 + its number",
-        arguments: ["HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139, "PIPE": 141, "TERM": 143])
+        arguments: [
+            "HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139, "PIPE": 141, "TERM": 143,
+        ])
     func signals(name: String, code: Int32) async throws {
         try await withLink { link, _ in
             let outcome = try await link.outcome(["/bin/sh", "-c", "kill -\(name) $$; sleep 10"])

@@ -83,7 +83,9 @@ struct FaultTests {
     func signal() async throws {
         try await withLink { link, _ in
             let process = try await link.run(
-                GuestCommand(["/bin/sh", "-c", "trap 'echo terminated; exit 21' TERM; echo ready; while :; do sleep 0.02; done"]))
+                GuestCommand([
+                    "/bin/sh", "-c", "trap 'echo terminated; exit 21' TERM; echo ready; while :; do sleep 0.02; done",
+                ]))
             var output = process.output.makeAsyncIterator()
             #expect(try await output.next() == .output(ByteBuffer(string: "ready\n")))
             try await process.signal("SIGTERM")
@@ -113,7 +115,8 @@ struct FaultTests {
     @Test("what arrived before the server died is still read")
     func lastWords() async throws {
         try await withLink { link, server in
-            let process = try await link.run(GuestCommand(["/bin/sh", "-c", "head -c 200000 /dev/zero; echo; sleep 1000"]))
+            let process = try await link.run(
+                GuestCommand(["/bin/sh", "-c", "head -c 200000 /dev/zero; echo; sleep 1000"]))
             var output = process.output.makeAsyncIterator()
             guard case .output(let first)? = try await output.next() else { return }
             try await Task.sleep(for: .milliseconds(500))
@@ -174,7 +177,9 @@ struct FaultTests {
     @Test("nothing stays behind: threads, descriptors, processes of the guest")
     func leaks() async throws {
         try await withServer { server in
-            func descriptors() -> Int { (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0 }
+            func descriptors() -> Int {
+                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+            }
             let before = descriptors()
             for _ in 0..<Faults.rounds {
                 let link = server.link()

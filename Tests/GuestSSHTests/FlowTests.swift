@@ -57,7 +57,9 @@ struct FlowTests {
             let process = try await link.run(GuestCommand(["cat"], hasInput: true))
             async let count = {
                 var count = 0
-                for try await event in process.output { if case .output(let bytes) = event { count += bytes.readableBytes } }
+                for try await event in process.output {
+                    if case .output(let bytes) = event { count += bytes.readableBytes }
+                }
                 return count
             }()
             for round in 0..<200 { try await process.write(ByteBuffer(repeating: UInt8(round), count: 100_000)) }
@@ -124,7 +126,8 @@ struct FlowTests {
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<40 {
                     group.addTask {
-                        let process = try await link.run(GuestCommand(["/bin/sh", "-c", "read a; echo $a; exit \(number)"], hasInput: true))
+                        let process = try await link.run(
+                            GuestCommand(["/bin/sh", "-c", "read a; echo $a; exit \(number)"], hasInput: true))
                         try await process.write(ByteBuffer(string: "line \(number)\n"))
                         let outcome = try await process.collect()
                         return outcome.text == "line \(number)\n" && outcome.code == Int32(number)

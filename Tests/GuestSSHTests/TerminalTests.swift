@@ -28,7 +28,10 @@ struct TerminalTests {
         try await withLink { link, _ in
             let process = try await link.run(
                 terminal(
-                    ["/bin/sh", "-c", "stty size; test -t 0 && test -t 1 && test -t 2 && echo \"$TERM $SECRET\"; exit 3"],
+                    [
+                        "/bin/sh", "-c",
+                        "stty size; test -t 0 && test -t 1 && test -t 2 && echo \"$TERM $SECRET\"; exit 3",
+                    ],
                     environment: ["SECRET": "a\nb", "TERM": "vt220"], columns: 132, rows: 50))
             let outcome = try await process.collect()
             #expect(outcome.text == "50 132\r\nvt220 a\r\nb\r\n")
@@ -67,7 +70,10 @@ struct TerminalTests {
     func keys() async throws {
         try await withLink { link, _ in
             let process = try await link.run(
-                terminal(["/bin/sh", "-c", "trap 'echo interrupted' INT; echo ready; while read a; do echo got $a; done; cat; exit 9"]))
+                terminal([
+                    "/bin/sh", "-c",
+                    "trap 'echo interrupted' INT; echo ready; while read a; do echo got $a; done; cat; exit 9",
+                ]))
             var output = process.output.makeAsyncIterator()
             var text = ""
             try await read(&output, until: "ready", &text)

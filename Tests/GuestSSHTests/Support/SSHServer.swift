@@ -58,7 +58,9 @@ final class SSHServer: Sendable {
         let file = "\(directory)/sshd_config"
         try configuration.write(toFile: file, atomically: true, encoding: .utf8)
         // An sshd that root runs wants its directory; who is not root cannot make it, and needs none.
-        if getuid() == 0 { try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
+        if getuid() == 0 {
+            try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
+        }
         let child = try ChildProcess(Self.program, ["-D", "-e", "-f", file])
         process.withLockedValue { $0 = child }
         for _ in 0..<2000 {
@@ -102,7 +104,8 @@ final class SSHServer: Sendable {
     func link(_ change: (inout GuestSSHConfiguration) -> Void = { _ in }) -> GuestLink {
         var configuration = configuration
         change(&configuration)
-        return GuestLink(configuration, onHostKey: { _ in }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return GuestLink(
+            configuration, onHostKey: { _ in }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 }
 
