@@ -1,7 +1,8 @@
 import Foundation
 import Support
 import Testing
-import VMImages
+
+@testable import VMImages
 
 @Suite struct RemovalTests {
     @Test("data goes with the last name, and files that images share go with the last image")
@@ -145,6 +146,22 @@ import VMImages
             #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.store.directory + "/staging").isEmpty)
         }
         #expect(try fixture.add("a", disk: disk).names == ["a:latest"])
+    }
+
+    @Test("an import for which there is no room says so before it begins, and leaves nothing")
+    func noSpace() throws {
+        let fixture = try Fixture()
+        let disk = try fixture.file("disk", size: 1 << 30, [(0, [UInt8](repeating: 7, count: 9 << 20))])
+        let request = try fixture.request("a", disk: disk)
+        // Holes need no room: 9 MiB and what is left free decide, not 1 GiB.
+        let full = ImageStore(directory: fixture.store.directory, logger: fixture.store.logger) { _ in 70 << 20 }
+        let error = try #require(throws: VMImageError.self) { try full.importImage(request) }
+        #expect(error.code == .noSpace)
+        #expect(error.message.contains("takes 10 MiB") && error.message.contains("has 70 MiB"), "\(error)")
+        #expect(error.message.contains(fixture.store.directory))
+        #expect(try fixture.files().isEmpty)
+        let enough = ImageStore(directory: fixture.store.directory, logger: fixture.store.logger) { _ in 80 << 20 }
+        #expect(try enough.importImage(request).names == ["a:latest"])
     }
 
     @Test("an import under way is not collected")

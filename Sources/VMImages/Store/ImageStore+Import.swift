@@ -21,7 +21,7 @@ extension ImageStore {
         try layout.make()
         let staging = try StoreLock.with(layout.lock) { try Staging(in: layout) }
         let work = ImportWork(layout: layout, staging: staging, total: sources.allocated, progress: progress)
-        try work.requireSpace(for: sources)
+        try work.requireSpace(for: sources, free: try freeSpace(layout.directory))
 
         var layers: [Manifest.Descriptor] = []
         let boot = try work.boot(sources, request.boot, &layers)
@@ -34,17 +34,19 @@ extension ImageStore {
             config: try work.blob(try JSONText.bytes(config), mediaType: VMImageConfig.mediaType), layers: layers)
         let id = try work.blob(try JSONText.bytes(manifest), mediaType: Manifest.mediaType).digest
 
-        let entry = try change { index in
+        let made = try change { index in
             try staging.commit(layout)
             if index.entry(id: id) == nil {
                 index.images.append(.init(id: id, names: [], size: work.size, importedAt: Self.now()))
             }
             index.name(id, checked.name)
-            return index.entry(id: id) ?? .init(id: id, names: [], size: work.size, importedAt: Self.now())
+            // Read while nobody can take it away again.
+            return try index.entry(id: id).map(image)
         }
         try staging.finish()
         logger.info("image imported", metadata: ["image": "\(request.name)", "id": "\(id)"])
-        return try image(entry)
+        guard let made else { throw VMImageError(.failed, "the image \(id) was made and is not in the index") }
+        return made
     }
 
     private static func now() -> Int64 {
@@ -113,8 +115,7 @@ final class ImportWork {
     }
 
     /// Finds out before, not after an hour, that there is no room. Where the file system clones, nothing is needed.
-    func requireSpace(for sources: ImageStore.Sources) throws {
-        let free = try FilePlaces.space(of: layout.directory)
+    func requireSpace(for sources: ImageStore.Sources, free: Int64) throws {
         guard sources.allocated + Self.reserve > free else { return }
         if let disk = sources.disks.first?.file {
             let trial = staging.place()

@@ -77,6 +77,7 @@ extension ImageStore {
         if !unused.isEmpty {
             index.images.removeAll { unused.contains($0.id) }
             try index.write(to: layout.index)
+            forget(unused)
             collected.images = unused.sorted()
             for id in collected.images { logger.info("image removed", metadata: ["image": "\(id)"]) }
         }

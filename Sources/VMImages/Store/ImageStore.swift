@@ -19,10 +19,18 @@ public final class ImageStore: Sendable {
         var config: VMImageConfig
     }
 
+    /// What may still be written to the file system of a directory, in bytes.
+    let freeSpace: @Sendable (String) throws -> Int64
+
     /// - Parameter directory: made when something is first put into it.
-    public init(directory: String, logger: Logger) {
+    public convenience init(directory: String, logger: Logger) {
+        self.init(directory: directory, logger: logger, freeSpace: FilePlaces.space)
+    }
+
+    init(directory: String, logger: Logger, freeSpace: @escaping @Sendable (String) throws -> Int64) {
         layout = StoreLayout(directory: directory)
         self.logger = logger
+        self.freeSpace = freeSpace
     }
 
     public var directory: String { layout.directory }
@@ -47,9 +55,20 @@ public final class ImageStore: Sendable {
     /// - Parameter prefixes: takes the beginning of one id, four digits at least, where nothing has that name.
     /// - Returns: nil when it is not here, and for what can be no image's name.
     public func resolve(_ reference: String, prefixes: Bool = false) throws -> VMImage? {
-        let index = try StoreIndex.read(layout.index)
-        guard let entry = Self.entry(reference, in: index, prefixes: prefixes) else { return nil }
-        return try image(entry)
+        func entry() throws -> StoreIndex.Entry? {
+            Self.entry(reference, in: try StoreIndex.read(layout.index), prefixes: prefixes)
+        }
+        var tries = 3
+        while let found = try entry() {
+            do {
+                return try image(found)
+            } catch let error as VMImageError where error.code == .notFound {
+                // Removed or replaced between two looks; a blob that stays away is damage.
+                tries -= 1
+                if tries == 0 { throw error }
+            }
+        }
+        return nil
     }
 
     /// Where an image's files are. They stay as long as the image is in use or leased.
@@ -76,12 +95,11 @@ public final class ImageStore: Sendable {
     @discardableResult
     public func tag(_ reference: String, as name: String) throws -> VMImage {
         let name = try Self.newName(name)
-        let entry = try change { index in
+        return try change { index in
             guard let entry = Self.entry(reference, in: index, prefixes: true) else { throw Self.absent(reference) }
             index.name(entry.id, name)
-            return index.entry(id: entry.id) ?? entry
+            return try image(index.entry(id: entry.id) ?? entry)
         }
-        return try image(entry)
     }
 
     /// What everything in the store takes of its file system, and how many files that is.
@@ -166,6 +184,10 @@ public final class ImageStore: Sendable {
         let contents = Contents(manifest: manifest, config: config)
         known.withLock { $0[id] = contents }
         return contents
+    }
+
+    func forget(_ ids: Set<String>) {
+        known.withLock { known in for id in ids { known[id] = nil } }
     }
 
     private func decode<Value: Decodable>(_ digest: String, of image: String) throws -> Value {
