@@ -21,7 +21,8 @@ import Testing
                     "--docker-host", "unix://\(directory)/no-docker.sock", "--log-level", "warning",
                 ])
             let client = RPCClient(
-                endpoint: .unix(path: socket), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "e2e"))
+                endpoint: .unix(path: socket), group: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "e2e"))
             do {
                 try await eventually("the daemon serves", within: .seconds(60)) { try await answers(client) }
                 let id = try await files.add("localhost/guest:1")
@@ -84,7 +85,10 @@ import Testing
             let wrong: [(String, [String], Int32, String)] = [
                 ("import", ["--name", "a"], 64, "either --kernel or --efi"),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--efi"], 64, "either --kernel or --efi"),
-                ("import", ["--name", "a", "--efi", "--initrd", files.kernel, "--disk", files.kernel], 64, "go with --kernel"),
+                (
+                    "import", ["--name", "a", "--efi", "--initrd", files.kernel, "--disk", files.kernel], 64,
+                    "go with --kernel"
+                ),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--nvram", files.kernel], 64, "goes with --efi"),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--key-file", "k"], 64, "goes with --user"),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--memory", "much"], 64, "--memory"),

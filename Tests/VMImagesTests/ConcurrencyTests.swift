@@ -10,7 +10,9 @@ import VMImages
     private static let names = ["a", "b", "c"]
     private static let kernels = ["one", "two", "three", "four"]
 
-    @Test("whatever several processes do at a time, what is listed is whole, what is leased stays, and nothing is left over")
+    @Test(
+        "whatever several processes do at a time, what is listed is whole, what is leased stays, and nothing is left over"
+    )
     func interleaved() throws {
         var random = Faults.random("image store")
         for round in 0..<Faults.rounds { try run(round, &random) }
