@@ -98,9 +98,7 @@ extension VMRuntime {
             entry.phase = .running
             entry.startedAt = status.startedAt
             entry.processID = Int(status.processes.first?.id ?? machine.supervisor?.id ?? 0)
-            if before?.startedAt != status.startedAt || before?.processes != status.processes {
-                try store.put(entry)
-            }
+            if !machine.running.isOpen || before?.processes != status.processes { try store.put(entry) }
             machine.running.open()
         case .exited: break  // Told when nothing of it runs any more.
         }

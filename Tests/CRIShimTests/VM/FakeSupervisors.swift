@@ -101,9 +101,10 @@ final class FakeSupervisor: ControlService {
     }
 
     func beRunning() {
+        // A supervisor knows when its machine began before it knows its address.
+        publish { $0.startedAt = Timestamps.now() }
         publish { status in
             status.phase = .running
-            status.startedAt = Timestamps.now()
             status.address = GuestAddress(host: "127.0.0.1", port: 2222)
         }
     }
