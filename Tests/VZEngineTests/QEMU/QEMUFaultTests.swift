@@ -8,7 +8,9 @@ import Testing
 /// Machines whose life is cut at random moments in random ways.
 @Suite("A QEMU machine at any moment", .enabled(if: LinuxGuest.canRun, "skipped, because there is no QEMU"))
 struct QEMUFaultTests {
-    @Test("may be killed, switched off, frozen or lose a server: it ends once, and leaves nothing", .timeLimit(.minutes(10)))
+    @Test(
+        "may be killed, switched off, frozen or lose a server: it ends once, and leaves nothing",
+        .timeLimit(.minutes(10)))
     func faults() async throws {
         var random = Faults.random("QEMU faults")
         for round in 0..<Faults.rounds {

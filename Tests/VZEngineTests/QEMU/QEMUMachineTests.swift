@@ -32,6 +32,22 @@ struct QEMUMachineTests {
         }
     }
 
+    @Test("starts whether or not this host's KVM works")
+    func automatic() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let test = try TestMachine.idle(directory)
+            for _ in 0..<2 {
+                let machine = try await test.start {
+                    $0.accelerator = nil
+                    $0.probeFile = directory + "/kvm.json"
+                }
+                #expect(machine.machine.processes.allSatisfy { $0.isAlive })
+                await machine.machine.powerOff()
+                #expect(await machine.machine.waitForEnd() == .forced)
+            }
+        }
+    }
+
     @Test("whose disk is kept is switched off by QEMU itself")
     func quits() async throws {
         try await withTemporaryDirectory { directory async throws in
