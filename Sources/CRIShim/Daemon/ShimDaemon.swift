@@ -44,7 +44,7 @@ public final class Shim: Service {
     private let addresses: StreamingAddresses
     private let store: StateStore
     private let sandboxes: Sandboxes
-    private let machines: VMRuntime
+    let machines: VMRuntime
     private let vmImages: VMImageCatalog
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)

@@ -1,10 +1,12 @@
 import Logging
+import Processes
 import Proto
 import RPC
 import Sockets
 import Support
 import Testing
 import VMImages
+import VZEngine
 
 @testable import CRIShim
 
@@ -13,10 +15,12 @@ import VMImages
 struct RealMachineTests {
     static let image = "localhost/linux-guest:latest"
 
-    private static func with(_ body: @Sendable @escaping (ShimHarness) async throws -> Void) async throws {
+    private static func with(
+        directory: String? = nil, keep: Bool = false, _ body: @Sendable @escaping (ShimHarness) async throws -> Void
+    ) async throws {
         let guest = try await LinuxGuest.made()
         try await ShimHarness.with(
-            docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"),
+            docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), directory: directory, keep: keep,
             configure: { $0.stateDirectory = $0.rootDirectory + "/s" }
         ) { shim in
             let root = shim.configuration.rootDirectory
@@ -44,10 +48,19 @@ struct RealMachineTests {
             try RootDirectory.makeDirectory(share, mode: 0o777)
             let id = try await shim.create(
                 "main", in: sandbox, config, image: Self.image,
-                script: "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; echo $WORD > /share/said; exit 42"
+                script:
+                    "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; echo $WORD > /share/said; exit 42"
             ) {
-                $0.envs = [.init { $0.key = "WORD"; $0.value = Array("a b".utf8) }]
-                $0.mounts = [.init { $0.hostPath = share; $0.containerPath = "/share" }]
+                $0.envs = [
+                    .init {
+                        $0.key = "WORD"; $0.value = Array("a b".utf8)
+                    }
+                ]
+                $0.mounts = [
+                    .init {
+                        $0.hostPath = share; $0.containerPath = "/share"
+                    }
+                ]
             }
             try await shim.start(id)
             #expect(try await shim.status(id).state == .containerRunning)
@@ -88,7 +101,64 @@ struct RealMachineTests {
         }
     }
 
-    private static func exec(_ id: String, _ shim: ShimHarness, _ command: [String]) async throws -> CRI.ExecSyncResponse {
+    private final class Made: @unchecked Sendable {  // one closure writes, a later one reads
+        var sandbox = ""
+        var container = ""
+        var before: CRI.ContainerStatus?
+        var pod: CRI.PodSandboxStatus?
+    }
+
+    @Test(.timeLimit(.minutes(8))) func `a machine goes on without its shim, and no line of it is lost`() async throws {
+        let directory = "/tmp/vzcri-\(Identifiers.hex(8))"
+        let made = Made()
+        try await Self.with(directory: directory, keep: true) { shim in
+            let config = shim.sandboxConfig("long")
+            made.sandbox = try await shim.runSandbox(config, handler: "vm")
+            made.container = try await shim.create(
+                "main", in: made.sandbox, config, image: Self.image,
+                script:
+                    "i=0; while [ $i -lt 1000 ]; do echo $i; i=$((i+1)); [ $((i % 100)) = 0 ] && sleep 0.3; done; exit 42"
+            )
+            try await shim.start(made.container)
+            made.before = try await shim.status(made.container)
+            made.pod = try await shim.sandboxStatus(made.sandbox)
+        }
+        try await Self.with(directory: directory) { shim in
+            let after = try await shim.status(made.container)
+            #expect(after.startedAt == made.before?.startedAt)
+            #expect(try await shim.sandboxStatus(made.sandbox).network == made.pod?.network)
+            let ended = try await Self.ended(made.container, shim)
+            #expect(ended.exitCode == 42)
+            #expect(try shim.log(ended) == (0..<1000).map { "stdout F \($0)" })
+            try await Self.remove(made.sandbox, shim)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(8))) func `a supervisor that is killed takes its machine with it, and the slot is free`()
+        async throws
+    {
+        try await Self.with { shim in
+            let config = shim.sandboxConfig("lost")
+            let sandbox = try await shim.runSandbox(config, handler: "vm")
+            let id = try await shim.create("main", in: sandbox, config, image: Self.image, script: "sleep 1000")
+            try await shim.start(id)
+            let machine = try shim.shim.machines.machine(id)
+            let processes = machine.processes
+            #expect(processes.count > 1)
+            #expect(processes.filter(\.isAlive) == processes)
+            machine.supervisor?.kill()
+            let ended = try await Self.ended(id, shim)
+            #expect(ended.exitCode == 255)
+            #expect(ended.reason == "SupervisorLost")
+            #expect(processes.filter(\.isAlive).isEmpty)
+            #expect(shim.shim.machines.slots.snapshot.taken(.linux) == 0)
+            try await Self.remove(sandbox, shim)
+        }
+    }
+
+    private static func exec(_ id: String, _ shim: ShimHarness, _ command: [String]) async throws
+        -> CRI.ExecSyncResponse
+    {
         try await shim.client.call(
             CRI.RuntimeService.execSync,
             .init {
