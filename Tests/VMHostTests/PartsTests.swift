@@ -115,9 +115,11 @@ struct PartsTests {
         let start = ContinuousClock.now
         touch.succeeded()
         #expect(touch.failed(VZEngineError(.guestUnreachable, "x"), at: start + .seconds(900)) != .giveUp("x"))
-        let refused = VZEngineError(.invalidArgument, "wrong key")
+        let refused = GuestRefusal(description: "wrong key")
         #expect(touch.failed(refused, at: start + .seconds(901)) != .giveUp("wrong key"))
         #expect(touch.failed(refused, at: start + .seconds(930)) == .giveUp("wrong key"))
+        let changed = VZEngineError(.invalidArgument, "another host key")
+        #expect(touch.failed(changed, at: start + .seconds(931)) == .giveUp("another host key"))
     }
 
     // MARK: Console

@@ -3,8 +3,8 @@ import VZEngine
 
 /// The channel to a guest. SSH over TCP is the one there is.
 ///
-/// Errors are `VZEngineError`: `guestUnreachable` for what may pass, `invalidArgument` for credentials or keys that will
-/// never be right, `failed` for what the guest refused.
+/// Errors are `VZEngineError`: `guestUnreachable` for what may pass, `invalidArgument` for keys that will never be right,
+/// `failed` for what the guest refused; and ``GuestRefusal``.
 protocol Guest: Sendable {
     /// Starts a program; returns when it runs.
     func run(_ program: GuestProgramRequest) async throws -> any GuestProgram
@@ -14,6 +14,11 @@ protocol Guest: Sendable {
     /// made again.
     func listen(port: Int, _ handler: @escaping @Sendable (any GuestStream) async -> Void) async throws
     func close() async
+}
+
+/// The guest does not let us in: not as this user, with this key or password.
+struct GuestRefusal: Error, CustomStringConvertible {
+    var description: String
 }
 
 struct GuestProgramRequest: Sendable, Hashable {

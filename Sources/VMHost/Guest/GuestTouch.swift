@@ -29,7 +29,8 @@ struct GuestTouch {
         if !wasReached, now - start > limit {
             return .giveUp("the guest was not reachable within \(limit): \(error)")
         }
-        if (error as? VZEngineError)?.code == .invalidArgument {
+        if (error as? VZEngineError)?.code == .invalidArgument { return .giveUp("\(error)") }
+        if error is GuestRefusal {
             let since = refusedSince ?? now
             refusedSince = since
             if now - since > Self.refusalTime { return .giveUp("\(error)") }

@@ -136,7 +136,7 @@ extension VZEngineError {
     init(guest error: GuestSSHError) {
         let code: Code =
             switch error.code {
-            case .authentication, .hostKeyChanged, .badKey, .invalidArgument: .invalidArgument
+            case .hostKeyChanged, .badKey, .invalidArgument: .invalidArgument
             case .channel, .notStarted: .failed
             case .exhausted: .exhausted
             default: .guestUnreachable
@@ -145,6 +145,12 @@ extension VZEngineError {
     }
 
     fileprivate static func ofGuest<R>(_ body: () async throws -> R) async throws -> R {
-        do { return try await body() } catch let error as GuestSSHError { throw VZEngineError(guest: error) }
+        do {
+            return try await body()
+        } catch let error as GuestSSHError where error.code == .authentication {
+            throw GuestRefusal(description: error.description)
+        } catch let error as GuestSSHError {
+            throw VZEngineError(guest: error)
+        }
     }
 }

@@ -9,17 +9,24 @@ final class FakeEngine: MachineEngine {
     private let failure: VZEngineError?
     /// Whether guests notice the power button.
     private let heedsButton: Bool
+    private let address: GuestAddress
+    private let onEnd: @Sendable () -> Void
 
-    init(failure: VZEngineError? = nil, heedsButton: Bool = true) {
+    init(
+        failure: VZEngineError? = nil, heedsButton: Bool = true,
+        address: GuestAddress = GuestAddress(host: "127.0.0.1", port: 2222), onEnd: @escaping @Sendable () -> Void = {}
+    ) {
         self.failure = failure
         self.heedsButton = heedsButton
+        self.address = address
+        self.onEnd = onEnd
     }
 
     var machine: FakeMachine? { machines.withLock { $0.last } }
 
     func start(_ config: MachineConfig, in bundle: MachineBundle) async throws -> any Machine {
         if let failure { throw failure }
-        let machine = FakeMachine(heedsButton: heedsButton)
+        let machine = FakeMachine(heedsButton: heedsButton, address: address, onEnd: onEnd)
         machines.withLock { $0.append(machine) }
         return machine
     }
@@ -33,8 +40,13 @@ final class FakeMachine: Machine {
     private let heedsButton: Bool
     private let state = Mutex((end: MachineEnd?.none, presses: 0))
 
-    init(heedsButton: Bool) {
+    private let address: GuestAddress
+    private let onEnd: @Sendable () -> Void
+
+    init(heedsButton: Bool, address: GuestAddress, onEnd: @escaping @Sendable () -> Void) {
         self.heedsButton = heedsButton
+        self.address = address
+        self.onEnd = onEnd
         (console, said) = AsyncStream.makeStream()
     }
 
@@ -49,12 +61,13 @@ final class FakeMachine: Machine {
             return state.end == nil
         }
         guard isFirst else { return }
+        onEnd()
         said.finish()
         ended.continuation.yield(end)
         ended.continuation.finish()
     }
 
-    func guestAddress() async throws -> GuestAddress { GuestAddress(host: "127.0.0.1", port: 2222) }
+    func guestAddress() async throws -> GuestAddress { address }
 
     func pressPowerButton() async throws {
         state.withLock { $0.presses += 1 }

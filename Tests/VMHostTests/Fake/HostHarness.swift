@@ -20,7 +20,8 @@ struct HostHarness: Sendable {
     static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     static func with(
-        engine: FakeEngine = FakeEngine(), isBooted: Bool = true, _ change: (inout MachineConfig) -> Void = { _ in },
+        engine: FakeEngine = FakeEngine(), isBooted: Bool = true, overSSH: Bool = false, hostKey: String? = nil,
+        _ change: (inout MachineConfig) -> Void = { _ in },
         _ body: (HostHarness) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -33,13 +34,14 @@ struct HostHarness: Sendable {
             let bundle = MachineBundle(directory: directory + "/b", runDirectory: directory + "/r")
             try FileManager.default.createDirectory(atPath: bundle.directory, withIntermediateDirectories: true)
             try JSONEncoder().encode(config).write(to: URL(filePath: bundle.config))
+            if let hostKey { try hostKey.write(toFile: bundle.hostKey, atomically: true, encoding: .utf8) }
             let guest = LocalGuest(engine, isBooted: isBooted)
             let harness = HostHarness(
                 bundle: bundle, engine: engine, guest: guest,
                 client: MachineClient(
                     socketPath: bundle.controlSocket, group: MultiThreadedEventLoopGroup.singleton, logger: quiet),
                 log: config.logPath, directory: directory,
-                run: Task { try await start(bundle, engine, guest) })
+                run: Task { try await start(bundle, engine, overSSH ? nil : guest) })
             do {
                 try await body(harness)
             } catch {
@@ -50,10 +52,14 @@ struct HostHarness: Sendable {
         }
     }
 
-    static func start(_ bundle: MachineBundle, _ engine: FakeEngine, _ guest: LocalGuest) async throws {
-        try await VMHost.run(bundle, logger: quiet) { _, logger in
+    static func start(_ bundle: MachineBundle, _ engine: FakeEngine, _ guest: LocalGuest?) async throws {
+        try await VMHost.run(bundle, logger: quiet) { config, logger in
             Supervisor.Surroundings(
-                engine: engine, guest: { _ in guest }, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+                engine: engine,
+                guest: { address in
+                    if let guest { return guest }
+                    return try SSHGuest(config, at: address, in: bundle, logger: logger)
+                }, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
         }
     }
 

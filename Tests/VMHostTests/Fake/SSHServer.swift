@@ -1,0 +1,86 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Support
+import Testing
+
+/// OpenSSH's server in namespaces of its own (processes, mounts, host name), as a guest's would be: it dies with all that
+/// runs in it.
+final class SSHServer: Sendable {
+    let port: Int
+    let keyFile: String
+    private let process: ChildProcess
+
+    /// In CI it must be there; elsewhere a test without it is skipped.
+    static let canRun =
+        ProcessInfo.processInfo.environment["CI"] == "true"
+        || getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd")
+
+    static func with(_ body: (SSHServer, String) async throws -> Void) async throws {
+        try await withTemporaryDirectory { directory in
+            let server = try await start(directory)
+            do {
+                try await body(server, directory)
+            } catch {
+                await server.kill()
+                throw error
+            }
+            await server.kill()
+        }
+    }
+
+    private static func start(_ directory: String) async throws -> SSHServer {
+        for name in ["host", "client"] {
+            let outcome = try await ChildProcess.run(
+                "/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(directory)/\(name)"])
+            try #require(outcome.code == 0, "\(outcome.errors)")
+        }
+        let port = try await freePort()
+        let config = """
+            Port \(port)
+            ListenAddress 127.0.0.1
+            HostKey \(directory)/host
+            AuthorizedKeysFile \(directory)/client.pub
+            PidFile none
+            StrictModes no
+            PermitRootLogin yes
+            UsePAM no
+            SetEnv SHLVL=5
+
+            """
+        try config.write(toFile: directory + "/sshd_config", atomically: true, encoding: .utf8)
+        let script = """
+            cp -a /etc \(directory)/etc && mount -o bind \(directory)/etc /etc && mount -t tmpfs none /run && mkdir /run/sshd
+            exec /usr/sbin/sshd -D -e -f \(directory)/sshd_config
+            """
+        let process = try ChildProcess(
+            "/usr/bin/unshare",
+            [
+                "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation", "private",
+                "/bin/sh", "-c", script,
+            ])
+        return SSHServer(port: port, keyFile: directory + "/client", process)
+    }
+
+    private init(port: Int, keyFile: String, _ process: ChildProcess) {
+        self.port = port
+        self.keyFile = keyFile
+        self.process = process
+    }
+
+    private static func freePort() async throws -> Int {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = channel.localAddress!.port!
+        try await channel.close()
+        return port
+    }
+
+    /// As when a computer loses power.
+    func cutPower() { process.send(SIGKILL) }
+
+    private func kill() async {
+        cutPower()
+        _ = await process.wait()
+    }
+}
