@@ -27,7 +27,7 @@ public enum VMHost {
         let engine = SystemEngine.make(logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
-            try await run(bundle, logger: logger) { config, logger in
+            try await run(bundle, logger: logger, heedsSignals: true) { config, logger in
                 Supervisor.Surroundings(
                     engine: engine, guest: { try SSHGuest(config, at: $0, in: bundle, logger: logger) }, group: group,
                     logger: logger)
@@ -41,7 +41,7 @@ public enum VMHost {
 
     /// ``run(bundle:runDirectory:logger:)`` in surroundings of the caller's choice.
     static func run(
-        _ bundle: MachineBundle, logger: Logger,
+        _ bundle: MachineBundle, logger: Logger, heedsSignals: Bool = false,
         in surroundings: @Sendable (MachineConfig, Logger) -> Supervisor.Surroundings
     ) async throws {
         let lock = try BundleLock.take(bundle)
@@ -69,9 +69,9 @@ public enum VMHost {
             try Records.write(failure: error, to: bundle)
             throw error
         }
-        let signals = await signals(to: supervisor)
+        let signals = heedsSignals ? await signals(to: supervisor) : nil
         let record = await supervisor.run()
-        signals.cancel()
+        signals?.cancel()
         try await conclude(record, supervisor, server)
         logger.info("ended", metadata: ["code": "\(record.exitCode)", "reason": "\(record.reason)"])
         withExtendedLifetime(lock) {}

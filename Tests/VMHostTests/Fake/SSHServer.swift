@@ -1,6 +1,4 @@
 import Foundation
-import NIOCore
-import NIOPosix
 import Support
 import Testing
 
@@ -35,7 +33,20 @@ final class SSHServer: Sendable {
                 "/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(directory)/\(name)"])
             try #require(outcome.code == 0, "\(outcome.errors)")
         }
-        let port = try await freePort()
+        // A port that was free a moment ago may be another's by now.
+        for _ in 0..<10 {
+            let server = try serve(directory, port: .random(in: 20000..<32000))
+            try await eventually("sshd listens, or has ended") {
+                server.process.errors.contains("Server listening") || !server.process.isRunning
+            }
+            if server.process.isRunning { return server }
+        }
+        throw ServerFailure()
+    }
+
+    private struct ServerFailure: Error {}
+
+    private static func serve(_ directory: String, port: Int) throws -> SSHServer {
         let config = """
             Port \(port)
             ListenAddress 127.0.0.1
@@ -50,7 +61,8 @@ final class SSHServer: Sendable {
             """
         try config.write(toFile: directory + "/sshd_config", atomically: true, encoding: .utf8)
         let script = """
-            cp -a /etc \(directory)/etc && mount -o bind \(directory)/etc /etc && mount -t tmpfs none /run && mkdir /run/sshd
+            rm -rf \(directory)/etc; cp -a /etc \(directory)/etc && mount -o bind \(directory)/etc /etc || exit 90
+            mount -t tmpfs none /run && mkdir /run/sshd || exit 91
             exec /usr/sbin/sshd -D -e -f \(directory)/sshd_config
             """
         let process = try ChildProcess(
@@ -66,14 +78,6 @@ final class SSHServer: Sendable {
         self.port = port
         self.keyFile = keyFile
         self.process = process
-    }
-
-    private static func freePort() async throws -> Int {
-        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(host: "127.0.0.1", port: 0).get()
-        let port = channel.localAddress!.port!
-        try await channel.close()
-        return port
     }
 
     /// As when a computer loses power.
