@@ -150,7 +150,9 @@ let package = Package(
             "VZEngineTests", nio + ["VZEngine", "HostFiles", "Processes", "Sockets", "Support", logging]),
         tests(
             "VMHostTests",
-            nio + ["VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", logging]),
+            nio + [
+                "VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", "vm-host", logging,
+            ]),
         tests("KubeAPITests", ["KubeAPI", "Support"]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),

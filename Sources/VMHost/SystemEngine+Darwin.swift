@@ -1,10 +1,11 @@
 #if os(macOS)
-public import Logging
-public import VZEngine
+import Logging
+import NIOCore
+import VZEngine
 
 /// The engine of this system.
-public enum SystemEngine {
-    public static func make(logger: Logger) -> any MachineEngine { NoEngine() }
+enum SystemEngine {
+    static func make(group: any EventLoopGroup, logger: Logger) -> any MachineEngine { NoEngine() }
 }
 
 private struct NoEngine: MachineEngine {

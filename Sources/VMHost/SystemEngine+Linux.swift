@@ -1,9 +1,12 @@
 #if os(Linux)
-public import Logging
-public import VZEngine
+import Logging
+import NIOCore
+import VZEngine
 
 /// The engine of this system.
-public enum SystemEngine {
-    public static func make(logger: Logger) -> any MachineEngine { QEMUEngine(logger: logger) }
+enum SystemEngine {
+    static func make(group: any EventLoopGroup, logger: Logger) -> any MachineEngine {
+        QEMUEngine(group: group, logger: logger)
+    }
 }
 #endif

@@ -24,8 +24,8 @@ public enum VMHost {
     ///   touched then. A machine that fails to start is no error here: `exit.json` says so.
     public static func run(bundle: String, runDirectory: String, logger: Logger) async throws {
         let bundle = MachineBundle(directory: bundle, runDirectory: runDirectory)
-        let engine = SystemEngine.make(logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let engine = SystemEngine.make(group: group, logger: logger)
         do {
             try await run(bundle, logger: logger, heedsSignals: true) { config, logger in
                 Supervisor.Surroundings(

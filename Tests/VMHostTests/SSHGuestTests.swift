@@ -17,7 +17,9 @@ struct SSHGuestTests {
             try await HostHarness.with(engine: engine, overSSH: true) { config in
                 config.credentials = .init(user: "root", keyFile: server.keyFile)
                 change(&config)
-            } _: { host in try await body(host, server) }
+            } _: { host in
+                try await body(host, server)
+            }
         }
     }
 
@@ -88,7 +90,9 @@ struct SSHGuestTests {
                 GuestAttach(hasStdin: true, size: GuestTerminalSize(columns: 100, rows: 30)))
             try await session.resize(columns: 132, rows: 50)
             try await session.send(ByteBuffer(string: "\n"))
-            try await eventually("the size is there") { (try? host.logLines().contains { $0.contains("50 132") }) ?? false }
+            try await eventually("the size is there") {
+                (try? host.logLines().contains { $0.contains("50 132") }) ?? false
+            }
             try await session.send(ByteBuffer(string: "word\n"))
             let (said, code) = try await output(session)
             #expect(said.contains("got word\r\n"), "\(said)")

@@ -88,12 +88,24 @@ private final class SSHProgram: GuestProgram {
 
     func resize(_ size: GuestTerminalSize) async throws { process.resize(TerminalSize(size)) }
 
-    /// The command leads a process group of its own.
+    /// The whole process group where the SSH server makes one for each session; else what the first process started, or
+    /// that itself. Shells differ in what they take for a group.
+    private static let signalScript = """
+        kill "-$1" "-$2" 2>/dev/null && exit 0
+        found=
+        for file in /proc/[0-9]*/stat; do
+            { read -r line <"$file"; } 2>/dev/null || continue
+            rest=${line##*) }
+            rest=${rest#* }
+            [ "${rest%% *}" = "$2" ] && kill -s "$1" "${line%% *}" && found=1
+        done
+        [ -n "$found" ] || kill -s "$1" "$2"
+        """
+
     func signal(_ name: String) async throws {
-        let script = #"kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2""#
         try await VZEngineError.ofGuest {
             let signalling = try await link.run(
-                GuestCommand(["/bin/sh", "-c", script, "vzcri-signal", name, String(process.id)]))
+                GuestCommand(["/bin/sh", "-c", Self.signalScript, "vzcri-signal", name, String(process.id)]))
             signalling.discardOutput()
             let exit = try await signalling.wait()
             guard exit == .code(0) else {

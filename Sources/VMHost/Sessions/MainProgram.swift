@@ -69,7 +69,8 @@ final class MainProgram: Sendable {
                 { read -r line <"$file"; } 2>/dev/null || continue
                 id=${line%% *}
                 set -- ${line##*) }
-                if [ "$4" = $leader ] && [ "$id" != $leader ]; then kill -s KILL "$id" 2>/dev/null; fi
+                [ "$3" = $leader ] || [ "$4" = $leader ] || continue
+                if [ "$id" != $leader ]; then kill -s KILL "$id" 2>/dev/null; fi
             done
             exit "$code"
             """
