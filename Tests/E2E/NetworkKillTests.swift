@@ -53,7 +53,8 @@ struct NetworkKillTests {
     }
 
     private func address(_ sandbox: String, _ shim: ShimProcess) async throws -> String {
-        let status = try await shim.call(CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox }).status
+        let status = try await shim.call(CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = sandbox })
+            .status
         #expect(status?.state == .sandboxReady)
         return try #require(status?.network).ip
     }

@@ -102,7 +102,9 @@ struct DropbearTests {
         try await withDropbear { link in
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<20 {
-                    group.addTask { try await link.outcome(["cat"], input: [UInt8](repeating: 7, count: 500_000)).output.count }
+                    group.addTask {
+                        try await link.outcome(["cat"], input: [UInt8](repeating: 7, count: 500_000)).output.count
+                    }
                 }
                 for try await count in group { #expect(count == 500_000) }
             }
