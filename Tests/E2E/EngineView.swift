@@ -7,15 +7,23 @@ enum EngineView {
         let Id: String
     }
 
-    static func containers(labelled label: String) async throws -> [String] {
-        let filter = "%7B%22label%22%3A%5B%22\(label.replacing("=", with: "%3D"))%22%5D%7D"
+    /// - Parameter running: only those that run.
+    static func containers(labelled labels: String..., running: Bool = false) async throws -> [String] {
+        let list = labels.map { "\"\($0)\"" }.joined(separator: ",")
+        let filter = "{\"label\":[\(list)]}".addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+        let answer = try await request("/containers/json?all=\(running ? 0 : 1)&filters=\(filter)")
+        return try JSONDecoder().decode([Container].self, from: Data(answer.utf8)).map(\.Id)
+    }
+
+    static func kill(_ container: String) async throws {
+        _ = try await request("/containers/\(container)/kill", ["-X", "POST"])
+    }
+
+    private static func request(_ path: String, _ options: [String] = []) async throws -> String {
         let answer = try await ChildProcess.run(
             "/usr/bin/curl",
-            [
-                "-sS", "--fail", "--unix-socket", try DockerEngine.requireSocket(),
-                "http://localhost/containers/json?all=1&filters=\(filter)",
-            ])
+            ["-sS", "--fail", "--unix-socket", try DockerEngine.requireSocket()] + options + ["http://localhost\(path)"])
         guard answer.code == 0 else { throw ShimProcess.Failure(description: answer.errors) }
-        return try JSONDecoder().decode([Container].self, from: Data(answer.output.utf8)).map(\.Id)
+        return answer.output
     }
 }

@@ -130,9 +130,9 @@ final class ShimProcess: Sendable {
         ).podSandboxId
     }
 
-    func startContainer(_ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, script: String) async throws
-        -> String
-    {
+    func startContainer(
+        _ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, script: String, mounts: [CRI.Mount] = []
+    ) async throws -> String {
         let id = try await call(
             CRI.RuntimeService.createContainer,
             .init {
@@ -142,6 +142,7 @@ final class ShimProcess: Sendable {
                     $0.image = .init { $0.image = DockerEngine.image }
                     $0.command = ["sh", "-c", script]
                     $0.logPath = name + ".log"
+                    $0.mounts = mounts
                 }
                 $0.sandboxConfig = config
             }

@@ -1,0 +1,90 @@
+import Foundation
+import Proto
+import Support
+import Testing
+
+/// Daemons that die, are killed with their group, or are exchanged, while machines run.
+@Suite(.enabled(if: MachineHost.canRun, MachineHost.skipReason)) struct MachineKillTests {
+    private static let lines = (1...1000).map { "line \($0)" }
+
+    @Test func `a machine's command does not miss a dead shim: every line once, its code, the time it ended`() async throws
+    {
+        try await MachineHost.with { shim in
+            let config = shim.sandboxConfig("alone")
+            let sandbox = try await shim.runSandbox(config, handler: "vm")
+            let before = try await shim.sandboxStatus(sandbox)
+            let job = try await shim.startMachine(
+                "job", in: sandbox, config,
+                command: ["sh", "-c", "for i in $(seq 1000); do echo line $i; usleep 4000; done; exit 42"])
+            try await eventually("it prints", within: .seconds(120)) { try shim.log(config, "job").count > 10 }
+            let started = try await shim.status(job).startedAt
+            await shim.kill()
+            // The shim is away for what the issue asks; the command ends meanwhile.
+            try await Task.sleep(for: .seconds(10))
+            let back = Int64(Date().timeIntervalSince1970 * 1e9)
+            try await shim.start()
+            let end = try await shim.ended(job)
+            #expect(end.exitCode == 42 && end.startedAt == started)
+            #expect(end.finishedAt > started && end.finishedAt < back)
+            #expect(try shim.log(config, "job") == Self.lines)
+            let after = try await shim.sandboxStatus(sandbox)
+            #expect(after.state == .sandboxReady && after.network == before.network)
+        }
+    }
+
+    @Test func `the end of the shim's process group is not the end of its machines`() async throws {
+        try await MachineHost.with { shim in
+            let config = shim.sandboxConfig("group")
+            let sandbox = try await shim.runSandbox(config, handler: "vm")
+            let machine = try await shim.startMachine("main", in: sandbox, config)
+            _ = try await shim.execute(machine, ["true"])
+            let before = try await shim.status(machine)
+            let daemon = try #require(try Leftovers.processes(below: shim.socket).first { $0.contains(" serve") })
+            let id = try #require(Int32(daemon.split(separator: " ")[0]))
+            // As a service manager that does not know KillMode=process would.
+            for process in try Self.group(of: id) { kill(process, SIGKILL) }
+            await shim.kill()
+            try await shim.start()
+            let after = try await shim.status(machine)
+            #expect(after.state == .containerRunning && after.startedAt == before.startedAt)
+            #expect(try await shim.execute(machine, ["echo", "still here"]).text == "still here\n")
+        }
+    }
+
+    /// The processes of a daemon's group, unless it shares the test runner's: then those of its session's children.
+    private static func group(of id: Int32) throws -> [Int32] {
+        guard getpgid(id) != getpgrp() else { return [id] }
+        return try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }
+            .filter { getpgid($0) == getpgid(id) }
+    }
+
+    @Test func `random kills of the shim at any point of a machine's life lose and leak nothing`() async throws {
+        var random = Faults.random("killing cri-shim while machines come and go")
+        try await MachineHost.with { shim in
+            for round in 0..<Faults.rounds {
+                let work = Task {
+                    let config = shim.sandboxConfig("pod-\(round)")
+                    let sandbox = try await shim.runSandbox(config, handler: "vm")
+                    let job = try await shim.startMachine("job", in: sandbox, config, command: ["sh", "-c", "exit 9"])
+                    _ = try await shim.ended(job)
+                    _ = try await shim.call(CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox })
+                }
+                try await Task.sleep(for: .milliseconds(Int.random(in: 20...8000, using: &random)))
+                await shim.kill()
+                work.cancel()
+                _ = await work.result
+                try await shim.start()
+                for container in try await shim.call(CRI.RuntimeService.listContainers, .init()).containers {
+                    let status = try await shim.status(container.id)
+                    if status.state == .containerExited { #expect([9, 128].contains(status.exitCode)) }
+                }
+                try await shim.removeEverything()
+                try await eventually("no machine is left") {
+                    try Leftovers.processes(below: "\(shim.directory)/state").allSatisfy { !$0.contains("qemu") }
+                }
+                let left = try FileManager.default.contentsOfDirectory(atPath: shim.directory + "/state/machines")
+                #expect(left.isEmpty)
+            }
+        }
+    }
+}
