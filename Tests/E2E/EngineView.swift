@@ -22,7 +22,8 @@ enum EngineView {
     private static func request(_ path: String, _ options: [String] = []) async throws -> String {
         let answer = try await ChildProcess.run(
             "/usr/bin/curl",
-            ["-sS", "--fail", "--unix-socket", try DockerEngine.requireSocket()] + options + ["http://localhost\(path)"])
+            ["-sS", "--fail", "--unix-socket", try DockerEngine.requireSocket()] + options + ["http://localhost\(path)"]
+        )
         guard answer.code == 0 else { throw ShimProcess.Failure(description: answer.errors) }
         return answer.output
     }

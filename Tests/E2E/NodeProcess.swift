@@ -46,7 +46,7 @@ final class NodeProcess: Sendable {
     }
 
     func startAdapter() async throws {
-        let child = try Programs.start("vk-adapter", adapterArguments)
+        let child = try Programs.start("vk-adapter", adapterArguments, in: shim.programs)
         adapter.withLockedValue { $0 = child }
         try await eventually("vk-adapter serves") {
             guard child.isRunning else { throw ShimProcess.Failure(description: "vk-adapter ended: \(child.errors)") }

@@ -17,9 +17,12 @@ enum Programs {
             path(name), arguments, environment: clean.merging(environment) { $1 }, limit: .seconds(60))
     }
 
-    static func start(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws -> ChildProcess
-    {
-        try ChildProcess(path(name), arguments, environment: clean.merging(environment) { $1 })
+    /// - Parameter directory: where the program is; beside the tests when nil.
+    static func start(
+        _ name: String, _ arguments: [String], environment: [String: String] = [:], in directory: String? = nil
+    ) throws -> ChildProcess {
+        try ChildProcess(
+            directory.map { "\($0)/\(name)" } ?? path(name), arguments, environment: clean.merging(environment) { $1 })
     }
 
     /// Nothing of this machine's own settings.

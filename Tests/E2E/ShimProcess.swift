@@ -14,9 +14,12 @@ final class ShimProcess: Sendable {
     let socket: String
     let client: RPCClient
     private let docker: String
+    /// Where the programs are that it runs; those beside the tests when nil.
+    let programs: String?
     private let process = NIOLockedValueBox<ChildProcess?>(nil)
 
-    init(_ directory: String, docker: String) {
+    init(_ directory: String, docker: String, programs: String? = nil) {
+        self.programs = programs
         self.directory = directory
         self.docker = docker
         socket = directory + "/run/cri.sock"
@@ -61,7 +64,7 @@ final class ShimProcess: Sendable {
 
     /// - Parameter more: further arguments.
     func start(adding more: [String] = []) async throws {
-        let child = try Programs.start("cri-shim", arguments + more)
+        let child = try Programs.start("cri-shim", arguments + more, in: programs)
         process.withLockedValue { $0 = child }
         try await eventually("cri-shim serves") {
             guard child.isRunning else { throw Failure(description: "cri-shim ended: \(child.errors)") }
@@ -92,6 +95,12 @@ final class ShimProcess: Sendable {
         guard let child = process.withLockedValue({ $0 }) else { return }
         child.send(SIGTERM)
         _ = await child.wait()
+    }
+
+    /// How many descriptors the process has open.
+    func openDescriptors() throws -> Int {
+        let child = try #require(process.withLockedValue { $0 })
+        return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd").count
     }
 
     /// What it said so far.

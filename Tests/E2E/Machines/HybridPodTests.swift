@@ -5,7 +5,9 @@ import Testing
 
 /// A container and a machine in one pod: one namespace, one address, one localhost, one directory.
 @Suite(.enabled(if: MachineHost.canRun && DockerEngine.isAvailable, MachineHost.skipReason)) struct HybridPodTests {
-    @Test func `a container and a machine share address, localhost and files, and find each other by name`() async throws {
+    @Test func `a container and a machine share address, localhost and files, and find each other by name`()
+        async throws
+    {
         try await MachineHost.with(docker: true) { shim in
             let shared = shim.directory + "/shared"
             try FileManager.default.createDirectory(atPath: shared, withIntermediateDirectories: true)

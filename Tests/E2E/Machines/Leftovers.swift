@@ -15,7 +15,10 @@ struct Leftovers: Sendable {
         let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         return Leftovers(
             interfaces: lines(try await links.output), rules: lines(try await rules.output),
-            mounts: Set(mounts.split(separator: "\n").compactMap { $0.split(separator: " ").dropFirst(4).first.map(String.init) }))
+            mounts: Set(
+                mounts.split(separator: "\n").compactMap {
+                    $0.split(separator: " ").dropFirst(4).first.map(String.init)
+                }))
     }
 
     private static func lines(_ text: String) -> Set<String> { Set(text.split(separator: "\n").map(String.init)) }
@@ -49,10 +52,6 @@ struct Leftovers: Sendable {
         }
     }
 
-    /// Interfaces and rules there are now and were not then. Meaningful only while no other test makes any.
-    static func expectSameNetwork(as before: Leftovers, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let now = try await look()
-        #expect(now.interfaces.subtracting(before.interfaces).isEmpty, sourceLocation: sourceLocation)
-        #expect(now.rules.subtracting(before.rules).isEmpty, sourceLocation: sourceLocation)
-    }
+    /// The interfaces a shim made: their names are its own.
+    func interfaces(of shim: ShimProcess) -> Set<String> { interfaces.filter { $0.hasPrefix("vz") } }
 }

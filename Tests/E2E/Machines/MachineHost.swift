@@ -17,6 +17,7 @@ enum MachineHost {
     /// - Parameter docker: whether it has a Docker Engine; else nothing listens where it looks for one.
     static func with(
         docker: Bool = false, server: LinuxGuest.SSHServer = .dropbear, configuration: String = "",
+        programs: String? = nil,
         _ body: (ShimProcess) async throws -> Void
     ) async throws {
         let guest = try await LinuxGuest.made(server)
@@ -24,7 +25,7 @@ enum MachineHost {
         let before = try await Leftovers.look()
         try await withTemporaryDirectory { directory in
             let socket = docker ? try DockerEngine.requireSocket() : directory + "/no-engine.sock"
-            let shim = ShimProcess(directory, docker: socket)
+            let shim = ShimProcess(directory, docker: socket, programs: programs)
             try Data(configuration.utf8).write(to: URL(filePath: directory + "/config.yaml"))
             try await importImage(guest, into: shim)
             try await shim.start()
@@ -48,7 +49,8 @@ enum MachineHost {
             [
                 "image", "import", "--root", shim.directory + "/state", "--config", shim.directory + "/config.yaml",
                 "--kernel", guest.kernel, "--initrd", guest.initrd, "--command-line", guest.commandLine, "--disk",
-                guest.disk, "--user", guest.user, "--key-file", guest.privateKeyFile, "--cpus", "1", "--memory", "256Mi",
+                guest.disk, "--user", guest.user, "--key-file", guest.privateKeyFile, "--cpus", "1", "--memory",
+                "256Mi",
                 "--name", image,
             ])
         guard outcome.code == 0 else { throw ShimProcess.Failure(description: outcome.errors) }
@@ -62,7 +64,8 @@ extension ShimProcess {
         mounts: [CRI.Mount] = [], tty: Bool = false, stdin: Bool = false, annotations: [String: String] = [:]
     ) async throws -> String {
         let id = try await createMachine(
-            name, in: sandbox, config, command: command, mounts: mounts, tty: tty, stdin: stdin, annotations: annotations)
+            name, in: sandbox, config, command: command, mounts: mounts, tty: tty, stdin: stdin,
+            annotations: annotations)
         _ = try await startContainer(id)
         return id
     }
@@ -124,6 +127,16 @@ extension ShimProcess {
 
     func sandboxStatus(_ id: String) async throws -> CRI.PodSandboxStatus {
         try #require(try await call(CRI.RuntimeService.podSandboxStatus, .init { $0.podSandboxId = id }).status)
+    }
+}
+
+/// The status a call ends with; nil when it succeeds.
+func status(_ work: () async throws -> Void) async -> RPCError? {
+    do {
+        try await work()
+        return nil
+    } catch {
+        return error as? RPCError
     }
 }
 

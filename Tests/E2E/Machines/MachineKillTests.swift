@@ -7,7 +7,8 @@ import Testing
 @Suite(.enabled(if: MachineHost.canRun, MachineHost.skipReason)) struct MachineKillTests {
     private static let lines = (1...1000).map { "line \($0)" }
 
-    @Test func `a machine's command does not miss a dead shim: every line once, its code, the time it ended`() async throws
+    @Test func `a machine's command does not miss a dead shim: every line once, its code, the time it ended`()
+        async throws
     {
         try await MachineHost.with { shim in
             let config = shim.sandboxConfig("alone")

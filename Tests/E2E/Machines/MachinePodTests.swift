@@ -23,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func `a command's output is the log, its exit code the container's, and every run is a fresh disk`() async throws
+    @Test func `a command's output is the log, its exit code the container's, and every run is a fresh disk`()
+        async throws
     {
         try await MachineHost.with { shim in
             let config = shim.sandboxConfig("job")
@@ -52,7 +53,8 @@ import Testing
             #expect(try await shim.status(polite).exitCode == 5)
             #expect(try shim.log(config, "polite") == ["up", "bye"])
             let deaf = try await shim.startMachine(
-                "deaf", in: sandbox, config, command: ["sh", "-c", "trap '' TERM; echo up; while true; do sleep 1; done"])
+                "deaf", in: sandbox, config,
+                command: ["sh", "-c", "trap '' TERM; echo up; while true; do sleep 1; done"])
             try await eventually("it is up", within: .seconds(120)) { try shim.log(config, "deaf") == ["up"] }
             try await shim.stopContainer(deaf, grace: 1)
             #expect(try await shim.status(deaf).exitCode == 137)
@@ -64,7 +66,9 @@ import Testing
             let config = shim.sandboxConfig("ends")
             let sandbox = try await shim.runSandbox(config, handler: "vm")
             let crashing = try await shim.startMachine("crashing", in: sandbox, config)
-            let machine = try Leftovers.processes(below: "\(shim.directory)/state").filter { $0.contains("qemu-system") }
+            let machine = try Leftovers.processes(below: "\(shim.directory)/state").filter {
+                $0.contains("qemu-system")
+            }
             #expect(machine.count == 1)
             kill(try #require(Int32(machine[0].split(separator: " ")[0])), SIGKILL)
             let crash = try await shim.ended(crashing)

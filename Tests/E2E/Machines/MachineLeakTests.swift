@@ -1,0 +1,64 @@
+import Foundation
+import Proto
+import RPC
+import Support
+import Testing
+
+/// What twenty pods, one after the other, and four at once leave behind: nothing.
+@Suite(.enabled(if: MachineHost.canRun, MachineHost.skipReason), .serialized) struct MachineLeakTests {
+    private static func live(_ shim: ShimProcess, _ name: String) async throws {
+        let config = shim.sandboxConfig(name)
+        let sandbox = try await shim.runSandbox(config, handler: "vm")
+        let job = try await shim.startMachine("job", in: sandbox, config, command: ["sh", "-c", "echo \(name); exit 3"])
+        #expect(try await shim.ended(job).exitCode == 3)
+        #expect(try shim.log(config, "job") == [name])
+        _ = try await shim.call(CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox })
+    }
+
+    @Test(.timeLimit(.minutes(10)))
+    func `pods come and go and leave no process, file, namespace, interface, lease or slot`() async throws {
+        // As many slots as run at once: one that is not given back is missed.
+        try await MachineHost.with(configuration: "shim:\n  vmSlots: 4\n") { shim in
+            // The first makes what all share.
+            try await Self.live(shim, "first")
+            let before = try await Leftovers.look()
+            let descriptors = try shim.openDescriptors()
+            for number in 0..<Faults.rounds * 4 { try await Self.live(shim, "serial-\(number)") }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<4 { group.addTask { try await Self.live(shim, "parallel-\(number)") } }
+                try await group.waitForAll()
+            }
+            try await eventually("no machine's process is left") {
+                try Leftovers.processes(below: "\(shim.directory)/state").allSatisfy {
+                    !$0.contains("qemu") && !$0.contains("vm-host") && !$0.contains("virtiofsd")
+                }
+            }
+            for place in ["machines", "sandboxes", "run/m", "run/netns"] {
+                let left = try FileManager.default.contentsOfDirectory(atPath: "\(shim.directory)/state/\(place)")
+                #expect(left.isEmpty, "\(place)")
+            }
+            let after = try await Leftovers.look()
+            #expect(after.interfaces(of: shim).isSubset(of: before.interfaces(of: shim)))
+            try await eventually("descriptors are given back") { try shim.openDescriptors() <= descriptors + 2 }
+        }
+    }
+
+    @Test func `a pod without a slot is told so, and gets one when it is free`() async throws {
+        try await MachineHost.with(configuration: "shim:\n  vmSlots: 1\n") { shim in
+            let config = shim.sandboxConfig("slots")
+            let sandbox = try await shim.runSandbox(config, handler: "vm")
+            let first = try await shim.startMachine("first", in: sandbox, config)
+            let refused = await status { _ = try await shim.createMachine("second", in: sandbox, config) }
+            #expect(refused?.code == .resourceExhausted)
+            #expect(refused?.message.hasPrefix("WaitingForVMSlot:") == true)
+            var both = shim.sandboxConfig("both")
+            both.annotations["vzcri.dev/vm-slots"] = "2"
+            let impossible = await status { [both] in _ = try await shim.runSandbox(both, handler: "vm") }
+            #expect(impossible?.code == .invalidArgument)
+            // Not removed: ended is enough.
+            try await shim.stopContainer(first, grace: 0)
+            let second = try await shim.startMachine("second", in: sandbox, config)
+            #expect(try await shim.status(second).state == .containerRunning)
+        }
+    }
+}
