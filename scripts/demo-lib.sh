@@ -2,12 +2,15 @@
 # What scripts/demo.sh is made of: telling, waiting, and cleaning up. Sourced, not run.
 # Works with the bash 3.2 of a Mac.
 
-# The caller sets these: steps (how many there are), system (uname -s), skipped (the reason of a skipped part).
+# The caller sets these: steps (how many there are), system (uname -s).
 : "${steps:?}" "${system:?}"
-skipped=''
+# Which parts could not be shown (containers, machines), and why.
+skipped_parts='' skipped=''
 
 number=0
-work='' engine='' private='' image='' pod='' bin='' instance='' had_pause='' waiting=''
+work='' engine='' machines='' private='' image='' pod='' bin='' instance='' had_pause='' waiting=''
+# What the pod is made of: container, vm or hybrid.
+kind=''
 daemons=() # pid:name
 
 bold='' plain='' terminal=''
@@ -27,8 +30,9 @@ show() {
 }
 indent() { sed 's/^/    /'; }
 skip() {
-    export skipped=$1
-    say "skipped: $1"
+    skipped_parts="$skipped_parts $1"
+    skipped="$skipped${skipped:+; }$1: $2"
+    say "$1 are skipped: $2"
 }
 fail() {
     printf '    failed: %s\n' "$*" >&2
@@ -193,7 +197,34 @@ make_image() {
         docker import --change 'ENV PATH=/bin' --change 'CMD ["sh"]' - "$image" >/dev/null
     rm -rf "$tree"
     say "made $image from this machine's busybox ($(docker image inspect --format '{{.Size}}' "$image") bytes); nothing was pulled"
-    show images
+}
+
+# ---- the virtual machine
+
+# A guest of Debian's kernel, busybox and an SSH server, imported as an image.
+make_guest() {
+    local reason='' guest
+    if [ "$system" != Linux ]; then
+        reason="virtual machines on a Mac are not there yet"
+    elif [ "$(id -u)" != 0 ]; then
+        reason="a pod's machine needs root here, for the pod's network"
+    elif ! command -v "qemu-system-$(uname -m)" >/dev/null; then
+        reason="there is no qemu-system-$(uname -m)"
+    fi
+    if [ -n "$reason" ]; then
+        skip machines "$reason"
+        return
+    fi
+    guest=$work/guest
+    progress "making it from Debian's kernel, busybox and an SSH server (the first time fetches packages)" \
+        examples/linux-guest/build.sh "$guest"
+    say "examples/linux-guest/build.sh: $(file_size "$guest/vmlinux") kernel, $(file_size "$guest/initrd.cpio") root file system"
+    command_line=$(sed -nE 's/.*"commandLine": "(.*)",?/\1/p' "$guest/guest.json")
+    say "\$ cri-shim image import --kernel vmlinux --initrd initrd.cpio … --name localhost/linux-guest:latest"
+    "$bin/cri-shim" image import --root "$work/root" --kernel "$guest/vmlinux" --initrd "$guest/initrd.cpio" \
+        --command-line "$command_line" --disk "$guest/disk.raw" --user root --key-file "$guest/id_ed25519" \
+        --cpus 1 --memory 256Mi --name localhost/linux-guest:latest | indent
+    machines=1
 }
 
 # ---- the daemons
@@ -203,6 +234,8 @@ build() {
     swift build ${SWIFTFLAGS:-} --product cri-shim
     # shellcheck disable=SC2086
     swift build ${SWIFTFLAGS:-} --product vk-adapter
+    # shellcheck disable=SC2086
+    swift build ${SWIFTFLAGS:-} --product vm-host
 }
 
 start_daemon() {
@@ -236,31 +269,114 @@ start_adapter() {
 
 ctl() { CONTAINER_RUNTIME_ENDPOINT=unix://$work/cri.sock "$bin/cri-shim" ctl "$@"; }
 
+# The manifest of what can run here: examples/hybrid-pod.yaml, or one half of it.
+write_manifest() {
+    local file=$work/manifest.yaml
+    sed -e "s|^  name: hybrid\$|  name: $pod|" -e "s|image: busybox:1|image: $image|" examples/hybrid-pod.yaml >"$file"
+    kind=hybrid
+    if [ -z "$machines" ]; then
+        kind=container
+        without machine "$file"
+    elif [ -z "$engine" ]; then
+        kind=vm
+        without web "$file"
+    fi
+    mv "$file" "$work/pods/pod.yaml"
+    say "examples/hybrid-pod.yaml → ${work##*/}/pods/pod.yaml, as pod $pod"
+}
+
+# Takes one container out of a manifest.
+without() {
+    awk -v name="$1" '
+        /^    - name: / { inside = ($3 == name && containers) }
+        /^  containers:/ { containers = 1 }
+        !inside' "$2" >"$2.part"
+    mv "$2.part" "$2"
+}
+
 pod_runs() {
-    local running
+    local running wanted=1
+    [ "$kind" != hybrid ] || wanted=2
     running=$(ctl ps | grep -c Running) || true
-    [ "$running" = 2 ] || {
+    [ "$running" = "$wanted" ] || {
         ctl ps
         return 1
     }
-    [ -n "$(pod_ip)" ]
+    [ -n "$(pod_ip)" ] || return 1
+    # A machine runs before its guest has booted.
+    [ -z "$machines" ] || has_log machine
 }
-pod_ip() { ctl inspectp "$(ctl pods -q)" | sed -n 's/^ *"ip": "\([^"]*\)".*/\1/p' | head -n 1; }
-logs_arrived() { ctl logs writer | grep -q 'line 3' && ctl logs reader | grep -q 'reader found'; }
-pod_gone() {
+pod_ip() { ctl inspectp "$(ctl pods -q --name "$pod-demo")" | sed -n 's/^ *"ip": "\([^"]*\)".*/\1/p' | head -n 1; }
+has_log() { [ -n "$(ctl logs "$1")" ]; }
+
+# command_in CONTAINER CODE
+command_in() {
+    local code=0
+    say "\$ cri-shim ctl exec $1 -- sh -c 'echo hello from \$(uname -r) on \$(hostname); exit $2'"
+    # shellcheck disable=SC2016  # the other shell expands it
+    ctl exec "$1" -- sh -c 'echo "hello from $(uname -r) on $(hostname)"; exit '"$2" </dev/null >"$work/out" || code=$?
+    indent <"$work/out"
+    grep -q '^hello from' "$work/out" || fail "the command's output did not arrive"
+    [ "$code" = "$2" ] || fail "the exit code was $code, not $2"
+    say "exit code $code"
+}
+
+# pass_file FROM TO
+pass_file() {
+    local token="token-$RANDOM$RANDOM" found
+    ctl exec "$1" -- sh -c "echo $token > /shared/token" </dev/null
+    found=$(ctl exec "$2" -- cat /shared/token </dev/null)
+    say "\$ cri-shim ctl exec $1 -- sh -c 'echo $token > /shared/token'"
+    say "\$ cri-shim ctl exec $2 -- cat /shared/token"
+    say "$found"
+    [ "$found" = "$token" ] || fail "$2 found another text"
+}
+
+# reach FROM WHOM URL: a page of the other half's server.
+reach() {
+    say "\$ cri-shim ctl exec $1 -- wget -q -O - $3"
+    wait_for 30 ctl exec "$1" -- wget -q -T 5 -O - "$3" </dev/null >/dev/null || fail "$1 does not reach $2"
+    ctl exec "$1" -- wget -q -T 5 -O - "$3" </dev/null | indent
+}
+
+# outside ADDRESS PORT: as a probe would.
+outside() {
+    say "\$ curl http://$1:$2/greeting"
+    curl -sS --max-time 10 "http://$1:$2/" >/dev/null || fail "nothing answers at $1:$2"
+    curl -sS --max-time 10 "http://$1:$2/greeting" | head -n 1 | indent
+}
+
+# examples/vm-job.yaml: a machine that runs one command and is gone.
+run_job() {
+    sed -e "s|^  name: job\$|  name: $pod-job|" examples/vm-job.yaml >"$work/pods/job.yaml"
+    say "examples/vm-job.yaml → ${work##*/}/pods/job.yaml, as pod $pod-job"
+    progress "waiting for its end" wait_for 150 job_ended
+    show logs build
+    code=$(ctl inspect build | sed -n 's/^ *"exitCode": *\(-\{0,1\}[0-9]*\).*/\1/p' | head -n 1)
+    say "the container's exit code: $code"
+    [ "$code" = 42 ] || fail "it is not 42"
+}
+job_ended() { ctl ps -a | grep -q 'Exited *build'; }
+
+pods_gone() {
     [ "$(ctl pods -q | wc -l)" -eq 0 ] && [ "$(ctl ps -a -q | wc -l)" -eq 0 ] && [ -z "$(our_containers)" ] &&
-        [ -z "$(find "$work/adapter/pods" "$work/logs" -mindepth 1 2>/dev/null)" ]
+        [ -z "$(find "$work/adapter/pods" "$work/logs" "$work/root/machines" -mindepth 1 2>/dev/null)" ]
 }
 # Docker's containers of this run: they bear the instance id of our root directory.
-our_containers() { [ -z "$instance" ] || docker ps -aq --no-trunc --filter "label=io.vzcri.instance=$instance"; }
+our_containers() { [ -z "$instance" ] || [ -z "$engine" ] || docker ps -aq --no-trunc --filter "label=io.vzcri.instance=$instance"; }
 
 # ---- the end
 
+# All of them, or the one named.
 stop_daemons() {
-    local one pid i
+    local one=${1:-} pid i kept=()
     # The adapter first: it is the shim's client.
     for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
         pid=${daemons[i]%%:*}
+        if [ -n "$one" ] && [ "${daemons[i]#*:}" != "$one" ]; then
+            kept+=("${daemons[i]}")
+            continue
+        fi
         kill -TERM "$pid" 2>/dev/null || continue
         for _ in $(seq 150); do
             kill -0 "$pid" 2>/dev/null || break
@@ -272,12 +388,17 @@ stop_daemons() {
         fi
         wait "$pid" 2>/dev/null || true
     done
-    daemons=()
+    daemons=(${kept[@]+"${kept[@]}"})
 }
 
 clean_up() {
     local left
+    stop_daemons vk-adapter
+    # What a failed step left, while there is somebody who can remove it.
+    for left in $(ctl pods -q 2>/dev/null); do ctl rmp -f "$left" >/dev/null 2>&1 || true; done
     stop_daemons
+    # Only where that failed: a supervisor takes its machine with it.
+    [ -z "$work" ] || pkill -KILL -f "vm-host .*$work/" 2>/dev/null || true
     if [ -n "$engine" ]; then
         left=$(our_containers 2>/dev/null) || left=
         # shellcheck disable=SC2086
@@ -299,7 +420,7 @@ nothing_left() {
     [ ! -e "$work" ] || left="the directory $work"
     ! pgrep -f "$work" >/dev/null || left="$left a process: $(pgrep -fl "$work")"
     [ -z "$left" ] || fail "left behind: $left"
-    say "no container, no process, no directory, no socket"
+    say "no container, no machine, no process, no directory, no socket"
     trap - EXIT
 }
 

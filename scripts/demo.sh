@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# A pod manifest becomes running containers: through vk-adapter, our gRPC and cri-shim, on a real Docker Engine.
+# A pod manifest becomes a running container and a running virtual machine, in one pod: through vk-adapter, our gRPC and
+# cri-shim, on a real Docker Engine and a real QEMU.
 #
-#   YES=1                     do not ask before installing (implied by CI)
-#   DEMO_REQUIRE=containers   a part that had to be skipped is a failure
-#   DEMO_IMAGE=NAME           use this local image (with sh and sleep) instead of making one; needed on a Mac
-#   DOCKER_HOST=…             the Docker Engine to use
-#   DEMO_KEEP=1               leave the demo's directory behind when a step fails
+#   YES=1                              do not ask before installing (implied by CI)
+#   DEMO_REQUIRE="containers machines" a part that had to be skipped is a failure
+#   DEMO_IMAGE=NAME                    use this local container image (with sh, sleep, httpd and wget) instead of making
+#                                      one; needed on a Mac
+#   DOCKER_HOST=…                      the Docker Engine to use
+#   DEMO_KEEP=1                        leave the demo's directory behind when a step fails
 #
 # Everything it starts lives in one temporary directory with its own sockets and ports, so several can run at once.
+# Where one half cannot run the other is shown.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-steps=11
+steps=14
 system=$(uname -s)
 PATH="$PATH:/usr/sbin:/sbin"
 started=$SECONDS
@@ -25,10 +28,13 @@ step "a Docker Engine"
 find_engine
 
 step "build"
-progress "building cri-shim and vk-adapter (the first time takes a few minutes)" build
+progress "building cri-shim, vk-adapter and vm-host (the first time takes a few minutes)" build
 # shellcheck disable=SC2086
 bin=$(swift build ${SWIFTFLAGS:-} --show-bin-path)
-say "$(file_size "$bin/cri-shim") cri-shim, $(file_size "$bin/vk-adapter") vk-adapter"
+say "$(file_size "$bin/cri-shim") cri-shim, $(file_size "$bin/vk-adapter") vk-adapter, $(file_size "$bin/vm-host") vm-host"
+
+step "a guest for the virtual machine"
+make_guest
 
 step "start cri-shim"
 start_shim
@@ -36,58 +42,68 @@ progress "waiting for its socket" wait_for 20 ctl version
 instance=$(cat "$work/root/instance")
 show version
 
-if [ -z "$engine" ]; then
-    skip "no Docker Engine answers: images, pods, exec, volumes and logs are not shown"
+step "images"
+if [ -n "$engine" ]; then make_image; else skip containers "no Docker Engine answers"; fi
+if [ -z "$engine$machines" ]; then
+    say "there is nothing to run a pod on"
+    steps=7
 else
-    step "an image"
-    make_image
+    show images
 
     step "start vk-adapter, and give it a manifest"
     start_adapter
-    sed -e "s|^  name: demo\$|  name: $pod|" -e "s|image: busybox:1|image: $image|" examples/pod.yaml >"$work/pods/pod.yaml"
-    say "examples/pod.yaml → ${work##*/}/pods/pod.yaml, as pod $pod"
-    progress "waiting for the pod to run" wait_for 60 pod_runs
+    write_manifest
+    progress "waiting for the pod to run" wait_for 150 pod_runs
     show pods
     show ps
-    say "the pod's address: $(pod_ip)"
+    address=$(pod_ip)
+    say "the pod's address: $address"
 
-    step "a command in a container, and its exact exit code"
-    say "\$ cri-shim ctl exec writer -- sh -c 'echo hello from \$HOSTNAME; exit 7'"
-    code=0
-    # shellcheck disable=SC2016  # the container's shell expands it
-    ctl exec writer -- sh -c 'echo "hello from $HOSTNAME"; exit 7' </dev/null >"$work/out" || code=$?
-    indent <"$work/out"
-    grep -q '^hello from' "$work/out" || fail "the command's output did not arrive"
-    [ "$code" = 7 ] || fail "the exit code was $code, not 7"
-    say "exit code $code"
+    step "commands, and their exact exit codes"
+    [ -z "$engine" ] || command_in web 7
+    [ -z "$machines" ] || command_in machine 11
 
-    step "a file passed between the two containers"
-    token="token-$RANDOM$RANDOM"
-    ctl exec writer -- sh -c "echo $token > /shared/token" </dev/null
-    found=$(ctl exec reader -- cat /shared/token </dev/null)
-    say "\$ cri-shim ctl exec writer -- sh -c 'echo $token > /shared/token'"
-    say "\$ cri-shim ctl exec reader -- cat /shared/token"
-    say "$found"
-    [ "$found" = "$token" ] || fail "the reader found another text"
+    step "files, passed through the pod's shared directory"
+    if [ "$kind" = hybrid ]; then
+        pass_file web machine
+        pass_file machine web
+    else
+        say "the pod has one container here: nobody to pass a file to"
+    fi
+
+    step "one address, one localhost"
+    if [ "$kind" = hybrid ]; then
+        reach web "the machine" http://localhost:9090/greeting
+        reach web "the machine, by name," http://vm:9090/greeting
+        reach machine "the container" http://localhost:8080/greeting
+        reach machine "the container, by name," http://pod:8080/greeting
+    fi
+    [ "$(pod_ip)" = "$address" ] || fail "the pod's address changed to $(pod_ip)"
+    [ -z "$engine" ] || outside "$address" 8080
+    [ -z "$machines" ] || outside "$address" 9090
 
     step "logs"
-    progress "waiting for both containers to have said something" wait_for 20 logs_arrived
-    show logs --tail 3 writer
-    show logs reader
+    [ -z "$engine" ] || progress "waiting for the container to have said something" wait_for 20 has_log web
+    [ -z "$engine" ] || show logs --tail 2 web
+    [ -z "$machines" ] || show logs machine
 
-    step "delete the pod: its manifest goes away"
-    rm "$work/pods/pod.yaml"
-    progress "waiting for the pod to be gone" wait_for 60 pod_gone
-    say "no pod, no container, no volume of it is left"
+    step "a job in a virtual machine of its own: its exit code is the container's"
+    if [ -n "$machines" ]; then run_job; else say "no virtual machine here"; fi
+
+    step "delete the pods: their manifests go away"
+    rm -f "$work/pods"/*.yaml
+    progress "waiting for the pods to be gone" wait_for 60 pods_gone
+    say "no pod, no container, no machine, no volume of them is left"
 fi
 
-number=$((steps - 1))
 step "stop everything, and look what is left behind"
 clean_up
 nothing_left
 if [ -n "$skipped" ]; then
     printf '\nDone in %d s, but parts were skipped: %s\n' $((SECONDS - started)) "$skipped"
-    [ "${DEMO_REQUIRE:-}" != containers ] || exit 1
+    for part in ${DEMO_REQUIRE:-}; do
+        case " $skipped_parts " in *" $part "*) exit 1 ;; esac
+    done
 else
     printf '\n%sDone in %d s.%s Every step did what it should.\n' "$bold" $((SECONDS - started)) "$plain"
 fi
