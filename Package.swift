@@ -125,6 +125,11 @@ let package = Package(
             name: "proto-bench", dependencies: ["Proto", "RPC", nio[0]], path: "Benchmarks/proto-bench",
             swiftSettings: swiftSettings),
 
+        // Measures the start of machines; `make bench` runs it.
+        .executableTarget(
+            name: "vm-bench", dependencies: ["Proto", "RPC", "Processes", "Sockets", logging, nio[2]],
+            path: "Benchmarks/vm-bench", swiftSettings: swiftSettings),
+
         // Tests
         .target(
             name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),

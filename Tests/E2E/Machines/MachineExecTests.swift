@@ -18,11 +18,16 @@ import Testing
             let machine = try await shim.startMachine("main", in: sandbox, config)
 
             let arguments = [
-                "plain", "two words", "", " ", "it's", "\"double\"", "back\\slash", "$HOME", "`id`", "$(id)", "a\nb", "a\tb",
-                "*", "?", "~", "!", "#", ";", "&", "|", ">", "ünïcödé ☃ 🐙", "-n", "--", String(repeating: "x", count: 64 << 10),
+                "plain", "two words", "", " ", "it's", "\"double\"", "back\\slash", "$HOME", "`id`", "$(id)", "a\nb",
+                "a\tb",
+                "*", "?", "~", "!", "#", ";", "&", "|", ">", "ünïcödé ☃ 🐙", "-n", "--",
+                String(repeating: "x", count: 64 << 10),
             ]
-            let echo = try await shim.execute(machine, ["sh", "-c", #"for a in "$@"; do printf '%s\0' "$a"; done"#, "-"] + arguments)
-            #expect(echo.text.split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(String.init) == arguments)
+            let echo = try await shim.execute(
+                machine, ["sh", "-c", #"for a in "$@"; do printf '%s\0' "$a"; done"#, "-"] + arguments)
+            #expect(
+                echo.text.split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(String.init)
+                    == arguments)
             for code in [0, 1, 2, 42, 126, 127, 128, 200, 255] {
                 #expect(try await shim.execute(machine, ["sh", "-c", "exit \(code)"]).exitCode == Int32(code))
             }
@@ -37,9 +42,11 @@ import Testing
             // A terminal whose size changes five times.
             let sizes = [(80, 24), (100, 40), (132, 50), (40, 10), (200, 60)]
             let terminal = try await Session.run(
-                shim, machine, ["sh", "-c", "for i in 1 2 3 4 5; do read x; stty size; done; tty >/dev/null && echo tty"],
+                shim, machine,
+                ["sh", "-c", "for i in 1 2 3 4 5; do read x; stty size; done; tty >/dev/null && echo tty"],
                 terminal: sizes)
-            let lines = String(decoding: terminal.output, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+            let lines = String(decoding: terminal.output, as: UTF8.self).split(whereSeparator: \.isNewline).map(
+                String.init)
             #expect(lines.filter { $0.contains(" ") } == sizes.map { "\($0.1) \($0.0)" })
             #expect(lines.last == "tty" && terminal.code == 0)
 
@@ -85,7 +92,8 @@ import Testing
 /// One streamed command, through the URL of an Exec.
 private enum Session {
     static func run(
-        _ shim: ShimProcess, _ container: String, _ command: [String], input: [UInt8]? = nil, terminal: [(Int, Int)] = []
+        _ shim: ShimProcess, _ container: String, _ command: [String], input: [UInt8]? = nil,
+        terminal: [(Int, Int)] = []
     ) async throws -> (code: Int32, output: [UInt8]) {
         let url = try await shim.call(
             CRI.RuntimeService.exec,
@@ -103,7 +111,8 @@ private enum Session {
         let sink = OutputSink { bytes in output.withLockedValue { $0 += bytes.readableBytesView } }
         async let result = RemoteCommandClient.run(
             url: url,
-            options: .init(stdin: true, stdout: true, stderr: false, tty: !terminal.isEmpty), stdin: stdin, stdout: sink,
+            options: .init(stdin: true, stdout: true, stderr: false, tty: !terminal.isEmpty), stdin: stdin,
+            stdout: sink,
             resizes: terminal.isEmpty ? nil : resizes, group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "e2e"))
         if let input {
@@ -117,7 +126,8 @@ private enum Session {
             try await eventually("size \(index) is seen", within: .seconds(60)) {
                 let seen = output.withLockedValue { String(decoding: $0, as: UTF8.self) }
                 if seen.contains("\(size.1) \(size.0)") { return true }
-                let now = try await shim.execute(container, ["sh", "-c", "for t in /dev/pts/[0-9]*; do stty size < $t; done"])
+                let now = try await shim.execute(
+                    container, ["sh", "-c", "for t in /dev/pts/[0-9]*; do stty size < $t; done"])
                 if now.text.contains("\(size.1) \(size.0)"), !seen.contains("\(size.1) \(size.0)") {
                     stdinIn.yield(ByteBuffer(string: "\n"))
                     try await eventually("the command answers") {

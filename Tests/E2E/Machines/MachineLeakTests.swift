@@ -9,7 +9,8 @@ import Testing
     private static func live(_ shim: ShimProcess, _ name: String) async throws {
         let config = shim.sandboxConfig(name)
         let sandbox = try await shim.runSandbox(config, handler: "vm")
-        let job = try await shim.startMachine("job", in: sandbox, config, command: ["sh", "-c", "echo \(name); exit 3"])
+        let job = try await shim.startMachine(
+            "job", in: sandbox, config, command: ["sh", "-c", "echo \(name); exit 3"])
         #expect(try await shim.ended(job).exitCode == 3)
         #expect(try shim.log(config, "job") == [name])
         _ = try await shim.call(CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox })

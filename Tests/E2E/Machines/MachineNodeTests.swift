@@ -48,20 +48,25 @@ import Testing
         }
     }
 
-    @Test func `a hybrid pod passes files between its halves, and the machine's exit code is its container's`() async throws
+    @Test func `a hybrid pod passes files between its halves, and the machine's exit code is its container's`()
+        async throws
     {
         try await Self.withNode { node async throws in
             try node.write(
                 "hybrid.yaml",
                 Self.manifest(
                     "hybrid",
-                    script: "until [ -f /shared/go ]; do sleep 1; done; cat /shared/go; echo back > /shared/back; exit 42",
-                    container: "echo forth > /shared/go; until [ -f /shared/back ]; do sleep 1; done; cat /shared/back"))
+                    script:
+                        "until [ -f /shared/go ]; do sleep 1; done; cat /shared/go; echo back > /shared/back; exit 42",
+                    container: "echo forth > /shared/go; until [ -f /shared/back ]; do sleep 1; done; cat /shared/back")
+            )
             try await eventually("both have ended", within: .seconds(150)) {
                 let statuses = try await node.pod("hybrid-node")?.status.containerStatuses ?? []
                 return statuses.count == 2 && statuses.allSatisfy { $0.state?.terminated != nil }
             }
-            let codes = try await node.pod("hybrid-node")?.status.containerStatuses?.map { $0.state?.terminated?.exitCode }
+            let codes = try await node.pod("hybrid-node")?.status.containerStatuses?.map {
+                $0.state?.terminated?.exitCode
+            }
             #expect(codes == [42, 0])
             #expect(try await node.kubelet("/containerLogs/default/hybrid-node/machine").body == "forth\n")
             #expect(try await node.kubelet("/containerLogs/default/hybrid-node/beside").body == "back\n")
@@ -105,7 +110,8 @@ import Testing
             try install()
             try await Self.withNode(programs: programs) { node async throws in
                 try node.write(
-                    "long.yaml", Self.manifest("long", script: "i=0; while true; do echo line $i; i=$((i+1)); sleep 1; done"))
+                    "long.yaml",
+                    Self.manifest("long", script: "i=0; while true; do echo line $i; i=$((i+1)); sleep 1; done"))
                 try await eventually("it runs", within: .seconds(150)) {
                     try await node.kubelet("/containerLogs/default/long-node/machine").body.contains("line 1\n")
                 }
