@@ -70,7 +70,9 @@ extension Supervisor {
             await servePeers(in: guest)
         } catch {
             logger.error("the guest could not be set up", metadata: ["error": "\(error)"])
-            note(.prepareFailed("\(error)"))
+            // A guest that went away meanwhile says itself why, if it is given the time.
+            let isLost = (error as? VZEngineError)?.code == .guestUnreachable
+            note(isLost ? .commandLost("\(error)") : .prepareFailed("\(error)"))
             return
         }
         guard !config.main.command.isEmpty else {

@@ -16,7 +16,7 @@ struct Supervision: Sendable {
         case prepared
         case prepareFailed(String)
         case commandEnded(code: Int32)
-        /// The connection it ran on is gone.
+        /// The connection it ran on, or the guest was being set up on, is gone.
         case commandLost(String)
         /// What the guest had to leave behind is here, as far as it could be had.
         case woundUp
