@@ -73,10 +73,10 @@ else
 
     step "one address, one localhost"
     if [ "$kind" = hybrid ]; then
-        reach web "the machine" http://localhost:9090/greeting
-        reach web "the machine, by name," http://vm:9090/greeting
-        reach machine "the container" http://localhost:8080/greeting
-        reach machine "the container, by name," http://pod:8080/greeting
+        reach web "the machine" localhost 9090
+        reach web "the machine, by name," vm 9090
+        reach machine "the container" localhost 8080
+        reach machine "the container, by name," pod 8080
     fi
     [ "$(pod_ip)" = "$address" ] || fail "the pod's address changed to $(pod_ip)"
     [ -z "$engine" ] || outside "$address" 8080

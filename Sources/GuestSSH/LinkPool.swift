@@ -173,7 +173,9 @@ final class LinkPool: Sendable {
         var configuration = configuration
         let bannerTimeout = state.withLock { state in
             configuration.hostKeyPin = state.pin
-            return state.bannerTimeout
+            // A guest with a connection that is up does not boot: it is busy, and gets the time of busy ones.
+            let isUp = state.entries.contains { !$0.connection.hasEnded }
+            return isUp ? configuration.connectTimeout : state.bannerTimeout
         }
         let (connection, key) = try await SSHConnection.connect(
             SSHLoop.Request(configuration: configuration, bannerTimeout: bannerTimeout))
