@@ -25,7 +25,8 @@ struct BareMachine {
         let before = ProcessorTime.ofChildren
         let clock = ContinuousClock.now
         let files = try await start(
-            "/usr/lib/qemu/virtiofsd", ["--socket-path=" + shares, "-o", "source=\(directory)/shared", "-o", "sandbox=chroot"])
+            "/usr/lib/qemu/virtiofsd",
+            ["--socket-path=" + shares, "-o", "source=\(directory)/shared", "-o", "sandbox=chroot"])
         while access(shares, F_OK) != 0 { usleep(1000) }
         let machine = try await start(
             "qemu-system-x86_64",
@@ -34,8 +35,10 @@ struct BareMachine {
                 "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "256M", "-object",
                 "memory-backend-memfd,id=memory,size=256M,share=on", "-kernel", guest + "/vmlinux", "-initrd",
                 guest + "/initrd.cpio", "-append", commandLine, "-drive", "file=\(disk),if=virtio,format=qcow2",
-                "-chardev", "socket,id=fs,path=\(shares)", "-device", "vhost-user-fs-pci,chardev=fs,tag=shared", "-netdev",
-                "user,id=net,hostfwd=tcp:127.0.0.1:22822-:22", "-device", "virtio-net-pci,netdev=net,romfile=", "-serial",
+                "-chardev", "socket,id=fs,path=\(shares)", "-device", "vhost-user-fs-pci,chardev=fs,tag=shared",
+                "-netdev",
+                "user,id=net,hostfwd=tcp:127.0.0.1:22822-:22", "-device", "virtio-net-pci,netdev=net,romfile=",
+                "-serial",
                 "null",
             ])
         defer {
@@ -48,7 +51,8 @@ struct BareMachine {
                 "ssh",
                 [
                     "-i", guest + "/id_ed25519", "-p", "22822", "-o", "StrictHostKeyChecking=no", "-o",
-                    "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-o", "LogLevel=ERROR",
+                    "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-o",
+                    "LogLevel=ERROR",
                     "root@127.0.0.1", "mkdir -p /shared && mount -t virtiofs shared /shared && test -d /shared",
                 ])
             if answer.end.isSuccess { break }

@@ -46,7 +46,7 @@ import Testing
             func fetch(_ host: String, _ port: Int, from id: String) async throws -> String? {
                 let request = #"printf 'GET /who HTTP/1.0\r\n\r\n' | nc -w 5 "$0" "$1""#
                 let answer = try await shim.execute(id, ["sh", "-c", request, host, "\(port)"]).text
-                return answer.split(separator: "\n").last.map(String.init)
+                return answer.split(whereSeparator: \.isNewline).last.map(String.init)
             }
             // One localhost, both ways.
             try await eventually("the container reaches the machine") {

@@ -16,7 +16,10 @@ import Testing
             let before = try await shim.sandboxStatus(sandbox)
             let job = try await shim.startMachine(
                 "job", in: sandbox, config,
-                command: ["sh", "-c", "for i in $(seq 0 19); do for j in $(seq 50); do echo line $((i * 50 + j)); done; usleep 100000; done; exit 42"])
+                command: [
+                    "sh", "-c",
+                    "for i in $(seq 0 19); do for j in $(seq 50); do echo line $((i * 50 + j)); done; usleep 100000; done; exit 42",
+                ])
             try await eventually("it prints", within: .seconds(120)) { try shim.log(config, "job").count > 10 }
             let started = try await shim.status(job).startedAt
             await shim.kill()

@@ -79,7 +79,11 @@ import Testing
         try await Self.withNode { node async throws in
             try node.write(
                 "job.yaml",
-                Self.manifest("job", script: "for i in $(seq 0 19); do for j in $(seq 50); do echo line $((i * 50 + j)); done; usleep 100000; done; exit 42"))
+                Self.manifest(
+                    "job",
+                    script:
+                        "for i in $(seq 0 19); do for j in $(seq 50); do echo line $((i * 50 + j)); done; usleep 100000; done; exit 42"
+                ))
             try await eventually("it prints", within: .seconds(150)) {
                 try await node.kubelet("/containerLogs/default/job-node/machine").body.contains("line 10\n")
             }
