@@ -104,13 +104,6 @@ enum ProcessTable {
         return !one.state.hasPrefix("Z")
     }
 
-    /// Kilobytes of memory this process has in use.
-    static func residentKilobytes() -> Int {
-        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return line.flatMap { Int($0.split(separator: " ").dropLast().last?.filter(\.isNumber) ?? "") } ?? 0
-    }
-
     static var threads: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
     }
