@@ -68,9 +68,28 @@ public final class GuestLink: Sendable {
     /// Ends all connections, and with them what runs over them. Again: nothing.
     public func close() async { pool.close() }
 
+    /// Dropbear before 2024 closes a session that was opened and not used yet when the process of another one ends.
+    private static let maximumTries = 8
+
     static func start(_ command: GuestCommand, _ pool: LinkPool, isUrgent: Bool) async throws -> GuestProcess {
         let bootstrap = try Bootstrap(command, nonce: String(UInt64.random(in: 0...UInt64.max), radix: 36))
-        let stream = try await pool.open(.session, isUrgent: isUrgent)
+        var tries = 1
+        while true {
+            do {
+                return try await start(command, bootstrap, on: pool.open(.session, isUrgent: isUrgent), pool)
+            } catch let unused as UnusedSession {
+                guard tries < maximumTries else { throw unused.error }
+                tries += 1
+            }
+        }
+    }
+
+    /// The server closed a session before it agreed to run anything there. The script was not sent: nothing has run.
+    private struct UnusedSession: Error { let error: GuestSSHError }
+
+    private static func start(
+        _ command: GuestCommand, _ bootstrap: Bootstrap, on stream: SSHStream, _ pool: LinkPool
+    ) async throws -> GuestProcess {
         let started = Pending<GuestProcess>()
         let peer = pool.configuration.peer
         Task {
@@ -100,6 +119,7 @@ public final class GuestLink: Sendable {
     private static func begin(
         _ command: GuestCommand, _ bootstrap: Bootstrap, _ stream: SSHStream, _ pool: LinkPool
     ) async throws -> GuestProcess {
+        var isAccepted = false
         do {
             if let size = command.terminal {
                 try await stream.perform {
@@ -107,6 +127,7 @@ public final class GuestLink: Sendable {
                 }
             }
             try await stream.perform { .execute(Bootstrap.loginCommand, $0) }
+            isAccepted = true
             try await stream.perform { .write(ByteBuffer(string: bootstrap.script), $0) }
         } catch let error as GuestSSHError where error.code == .closed {
             // It ended before it had read the script: what it said says why.
@@ -120,9 +141,11 @@ public final class GuestLink: Sendable {
             case nil:
                 let exit = try? await stream.exit.value()
                 let code = exit.map { " (exit code \($0.code))" } ?? ""
-                throw GuestSSHError(
+                let error = GuestSSHError(
                     .notStarted,
                     "\(pool.configuration.peer) did not start \(command.arguments[0])\(code): \(preamble.complaint)")
+                if !isAccepted { throw UnusedSession(error: error) }
+                throw error
             }
             if preamble.isTooLong {
                 throw GuestSSHError(

@@ -8,6 +8,9 @@ extension VMRuntime {
     /// How long a machine's processes may outlive its supervisor before they are killed, and then before its end is shown
     /// all the same.
     private static let leftoverGrace = Duration.seconds(5)
+    /// How long after its supervisor was killed a machine's end is waited for: the leftovers' time, and what a busy host takes
+    /// to hear of it and write it down.
+    static let killLimit = Duration.seconds(30)
 
     /// Its supervisor has ended: finds out how, clears up, and shows it.
     func conclude(_ machine: ManagedMachine) async {
@@ -150,7 +153,7 @@ extension VMRuntime {
                 startedAt: machine.status?.startedAt ?? 0, finishedAt: Timestamps.now()),
             for: machine)
         killSupervisor(of: machine)
-        guard await machine.ended.wait(atMost: options.stopLimit) else {
+        guard await machine.ended.wait(atMost: Self.killLimit) else {
             throw ShimError(
                 .deadline, "container \(machine.record.container.name) could not be ended: its processes do not go away"
             )
@@ -171,7 +174,7 @@ extension VMRuntime {
     func remove(_ machine: ManagedMachine) async throws {
         if machine.isLaunched {
             if !machine.ended.isOpen { try await end(machine, grace: 0) }
-            guard await machine.gone.wait(atMost: options.stopLimit) else {
+            guard await machine.gone.wait(atMost: Self.killLimit) else {
                 throw ShimError(
                     .deadline,
                     "container \(machine.record.container.name) cannot be removed: its processes do not go away")

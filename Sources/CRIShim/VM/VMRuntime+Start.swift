@@ -62,7 +62,7 @@ extension VMRuntime {
                 startError("NoAddress: the machine's address was not known within \(options.startLimit)", machine),
                 for: machine)
             killSupervisor(of: machine)
-            if await !machine.ended.wait(atMost: options.stopLimit) {
+            if await !machine.ended.wait(atMost: Self.killLimit) {
                 throw ShimError(
                     .deadline,
                     "container \(machine.record.container.name) did not start within \(options.startLimit), and "
