@@ -63,10 +63,14 @@ public final class GuestProcess: Sendable {
         try await stream.perform { .write(bytes, $0) }
     }
 
-    /// The command reads to the end of what was written. On a terminal: the end-of-file character.
+    /// The command reads to the end of what was written. On a terminal: the end-of-file character. After its end: nothing.
     public func closeInput() async throws {
         if hasTerminal {
-            try await stream.perform { .write(ByteBuffer(bytes: [4]), $0) }
+            do {
+                try await stream.perform { .write(ByteBuffer(bytes: [4]), $0) }
+            } catch let error as GuestSSHError where error.code == .closed {
+                // It may end at any moment, also at the end of its input.
+            }
         } else {
             stream.post(.end)
         }

@@ -74,6 +74,11 @@ final class LinkPool: Sendable {
     /// Connections that are up, for tests and logs.
     var connectionCount: Int { state.withLock { $0.entries.count { !$0.connection.hasEnded } } }
 
+    /// Channels that were asked for and are not open yet, for tests.
+    func openingCount(_ role: Role) -> Int {
+        state.withLock { state in state.entries.reduce(0) { $0 + ($1.role == role ? $1.opening : 0) } }
+    }
+
     /// A place on a connection, dialled if need be.
     ///
     /// - Parameter isUrgent: may take one of the places that are kept for killing.

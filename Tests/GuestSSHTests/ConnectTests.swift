@@ -17,8 +17,10 @@ struct ConnectTests {
             configuration.hostKeyPin = nil
             let link = GuestLink(
                 configuration, onHostKey: { key in seen.withLockedValue { $0.append(key) } }, logger: Self.quiet)
-            _ = try await link.shell("true")
+            let process = try await link.run(GuestCommand(["sleep", "1000"]))
             await server.kill()
+            // From here on a new connection is needed.
+            try await fails(with: .connectionLost) { _ = try await process.wait() }
             try await server.start()
             try await link.waitUntilReachable(within: .seconds(20))
             #expect(seen.withLockedValue { $0 } == [try server.hostKey])
@@ -43,8 +45,10 @@ struct ConnectTests {
         try await withServer { server in
             let old = try server.hostKey
             let link = server.link()
-            _ = try await link.shell("true")
+            let process = try await link.run(GuestCommand(["sleep", "1000"]))
             await server.kill()
+            // From here on a new connection is needed.
+            try await fails(with: .connectionLost) { _ = try await process.wait() }
             try await SSHServer.makeKey("\(server.directory)/host", "ed25519")
             try await server.start()
             do {
@@ -151,9 +155,13 @@ struct ConnectTests {
         other.port = port
         let silent = GuestLink(other, onHostKey: { _ in }, logger: Self.quiet)
         try await fails(with: .silent) { try await silent.probe(timeout: .seconds(20)) }
-        try await fails(with: .timeout) { try await silent.probe(timeout: .milliseconds(1)) }
+        other.bannerTimeout = .seconds(60)
+        other.connectTimeout = .seconds(60)
+        let patient = GuestLink(other, onHostKey: { _ in }, logger: Self.quiet)
+        try await fails(with: .timeout) { try await patient.probe(timeout: .milliseconds(1)) }
         await link.close()
         await silent.close()
+        await patient.close()
         try await fails(with: .closed) { try await link.probe(timeout: .seconds(1)) }
     }
 

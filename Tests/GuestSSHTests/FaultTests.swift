@@ -1,8 +1,9 @@
 import Foundation
-import GuestSSH
 import NIOCore
 import Support
 import Testing
+
+@testable import GuestSSH
 
 @Suite(.serialized, .enabled(if: SSHServer.isInstalled || SSHServer.isRequired, SSHServer.skipReason))
 struct FaultTests {
@@ -11,11 +12,8 @@ struct FaultTests {
         trap '' TERM HUP INT
         sleep 1000 &
         echo $!
-        setsid sleep 1001 &
-        echo $!
+        setsid sh -c 'echo $$; exec sleep 1001' &
         sh -c 'sleep 1002 & echo $!; wait' &
-        sleep 0.3
-        echo ready
         wait
         sleep 1003
         """
@@ -25,7 +23,7 @@ struct FaultTests {
         let process = try await link.run(GuestCommand(["/bin/sh", "-c", Self.tree]))
         var text = ""
         var output = process.output.makeAsyncIterator()
-        while !text.contains("ready") {
+        while text.count(where: \.isNewline) < 3 {
             guard case .output(let bytes)? = try await output.next() else { break }
             text += String(buffer: bytes)
         }
@@ -101,7 +99,7 @@ struct FaultTests {
         try await withLink { link, server in
             let process = try await link.run(GuestCommand(["cat"], hasInput: true))
             let outcome = Task { try await process.collect() }
-            try await Task.sleep(for: .milliseconds(20))
+            #expect(try await link.shell("echo up").text == "up\n")
             await server.kill()
             try await fails(with: .connectionLost) { _ = try await outcome.value }
             try await fails(with: .connectionLost) { _ = try await process.wait() }
@@ -119,9 +117,9 @@ struct FaultTests {
                 GuestCommand(["/bin/sh", "-c", "head -c 200000 /dev/zero; echo; sleep 1000"]))
             var output = process.output.makeAsyncIterator()
             guard case .output(let first)? = try await output.next() else { return }
-            try await Task.sleep(for: .milliseconds(500))
-            await server.kill()
             var count = first.readableBytes
+            try await eventually("all of it has arrived") { process.stream.arrivals.held == 200_001 - count }
+            await server.kill()
             try await fails(with: .connectionLost) {
                 while case .output(let bytes)? = try await output.next() { count += bytes.readableBytes }
             }
@@ -137,11 +135,12 @@ struct FaultTests {
         }) { link, server in
             let process = try await link.run(GuestCommand(["cat"], hasInput: true))
             let outcome = Task { try await process.collect() }
-            try await Task.sleep(for: .milliseconds(20))
+            let start = SuspendingClock.now
+            #expect(try await link.shell("echo alive").text == "alive\n")
             server.freeze()
-            let start = ContinuousClock.now
             try await fails(with: .connectionLost) { _ = try await outcome.value }
-            #expect(ContinuousClock.now - start >= .milliseconds(600))
+            // It was heard after the start, and has the whole of three intervals since.
+            #expect(SuspendingClock.now - start >= .milliseconds(900))
             server.thaw()
             #expect(try await link.shell("echo again").text == "again\n")
         }

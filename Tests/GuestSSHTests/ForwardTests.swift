@@ -1,9 +1,10 @@
 import Foundation
-import GuestSSH
 import NIOCore
 import NIOPosix
 import Support
 import Testing
+
+@testable import GuestSSH
 
 @Suite(.serialized, .enabled(if: SSHServer.isInstalled || SSHServer.isRequired, SSHServer.skipReason))
 struct ForwardTests {
@@ -59,6 +60,8 @@ struct ForwardTests {
                 let filler = (0..<3).map { _ in nonblockingConnect(port) }
                 defer { for one in filler { close(one) } }
                 let hanging = (0..<2).map { _ in Task { try await link.connect(toGuestPort: port) } }
+                try await eventually("both are on their way") { link.pool.openingCount(.forwards) == 2 }
+                // Longer than a forward may take before others go another way.
                 try await Task.sleep(for: .milliseconds(700))
                 #expect(try await link.shell("echo on").text == "on\n")
                 let other = try await link.connect(toGuestPort: echo)

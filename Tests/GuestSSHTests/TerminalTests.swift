@@ -12,17 +12,6 @@ struct TerminalTests {
             arguments, environment: environment, terminal: TerminalSize(columns: columns, rows: rows), hasInput: true)
     }
 
-    /// Reads until the output holds a text.
-    private func read(_ output: inout GuestOutput.Iterator, until wanted: String, _ text: inout String) async throws {
-        while !text.contains(wanted) {
-            guard case .output(let bytes)? = try await output.next() else {
-                Issue.record("ended before \(wanted.debugDescription): \(text.debugDescription)")
-                return
-            }
-            text += String(buffer: bytes)
-        }
-    }
-
     @Test("a command on a terminal has one, of the right kind and size, and its output is all that is seen")
     func size() async throws {
         try await withLink { link, _ in
@@ -57,10 +46,10 @@ struct TerminalTests {
             let process = try await link.run(terminal(["/bin/sh", "-c", script]))
             var output = process.output.makeAsyncIterator()
             var text = ""
-            try await read(&output, until: "ready", &text)
+            try await output.read(until: "ready", &text)
             for number in 1...5 {
                 process.resize(TerminalSize(columns: 100 + number, rows: 30 + number))
-                try await read(&output, until: "\(30 + number) \(100 + number)\r\n", &text)
+                try await output.read(until: "\(30 + number) \(100 + number)\r\n", &text)
             }
             await process.kill()
         }
@@ -72,18 +61,38 @@ struct TerminalTests {
             let process = try await link.run(
                 terminal([
                     "/bin/sh", "-c",
-                    "trap 'echo interrupted' INT; echo ready; while read a; do echo got $a; done; cat; exit 9",
+                    // Whether the interrupt ends the loop it meets is the shell's affair, and a matter of the moment: this goes
+                    // on in the trap, where two ends of input are needed whatever it was.
+                    """
+                    trap 'echo interrupted; while read a; do echo got $a; done; cat; exit 9' INT
+                    echo ready; while read a; do echo got $a; done; exit 1
+                    """,
                 ]))
             var output = process.output.makeAsyncIterator()
             var text = ""
-            try await read(&output, until: "ready", &text)
+            try await output.read(until: "ready", &text)
             try await process.write(ByteBuffer(string: "hello\r"))
-            try await read(&output, until: "hello\r\ngot hello\r\n", &text)
+            try await output.read(until: "hello\r\ngot hello\r\n", &text)
             try await process.write(ByteBuffer(bytes: [3]))
-            try await read(&output, until: "interrupted\r\n", &text)
+            try await output.read(until: "interrupted\r\n", &text)
             try await process.closeInput()
             try await process.closeInput()
             #expect(try await process.collect().code == 9)
+        }
+    }
+
+    @Test("the end of the input of a command that has ended is no error; more input is, and not one of the connection")
+    func inputAfterEnd() async throws {
+        try await withLink { link, _ in
+            for command in [
+                terminal(["/bin/sh", "-c", "exit 6"]), GuestCommand(["/bin/sh", "-c", "exit 6"], hasInput: true),
+            ] {
+                let process = try await link.run(command)
+                #expect(try await process.collect().code == 6)
+                try await process.closeInput()
+                try await process.closeInput()
+                try await fails(with: .closed) { try await process.write(ByteBuffer(string: "x")) }
+            }
         }
     }
 

@@ -125,6 +125,24 @@ struct SSHGuestTests {
         }
     }
 
+    @Test("a command that ends while more input is on its way ends with its exit code")
+    func endsUnderInput() async throws {
+        try await withHost { _ in
+        } _: { host, _ in
+            try await host.reached()
+            for _ in 0..<8 {
+                let session = try await host.client.exec(
+                    GuestExec(command: ["sh", "-c", "read x; exit 4"], hasStdin: true))
+                let feeding = Task {
+                    for _ in 0..<8 { try await session.send(ByteBuffer(repeating: 10, count: 1 << 20)) }
+                }
+                #expect(try await output(session).1 == 4)
+                feeding.cancel()
+                _ = await feeding.result
+            }
+        }
+    }
+
     @Test("a guest that loses power while its command runs ends as the machine did")
     func powerLost() async throws {
         try await withHost { config in

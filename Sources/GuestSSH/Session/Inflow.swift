@@ -33,6 +33,9 @@ final class Inflow<Element: Sendable>: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
+    /// Bytes that wait for the reader, for tests.
+    var held: Int { state.withLock { $0.size } }
+
     /// What to call, on any thread, when there is room again after it was full.
     func onRoom(_ call: @escaping @Sendable () -> Void) {
         state.withLock { $0.onRoom = call }

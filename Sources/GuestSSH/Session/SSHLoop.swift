@@ -96,6 +96,8 @@ final class SSHLoop {
     var peer: String { request.configuration.peer }
 
     private func end(_ error: GuestSSHError) {
+        // Before anybody learns of it by what ran here: who then asks again is to get another connection.
+        ended(error)
         if error.code == .closed {
             session.disconnect()
             wire.flush()
@@ -231,7 +233,10 @@ final class SSHLoop {
     private var outstanding: SuspendingClock.Instant? {
         if let (opening, since) = openings.first, let since {
             switch opening.kind {
-            case .ping, .session: return max(lastHeard + dead, since + request.configuration.keepaliveInterval)
+            case .ping, .session:
+                // Counted from the question too: when this side was late to ask, the peer is not to pay for it.
+                let interval = request.configuration.keepaliveInterval
+                return max(lastHeard + dead, since + max(interval, dead - interval))
             // The guest itself may be waiting for an address that does not answer.
             case .tcp: return max(lastHeard, since) + max(dead, .seconds(150))
             }

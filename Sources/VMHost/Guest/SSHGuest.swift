@@ -82,7 +82,16 @@ private final class SSHProgram: GuestProgram {
         }
     }
 
-    func write(_ bytes: ByteBuffer) async throws { try await VZEngineError.ofGuest { try await process.write(bytes) } }
+    func write(_ bytes: ByteBuffer) async throws {
+        try await VZEngineError.ofGuest {
+            do {
+                try await process.write(bytes)
+            } catch let error as GuestSSHError where error.code == .closed {
+                // Not the guest is gone but the command, and with which exit code is yet to be read.
+                throw VZEngineError(.failed, error.message, cause: error)
+            }
+        }
+    }
 
     func closeInput() async throws { try await VZEngineError.ofGuest { try await process.closeInput() } }
 

@@ -27,6 +27,22 @@ extension GuestProcess {
     }
 }
 
+extension GuestOutput.Iterator {
+    /// Reads until the output holds a text.
+    mutating func read(
+        until wanted: String, _ text: inout String, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        while !text.contains(wanted) {
+            guard case .output(let bytes)? = try await next() else {
+                Issue.record(
+                    "ended before \(wanted.debugDescription): \(text.debugDescription)", sourceLocation: sourceLocation)
+                return
+            }
+            text += String(buffer: bytes)
+        }
+    }
+}
+
 extension GuestLink {
     func outcome(
         _ arguments: [String], environment: [String: String] = [:], directory: String = "", input: [UInt8]? = nil

@@ -73,19 +73,31 @@ final class SSHServer: Sendable {
 
     /// Every process of it: the listener, one or two per connection, and what they run.
     private var tree: [Int32] {
-        guard let root = process.withLockedValue({ $0?.pid }) else { return [] }
-        return ProcessTable.descendants(of: root)
+        guard let root = process.withLockedValue({ $0 }), root.isRunning else { return [] }
+        return ProcessTable.descendants(of: root.pid)
     }
 
-    /// Ends the server and its connections at once, as a crash of the guest does.
+    /// Ends the server and its connections at once, as a crash of the guest does: none of its processes lives to see, and to
+    /// report, how another one ended. They are gone, and so is what they listened on, when it returns.
     func kill() async {
-        let all = tree
-        for id in all.reversed() { Foundation.kill(id, SIGKILL) }
+        let all = freeze()
+        for id in all { Foundation.kill(id, SIGKILL) }
         _ = await process.withLockedValue { $0 }?.wait()
+        while !ProcessTable.alive(all).isEmpty { await Task.yield() }
     }
 
-    /// It hangs: the kernel still answers for it.
-    func freeze() { for id in tree { Foundation.kill(id, SIGSTOP) } }
+    /// It hangs: the kernel still answers for it. What was being started meanwhile hangs too.
+    @discardableResult
+    func freeze() -> [Int32] {
+        var frozen: Set<Int32> = []
+        while true {
+            let all = tree
+            for id in all { Foundation.kill(id, SIGSTOP) }
+            if frozen.isSuperset(of: all) { return all }
+            frozen.formUnion(all)
+        }
+    }
+
     func thaw() { for id in tree { Foundation.kill(id, SIGCONT) } }
 
     var hostKey: String {

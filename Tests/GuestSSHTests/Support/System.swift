@@ -98,10 +98,14 @@ enum ProcessTable {
         return found
     }
 
-    static func isAlive(_ id: Int32) -> Bool {
-        guard kill(id, 0) == 0 else { return false }
-        guard let one = all().first(where: { $0.id == id }) else { return false }
-        return !one.state.hasPrefix("Z")
+    static func isAlive(_ id: Int32) -> Bool { !alive([id]).isEmpty }
+
+    /// Those that have not ended; one that nobody has waited for yet has.
+    static func alive(_ ids: [Int32]) -> [Int32] {
+        let candidates = ids.filter { kill($0, 0) == 0 }
+        guard !candidates.isEmpty else { return [] }
+        let living = Set(all().filter { !$0.state.hasPrefix("Z") }.map(\.id))
+        return candidates.filter(living.contains)
     }
 
     static var threads: Int {
