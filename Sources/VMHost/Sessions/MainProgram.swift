@@ -44,6 +44,12 @@ final class MainProgram: Sendable {
             ran.store(true, ordering: .releasing)
             become(.running(program))
             onStart()
+            // Its terminal may have been resized while it was being started.
+            var given = request.terminal
+            while config.tty, let wanted = size.withLock({ $0 }), wanted != given {
+                try? await program.resize(wanted)
+                given = wanted
+            }
             let end = try await follow(program, clock)
             become(.ended)
             return end
