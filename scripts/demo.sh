@@ -44,48 +44,58 @@ show version
 
 step "images"
 if [ -n "$engine" ]; then make_image; else skip containers "no Docker Engine answers"; fi
+decide_kind
 if [ -z "$engine$machines" ]; then
     say "there is nothing to run a pod on"
     steps=7
 else
     show images
 
-    step "start vk-adapter, and give it a manifest"
-    start_adapter
-    write_manifest
-    progress "waiting for the pod to run" wait_for 150 pod_runs
-    show pods
-    show ps
-    address=$(pod_ip)
-    say "the pod's address: $address"
-
-    step "commands, and their exact exit codes"
-    [ -z "$engine" ] || command_in web 7
-    [ -z "$machines" ] || command_in machine 11
-
-    step "files, passed through the pod's shared directory"
-    if [ "$kind" = hybrid ]; then
-        pass_file web machine
-        pass_file machine web
+    if [ "$kind" = none ]; then
+        steps=10
+        step "start vk-adapter"
+        start_adapter
     else
-        say "the pod has one container here: nobody to pass a file to"
-    fi
+        step "start vk-adapter, and give it a manifest"
+        start_adapter
+        write_manifest
+        progress "waiting for the pod to run" wait_for 150 pod_runs
+        show pods
+        show ps
+        address=$(pod_ip)
+        say "the pod's address: $address"
 
-    step "one address, one localhost"
-    if [ "$kind" = hybrid ]; then
-        reach web "the machine" localhost 9090
-        reach web "the machine, by name," vm 9090
-        reach machine "the container" localhost 8080
-        reach machine "the container, by name," pod 8080
-    fi
-    [ "$(pod_ip)" = "$address" ] || fail "the pod's address changed to $(pod_ip)"
-    [ -z "$engine" ] || outside "$address" 8080
-    [ -z "$machines" ] || outside "$address" 9090
+        step "commands, and their exact exit codes"
+        if has web; then command_in web 7; fi
+        if has machine; then command_in machine 11; fi
 
-    step "logs"
-    [ -z "$engine" ] || progress "waiting for the container to have said something" wait_for 20 has_log web
-    [ -z "$engine" ] || show logs --tail 2 web
-    [ -z "$machines" ] || show logs machine
+        step "files, passed through the pod's shared directory"
+        if [ "$kind" = hybrid ]; then
+            pass_file web machine
+            pass_file machine web
+        else
+            say "the pod has one container here: nobody to pass a file to"
+        fi
+
+        step "one address, one localhost"
+        if [ "$kind" = hybrid ]; then
+            reach web "the machine" localhost 9090
+            reach web "the machine, by name," vm 9090
+            reach machine "the container" localhost 8080
+            reach machine "the container, by name," pod 8080
+        else
+            say "the pod has one container here"
+        fi
+        [ "$(pod_ip)" = "$address" ] || fail "the pod's address changed to $(pod_ip)"
+        if [ "$kind" = hybrid ]; then
+            outside "$address" 8080
+            outside "$address" 9090
+        fi
+
+        step "logs"
+        if has web; then say "\$ cri-shim ctl logs web: $(ctl logs web | wc -l | tr -d ' ') lines"; fi
+        if has machine; then show logs machine; fi
+    fi
 
     step "a job in a virtual machine of its own: its exit code is the container's"
     if [ -n "$machines" ]; then run_job; else say "no virtual machine here"; fi

@@ -45,21 +45,15 @@ import Testing
             let before = try await shim.status(machine)
             let daemon = try #require(try Leftovers.processes(below: shim.socket).first { $0.contains(" serve") })
             let id = try #require(Int32(daemon.split(separator: " ")[0]))
-            // As a service manager that does not know KillMode=process would.
-            for process in try Self.group(of: id) { kill(process, SIGKILL) }
+            // As launchd does without AbandonProcessGroup.
+            try #require(getpgid(id) == id)
+            kill(-id, SIGKILL)
             await shim.kill()
             try await shim.start()
             let after = try await shim.status(machine)
             #expect(after.state == .containerRunning && after.startedAt == before.startedAt)
             #expect(try await shim.execute(machine, ["echo", "still here"]).text == "still here\n")
         }
-    }
-
-    /// The processes of a daemon's group, unless it shares the test runner's: then those of its session's children.
-    private static func group(of id: Int32) throws -> [Int32] {
-        guard getpgid(id) != getpgrp() else { return [id] }
-        return try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }
-            .filter { getpgid($0) == getpgid(id) }
     }
 
     @Test func `random kills of the shim at any point of a machine's life lose and leak nothing`() async throws {
