@@ -68,6 +68,7 @@ extension Supervisor {
         do {
             try await setUp(guest)
             await servePeers(in: guest)
+            board.prepared()
         } catch {
             logger.error("the guest could not be set up", metadata: ["error": "\(error)"])
             // A guest that went away meanwhile says itself why, if it is given the time.
