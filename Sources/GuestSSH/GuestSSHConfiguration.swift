@@ -14,7 +14,7 @@ public struct GuestSSHConfiguration: Sendable {
     /// TCP connection, banner and key exchange together.
     public var connectTimeout: Duration
     /// How long a peer that accepted may stay silent at first. QEMU accepts in the name of a guest that does not listen yet
-    /// and then says nothing; a silent peer is given half as much again at every further try, up to `connectTimeout`.
+    /// and then says nothing; a silent peer is given a quarter more at every further try, up to `connectTimeout`.
     public var bannerTimeout: Duration
     public var authenticationTimeout: Duration
     /// Until a session or forward is open, and until the guest's shell is ready to run a command.

@@ -160,7 +160,7 @@ final class LinkPool: Sendable {
                             urgentCapacity: isSession ? configuration.sessionsPerConnection + 2 : 128))
                 }
             case .failure(let error as GuestSSHError) where error.code == .silent:
-                state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 3 / 2)
+                state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)
             case .failure: break
             }
             return (state.waiting, state.isClosed)

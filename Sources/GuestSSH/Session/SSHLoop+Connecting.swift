@@ -12,17 +12,7 @@ extension SSHLoop {
         let start = SuspendingClock.Instant.now
         let deadline = start + configuration.connectTimeout
         let pin = try configuration.hostKeyPin.map { text throws in try HostKey(pin: text) }
-        let descriptor = try TCPSocket.connect(host: configuration.host, port: configuration.port) {
-            try wait($0, $1, until: deadline, inbox, "connecting to \(configuration.peer)")
-        }
-        let wire = Wire(descriptor: descriptor)
-        // The server speaks first. Looked at apart from the rest: who accepts and says nothing is not there yet.
-        let what = "waiting for the SSH server at \(configuration.peer) to speak"
-        do {
-            try wait(descriptor, Int16(POLLIN), until: min(deadline, .now + request.bannerTimeout), inbox, what)
-        } catch let error as GuestSSHError where error.code == .timeout {
-            throw GuestSSHError(.silent, "\(what): it accepted, and said nothing for \(request.bannerTimeout)")
-        }
+        let wire = Wire(descriptor: try greeted(request, inbox, until: deadline))
         let session = try SSHSession(wire)
         session.prefer(hostKeys: HostKey.preferences(pinned: pin))
         do {
@@ -41,6 +31,59 @@ extension SSHLoop {
                     + "somebody is in between")
         }
         return (session, key)
+    }
+
+    /// Opens connections until one is spoken on: the server speaks first.
+    ///
+    /// QEMU accepts in the name of a guest that is not there yet, and such a connection is lost: what it says to the guest
+    /// is repeated only seconds later. So there is another knock every quarter of the time a silent peer is given, while
+    /// the ones before it stay open for a guest that is only slow.
+    private static func greeted(
+        _ request: Request, _ inbox: SSHInbox, until deadline: SuspendingClock.Instant
+    ) throws -> Int32 {
+        let configuration = request.configuration
+        let what = "waiting for the SSH server at \(configuration.peer) to speak"
+        let end = min(deadline, .now + request.bannerTimeout)
+        var knocks: [Int32] = []
+        var spoken: Int32?
+        defer { for knock in knocks where knock != spoken { close(knock) } }
+        while true {
+            do {
+                knocks.append(
+                    try TCPSocket.connect(host: configuration.host, port: configuration.port) {
+                        try wait($0, $1, until: deadline, inbox, "connecting to \(configuration.peer)")
+                    })
+            } catch let error as GuestSSHError where !knocks.isEmpty && error.isTransient {
+                // Those before it may still be heard.
+            }
+            let pause = min(end, .now + request.bannerTimeout / 4)
+            while SuspendingClock.Instant.now < pause {
+                for knock in try readable(knocks, until: pause, inbox, what) {
+                    if TCPSocket.hasBytes(knock) {
+                        spoken = knock
+                        return knock
+                    }
+                    close(knock)
+                    knocks.removeAll { $0 == knock }
+                }
+                guard !knocks.isEmpty else {
+                    throw GuestSSHError(.unreachable, "\(what): it closed the connection")
+                }
+            }
+            guard SuspendingClock.Instant.now < end else {
+                throw GuestSSHError(.silent, "\(what): it accepted, and said nothing for \(request.bannerTimeout)")
+            }
+        }
+    }
+
+    /// Those of the descriptors that have something to read, or none when it is `deadline`.
+    private static func readable(
+        _ knocks: [Int32], until deadline: SuspendingClock.Instant, _ inbox: SSHInbox, _ what: String
+    ) throws -> [Int32] {
+        var descriptors = (knocks + [inbox.descriptor]).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        try poll(&descriptors, until: deadline)
+        if inbox.isStopping { throw GuestSSHError(.closed, "\(what) was broken off") }
+        return descriptors.dropLast().filter { $0.revents != 0 }.map(\.fd)
     }
 
     /// Logs in with the key, then with the password, as far as they are given and the server takes them.

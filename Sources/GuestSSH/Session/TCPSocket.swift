@@ -32,6 +32,12 @@ enum TCPSocket {
         throw failure
     }
 
+    /// Whether there are bytes to read, rather than the end or an error.
+    static func hasBytes(_ descriptor: Int32) -> Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK)) > 0
+    }
+
     private static func connect(
         _ address: addrinfo, _ name: String, _ wait: (Int32, Int16) throws -> Void
     ) throws -> Int32 {

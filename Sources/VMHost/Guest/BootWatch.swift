@@ -9,7 +9,9 @@ struct BootWatch: Sendable {
 
     /// Also for systems that have no boot id of their own.
     private static let script = """
-        cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null || echo unknown
+        { read -r boot < /proc/sys/kernel/random/boot_id; } 2>/dev/null ||
+            boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null) || boot=unknown
+        echo "$boot"
         exec cat >/dev/null
         """
 

@@ -1,6 +1,8 @@
 import VZEngine
 
 /// What is done in a Linux guest before its command runs: a shell script for root, which may run again after a reboot.
+///
+/// Every container waits for it, and an emulated processor starts programs slowly: what the shell can do itself it does.
 enum GuestSetup {
     /// Where shares are mounted as a whole; what the container asked for is bound from there.
     static let directory = "/run/vzcri"
@@ -10,7 +12,8 @@ enum GuestSetup {
 
     /// What runs the script: root itself, or a user who may become root without being asked.
     static func command(_ config: MachineConfig, now: Int64) -> [String] {
-        [
+        if config.credentials.user == "root" { return ["/bin/sh", "-c", script(config, now: now), "vzcri-setup"] }
+        return [
             "/bin/sh", "-c",
             #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; else exec sudo -n /bin/sh -c "$1"; fi"#,
             "vzcri-setup", script(config, now: now),
@@ -23,11 +26,13 @@ enum GuestSetup {
 
     /// `fail` ends the set-up and with it the container; `warn` goes on.
     private static let prelude = """
-        umask 022
         fail() { echo "vzcri: $1" >&2; exit 1; }
         warn() { echo "vzcri: $1" >&2; }
-        run=\(directory)/$(cat /proc/sys/kernel/random/boot_id)
-        mkdir -p "$run" && chmod 0700 \(directory) || fail "\(directory) cannot be made"
+        read -r boot < /proc/sys/kernel/random/boot_id || boot=unknown
+        run=\(directory)/$boot
+        umask 077
+        [ -d "$run" ] || mkdir -p "$run" || fail "\(directory) cannot be made"
+        umask 022
         """
 
     // MARK: Names
@@ -51,9 +56,14 @@ enum GuestSetup {
         if !hosts.isEmpty {
             lines.append(
                 """
-                touch /etc/hosts
-                old=$(sed '/^# vzcri begin$/,/^# vzcri end$/d' /etc/hosts)
-                { printf '%s\\n' "$old"; printf %s \(quoted(hosts)); } > /etc/hosts || warn '/etc/hosts was not written'
+                old= ours=
+                [ ! -f /etc/hosts ] || while IFS= read -r line || [ -n "$line" ]; do
+                    case $line in "# vzcri begin") ours=1 ;; esac
+                    [ -n "$ours" ] || old="$old$line
+                "
+                    case $line in "# vzcri end") ours= ;; esac
+                done < /etc/hosts
+                { printf %s "$old"; printf %s \(quoted(hosts)); } > /etc/hosts || warn '/etc/hosts was not written'
                 """)
         }
         return lines
@@ -101,7 +111,7 @@ enum GuestSetup {
                 """
                 if [ ! -e \(place).mounted ]; then
                     mkdir -p \(place) && mount -t virtiofs \(quoted(share.tag)) \(place) || fail \(quoted("the share \(share.tag) cannot be mounted: does the guest's kernel know virtiofs?"))
-                    touch \(place).mounted
+                    : > \(place).mounted
                 fi
                 """)
         }
@@ -126,7 +136,7 @@ enum GuestSetup {
                 [ -e \(source) ] || fail \(quoted("there is no \(mount.subPath) in the share for \(mount.guestPath)"))
                 if [ -d \(source) ]; then mkdir -p \(target); else mkdir -p \(parent) && { [ -e \(target) ] || : > \(target); }; fi || \(cannot)
                 mount -o bind \(source) \(target) || \(cannot)\(protect)
-                touch "$run"/bound-\(index)
+                : > "$run"/bound-\(index)
             fi
             """
     }

@@ -188,7 +188,7 @@ struct Supervision: Sendable {
     private mutating func end(_ ending: Ending, _ at: Moment) -> [Action] {
         if case .ended = state { return [] }
         state = .ended
-        return [.finish(ending.record(startedAt: startedAt, finishedAt: at.wall))]
+        return [.finish(ending.record(startedAt: startedAt, finishedAt: max(at.wall, startedAt)))]
     }
 
     // MARK: Stopping

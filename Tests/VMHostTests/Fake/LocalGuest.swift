@@ -63,7 +63,7 @@ final class LocalGuest: Guest {
         var arguments = request.arguments
         if arguments.count > 3, arguments[3] == "vzcri-setup" {
             let failure = state.withLock { state in
-                state.setups.append(arguments[4])
+                state.setups.append(arguments.count > 4 ? arguments[4] : arguments[2])
                 return state.setupFailure
             }
             arguments = ["/bin/sh", "-c", failure.map { "echo '\($0)' >&2; exit 1" } ?? "exit 0"]
