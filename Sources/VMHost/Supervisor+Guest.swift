@@ -39,7 +39,8 @@ extension Supervisor {
                     status.isReachable = true
                     status.wasReachable = true
                 }
-                if watch.bootID != lastBoot { note(.guestBooted) }
+                let isOwed = takeOwedSetup()
+                if watch.bootID != lastBoot || isOwed { note(.guestBooted) }
                 lastBoot = watch.bootID
                 let why = await watch.untilLost()
                 board.update { $0.isReachable = false }
@@ -53,6 +54,14 @@ extension Supervisor {
                     return
                 }
             }
+        }
+    }
+
+    /// Whoever takes it sees to it.
+    private func takeOwedSetup() -> Bool {
+        parts.withLock { parts in
+            defer { parts.owesSetup = false }
+            return parts.owesSetup
         }
     }
 
@@ -74,6 +83,10 @@ extension Supervisor {
             // A guest that went away meanwhile says itself why, if it is given the time.
             let isLost = (error as? VZEngineError)?.code == .guestUnreachable
             note(isLost ? .commandLost("\(error)") : .prepareFailed("\(error)"))
+            guard isLost else { return }
+            parts.withLock { $0.owesSetup = true }
+            // It may be back by now, and whoever saw it come has looked already.
+            if board.status.isReachable, takeOwedSetup() { note(.guestBooted) }
             return
         }
         guard !config.main.command.isEmpty else {

@@ -36,6 +36,8 @@ final class Supervisor: Sendable {
         var machine: (any Machine)?
         var guest: (any Guest)?
         var start: Task<any Machine, any Error>?
+        /// The guest went away while it was set up: it is to be done when it is back.
+        var owesSetup = false
         /// Ports the guest is served on already.
         var peerPorts: Set<Int> = []
     }

@@ -70,6 +70,8 @@ struct PartsTests {
         let board = StatusBoard()
         let reached = Task { try await board.waitForGuest(atMost: .seconds(60)) }
         board.update { $0.wasReachable = true }
+        // Reached is not enough: its directories may not be mounted yet.
+        board.prepared()
         try await reached.value
 
         let hopeless = StatusBoard()

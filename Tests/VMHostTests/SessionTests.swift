@@ -79,6 +79,7 @@ struct SessionTests {
         try await withTemporaryDirectory { directory in
             try await HostHarness.with { _ in
             } _: { host in
+                try await host.connected()
                 // One without a limit waits until the guest is set up.
                 _ = try await collect(try await host.client.exec(GuestExec(command: ["true"])))
                 let session = try await host.client.exec(

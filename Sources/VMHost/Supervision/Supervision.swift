@@ -148,7 +148,8 @@ struct Supervision: Sendable {
     private var isCommandRunning: Bool { if case .commandRunning = state { true } else { false } }
 
     private mutating func commandLost(_ message: String, _ now: Moment) -> [Action] {
-        guard isWaiting || isCommandRunning else { return [] }
+        // Without a command the container is the guest, which may come back: what is owed to it is done then.
+        guard hasCommand, isWaiting || isCommandRunning else { return [] }
         let until = now.elapsed + Self.settleTime
         state = .settling(.unreachable(message), since: now, until: until)
         return [.wake(at: until)]
