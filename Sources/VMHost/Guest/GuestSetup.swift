@@ -21,7 +21,8 @@ enum GuestSetup {
     }
 
     static func script(_ config: MachineConfig, now: Int64) -> String {
-        ([prelude] + naming(config) + clock(now) + mounts(config) + termination(config)).joined(separator: "\n") + "\n"
+        ([prelude] + places(config) + naming(config) + clock(now) + mounts(config) + termination(config)).joined(
+            separator: "\n") + "\n"
     }
 
     /// `fail` ends the set-up and with it the container; `warn` goes on.
@@ -31,9 +32,18 @@ enum GuestSetup {
         read -r boot < /proc/sys/kernel/random/boot_id || boot=unknown
         run=\(directory)/$boot
         umask 077
-        [ -d "$run" ] || mkdir -p "$run" || fail "\(directory) cannot be made"
-        umask 022
         """
+
+    private static func places(_ config: MachineConfig) -> [String] {
+        let used = Set(config.mounts.map(\.tag))
+        let places = config.shares.filter { used.contains($0.tag) }.map { " \"$run\"/\($0.tag)" }.joined()
+        return [
+            """
+            mkdir -p "$run"\(places) || fail "\(directory) cannot be made"
+            umask 022
+            """
+        ]
+    }
 
     // MARK: Names
 
@@ -43,7 +53,7 @@ enum GuestSetup {
         if !naming.hostname.isEmpty {
             let name = quoted(naming.hostname)
             lines.append(
-                "hostname \(name) 2>/dev/null || echo \(name) > /proc/sys/kernel/hostname || warn 'no hostname was set'"
+                "{ echo \(name) > /proc/sys/kernel/hostname; } 2>/dev/null || hostname \(name) || warn 'no hostname was set'"
             )
         }
         let resolver = resolver(naming)
@@ -110,7 +120,7 @@ enum GuestSetup {
             lines.append(
                 """
                 if [ ! -e \(place).mounted ]; then
-                    mkdir -p \(place) && mount -t virtiofs \(quoted(share.tag)) \(place) || fail \(quoted("the share \(share.tag) cannot be mounted: does the guest's kernel know virtiofs?"))
+                    mount -t virtiofs \(quoted(share.tag)) \(place) || fail \(quoted("the share \(share.tag) cannot be mounted: does the guest's kernel know virtiofs?"))
                     : > \(place).mounted
                 fi
                 """)
