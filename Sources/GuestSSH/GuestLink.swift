@@ -51,11 +51,13 @@ public final class GuestLink: Sendable {
 
     /// Starts a command.
     ///
+    /// - Parameter isAlone: on a connection of its own. A server may end a connection for what another session on it does
+    ///   (Dropbear does); a command that must not end so has none beside it.
     /// - Throws: `GuestSSHError` with `notStarted` when the guest's shell or the directory is not usable; a program that
     ///   does not exist is an exit code (127), as in a shell. When the task is cancelled nothing is left running
     ///   in the end.
-    public func run(_ command: GuestCommand) async throws -> GuestProcess {
-        try await Self.start(command, pool, isUrgent: false)
+    public func run(_ command: GuestCommand, isAlone: Bool = false) async throws -> GuestProcess {
+        try await Self.start(command, pool, isUrgent: false, isAlone: isAlone)
     }
 
     /// Connects to a port as seen from the guest.
@@ -68,15 +70,18 @@ public final class GuestLink: Sendable {
     /// Ends all connections, and with them what runs over them. Again: nothing.
     public func close() async { pool.close() }
 
-    /// Dropbear before 2024 closes a session that was opened and not used yet when the process of another one ends.
+    /// Dropbear (2022.83, for one) closes a session that was opened and not used yet when the process of another one ends.
     private static let maximumTries = 8
 
-    static func start(_ command: GuestCommand, _ pool: LinkPool, isUrgent: Bool) async throws -> GuestProcess {
+    static func start(
+        _ command: GuestCommand, _ pool: LinkPool, isUrgent: Bool, isAlone: Bool = false
+    ) async throws -> GuestProcess {
         let bootstrap = try Bootstrap(command, nonce: String(UInt64.random(in: 0...UInt64.max), radix: 36))
         var tries = 1
         while true {
             do {
-                return try await start(command, bootstrap, on: pool.open(.session, isUrgent: isUrgent), pool)
+                let stream = try await pool.open(.session, isUrgent: isUrgent, isAlone: isAlone)
+                return try await start(command, bootstrap, on: stream, pool)
             } catch let unused as UnusedSession {
                 guard tries < maximumTries else { throw unused.error }
                 tries += 1

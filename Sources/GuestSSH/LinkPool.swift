@@ -8,6 +8,8 @@ final class LinkPool: Sendable {
         case sessions
         /// Apart from sessions: a forward to a server that does not answer keeps others on its connection from opening.
         case forwards
+        /// One session by itself: what others do on their connection does not concern it.
+        case alone
     }
 
     /// A place for one channel on a connection, until ``release()``.
@@ -152,12 +154,9 @@ final class LinkPool: Sendable {
             case .success(let connection):
                 state.bannerTimeout = configuration.bannerTimeout
                 if !state.isClosed {
-                    let isSession = role == .sessions
+                    let (capacity, urgent) = places(role)
                     state.entries.append(
-                        Entry(
-                            connection: connection, role: role,
-                            capacity: isSession ? configuration.sessionsPerConnection : 128,
-                            urgentCapacity: isSession ? configuration.sessionsPerConnection + 2 : 128))
+                        Entry(connection: connection, role: role, capacity: capacity, urgentCapacity: urgent))
                 }
             case .failure(let error as GuestSSHError) where error.code == .silent:
                 state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)
@@ -172,6 +171,15 @@ final class LinkPool: Sendable {
             logger.debug("SSH connection", metadata: ["guest": "\(configuration.peer)", "for": "\(role)"])
         }
         for one in waiting { one.finish(result.map { _ in () }) }
+    }
+
+    /// How many channels a connection carries, and how many when some are urgent.
+    private func places(_ role: Role) -> (capacity: Int, urgent: Int) {
+        switch role {
+        case .sessions: (configuration.sessionsPerConnection, configuration.sessionsPerConnection + 2)
+        case .forwards: (128, 128)
+        case .alone: (1, 1)
+        }
     }
 
     private func connect() async throws -> SSHConnection {
@@ -204,8 +212,8 @@ final class LinkPool: Sendable {
     // MARK: opening channels
 
     /// Opens a channel, on another connection where one is full or was lost meanwhile.
-    func open(_ kind: SSHOpening.Kind, isUrgent: Bool = false) async throws -> SSHStream {
-        let role: Role = kind == .session ? .sessions : .forwards
+    func open(_ kind: SSHOpening.Kind, isUrgent: Bool = false, isAlone: Bool = false) async throws -> SSHStream {
+        let role: Role = isAlone ? .alone : kind == .session ? .sessions : .forwards
         var tries = 0
         while true {
             tries += 1
@@ -224,8 +232,8 @@ final class LinkPool: Sendable {
                 return try await lease.connection.open(kind, within: configuration.openTimeout) { lease.release() }
             } catch let error as GuestSSHError where error.code == .connectionLost || error.code == .closed {
                 if tries >= 3 || state.withLock({ $0.isClosed }) { throw error }
-            } catch let error as GuestSSHError where error.code == .channel && tries < 8 {
-                guard lower(lease.connection) else { throw error }
+            } catch let error as GuestSSHError where error.code == .channel && tries < 16 {
+                lower(lease.connection)
             }
         }
     }
@@ -237,16 +245,14 @@ final class LinkPool: Sendable {
         }
     }
 
-    /// The server opens no further session on a connection: it is full with what it has.
-    /// - Returns: false when it has none.
-    private func lower(_ connection: SSHConnection) -> Bool {
+    /// The server opens no further session on a connection: it is full with what it has. By now that may be less than when
+    /// it said so, even nothing.
+    private func lower(_ connection: SSHConnection) {
         state.withLock { state in
-            guard let index = state.entries.firstIndex(where: { $0.connection === connection }) else { return true }
-            let used = state.entries[index].used
-            guard used > 0 else { return false }
+            guard let index = state.entries.firstIndex(where: { $0.connection === connection }) else { return }
+            let used = max(1, state.entries[index].used)
             state.entries[index].capacity = min(state.entries[index].capacity, used)
             state.entries[index].urgentCapacity = min(state.entries[index].urgentCapacity, used)
-            return true
         }
     }
 

@@ -4,6 +4,12 @@ import Support
 import Synchronization
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 @Suite(.serialized, .enabled(if: SSHServer.isInstalled || SSHServer.isRequired, SSHServer.skipReason))
 struct FlowTests {
     private static let megabytes = 100
@@ -168,6 +174,27 @@ struct FlowTests {
                 for _ in 0..<10 { group.addTask { try await link.shell("sleep 0.1; exit 7").code } }
                 for try await code in group { #expect(code == 7) }
             }
+        }
+    }
+
+    @Test("a command that runs alone outlives the connection the others share")
+    func alone() async throws {
+        try await withLink { link, _ in
+            let shared = try await link.run(GuestCommand(["/bin/sh", "-c", "echo $PPID; exec sleep 1000"]))
+            let alone = try await link.run(GuestCommand(["cat"], hasInput: true), isAlone: true)
+            var output = shared.output.makeAsyncIterator()
+            guard case .output(let bytes)? = try await output.next(),
+                let server = Int32(String(buffer: bytes).split(whereSeparator: \.isNewline).first ?? "")
+            else {
+                Issue.record("the command did not say who serves it")
+                return
+            }
+            kill(server, SIGKILL)
+            try await fails(with: .connectionLost) { while try await output.next() != nil {} }
+            try await alone.write(ByteBuffer(string: "still here"))
+            try await alone.closeInput()
+            let outcome = try await alone.collect()
+            #expect(outcome.text == "still here" && outcome.code == 0)
         }
     }
 }

@@ -28,6 +28,8 @@ struct GuestProgramRequest: Sendable, Hashable {
     /// nil is no terminal.
     var terminal: GuestTerminalSize?
     var hasInput = false
+    /// Nothing that is done for others may end it.
+    var isAlone = false
 
     init(_ arguments: [String]) { self.arguments = arguments }
 }

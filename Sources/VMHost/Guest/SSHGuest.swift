@@ -33,7 +33,9 @@ final class SSHGuest: Guest {
         let command = GuestCommand(
             request.arguments, environment: request.environment, workingDirectory: request.workingDirectory,
             terminal: request.terminal.map { TerminalSize($0) }, hasInput: request.hasInput)
-        return try await VZEngineError.ofGuest { SSHProgram(try await link.run(command), link) }
+        return try await VZEngineError.ofGuest {
+            SSHProgram(try await link.run(command, isAlone: request.isAlone), link)
+        }
     }
 
     func connect(host: String, port: Int) async throws -> any GuestStream {

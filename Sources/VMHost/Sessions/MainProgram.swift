@@ -38,6 +38,7 @@ final class MainProgram: Sendable {
         request.workingDirectory = config.workingDirectory
         if config.tty { request.terminal = size.withLock { $0 } ?? GuestTerminalSize(columns: 80, rows: 24) }
         request.hasInput = config.stdin
+        request.isAlone = true
         defer { done.continuation.finish() }
         do {
             let program = try await guest.run(request)

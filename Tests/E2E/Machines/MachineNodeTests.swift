@@ -102,16 +102,18 @@ import Testing
 
     @Test func `a pod with a machine survives the upgrade of every program`() async throws {
         try await withTemporaryDirectory { programs in
-            func install() throws {
+            func install() async throws {
                 for name in ["cri-shim", "vk-adapter", "vm-host"] {
-                    // As package managers do: whole, under another name, then renamed over the one that runs.
-                    try FileManager.default.copyItem(atPath: Programs.path(name), toPath: "\(programs)/.\(name)")
+                    // As package managers do: whole, under another name, then renamed over the one that runs. By a process
+                    // of its own: a child of this one could hold the file open for writing, and then it cannot be run.
+                    let copy = try await ChildProcess.run("/bin/cp", [Programs.path(name), "\(programs)/.\(name)"])
+                    #expect(copy.code == 0, "\(copy.errors)")
                     guard rename("\(programs)/.\(name)", "\(programs)/\(name)") == 0 else {
                         throw ShimProcess.Failure(description: "cannot install \(name)")
                     }
                 }
             }
-            try install()
+            try await install()
             try await Self.withNode(programs: programs) { node async throws in
                 try node.write(
                     "long.yaml",
@@ -120,7 +122,7 @@ import Testing
                     try await node.kubelet("/containerLogs/default/long-node/machine").body.contains("line 1\n")
                 }
                 let before = try #require(try await node.pod("long-node"))
-                try install()
+                try await install()
                 await node.stopAdapter()
                 await node.shim.stopProcess()
                 try await node.shim.start()
