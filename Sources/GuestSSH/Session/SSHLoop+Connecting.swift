@@ -36,7 +36,7 @@ extension SSHLoop {
     /// Opens connections until one is spoken on: the server speaks first.
     ///
     /// QEMU accepts in the name of a guest that is not there yet, and such a connection is lost: what it says to the guest
-    /// is repeated only seconds later. So there is another knock every quarter of the time a silent peer is given, while
+    /// is repeated only seconds later. So there is another knock every eighth of the time a silent peer is given, while
     /// the ones before it stay open for a guest that is only slow.
     private static func greeted(
         _ request: Request, _ inbox: SSHInbox, until deadline: SuspendingClock.Instant
@@ -56,7 +56,7 @@ extension SSHLoop {
             } catch let error as GuestSSHError where !knocks.isEmpty && error.isTransient {
                 // Those before it may still be heard.
             }
-            let pause = min(end, .now + request.bannerTimeout / 4)
+            let pause = min(end, .now + request.bannerTimeout / 8)
             while SuspendingClock.Instant.now < pause {
                 for knock in try readable(knocks, until: pause, inbox, what) {
                     if TCPSocket.hasBytes(knock) {
