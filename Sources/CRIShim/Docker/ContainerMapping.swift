@@ -140,28 +140,7 @@ enum ContainerMapping {
     }
 
     private static func record(of input: Input, _ security: CRI.LinuxContainerSecurityContext) -> ContainerRecord {
-        let config = input.creation.config
-        var record = ContainerRecord()
-        record.name = config.metadata?.name ?? ""
-        record.attempt = config.metadata?.attempt ?? 0
-        if let image = config.image {
-            record.image = .init(
-                image: image.image, userSpecified: image.userSpecifiedImage, handler: image.runtimeHandler,
-                annotations: image.annotations.isEmpty ? nil : image.annotations)
-        }
-        record.imageID = input.imageID
-        record.labels = config.labels
-        record.annotations = config.annotations
-        record.logPath = input.creation.logPath
-        record.mounts = config.mounts.map {
-            .init(
-                containerPath: $0.containerPath, hostPath: $0.hostPath, readOnly: $0.readonly,
-                relabel: $0.selinuxRelabel, propagation: $0.propagation.rawValue)
-        }
-        record.tty = config.tty
-        record.stdin = config.stdin
-        record.stdinOnce = config.stdinOnce
-        record.stopSignal = config.stopSignal.rawValue
+        var record = ContainerRecord(input.creation, imageID: input.imageID)
         if let uid = security.runAsUser?.value, let gid = security.runAsGroup?.value {
             record.user = .init(uid: uid, gid: gid, groups: [gid] + security.supplementalGroups.filter { $0 != gid })
         }

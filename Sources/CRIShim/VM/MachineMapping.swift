@@ -110,30 +110,4 @@ enum MachineMapping {
                 "container \(name) asks for another container's process namespace, which a virtual machine cannot join")
         }
     }
-
-    static func record(_ creation: ContainerCreation, imageID: String) -> ContainerRecord {
-        let config = creation.config
-        var record = ContainerRecord()
-        record.name = config.metadata?.name ?? ""
-        record.attempt = config.metadata?.attempt ?? 0
-        if let image = config.image {
-            record.image = .init(
-                image: image.image, userSpecified: image.userSpecifiedImage, handler: image.runtimeHandler,
-                annotations: image.annotations.isEmpty ? nil : image.annotations)
-        }
-        record.imageID = imageID
-        record.labels = config.labels
-        record.annotations = config.annotations
-        record.logPath = creation.logPath
-        record.mounts = config.mounts.map {
-            .init(
-                containerPath: $0.containerPath, hostPath: $0.hostPath, readOnly: $0.readonly,
-                relabel: $0.selinuxRelabel, propagation: $0.propagation.rawValue)
-        }
-        record.tty = config.tty
-        record.stdin = config.stdin
-        record.stdinOnce = config.stdinOnce
-        record.stopSignal = config.stopSignal.rawValue
-        return record
-    }
 }

@@ -84,7 +84,7 @@ extension VMRuntime {
         let machine = try MachineMapping.config(input)
         let record = MachineContainerRecord(
             sandboxID: creation.sandbox.id, createdAt: Timestamps.now(),
-            container: MachineMapping.record(creation, imageID: image.id), resources: request)
+            container: ContainerRecord(creation, imageID: image.id), resources: request)
         try await RootDirectory.offload {
             try draft.write(machine, to: draft.config)
             try draft.write(record, to: draft.container)

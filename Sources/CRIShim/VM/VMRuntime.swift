@@ -76,11 +76,6 @@ final class VMRuntime: ContainerRuntime {
             .sorted { ($0.record.createdAt, $0.id) < ($1.record.createdAt, $1.id) }
     }
 
-    /// Ids of the images that machines were made of: they are not to be removed from under them.
-    var imagesInUse: Set<String> {
-        state.withLock { Set($0.machines.values.map(\.record.container.imageID)) }
-    }
-
     func client(for machine: ManagedMachine) -> MachineClient {
         MachineClient(socketPath: machine.bundle.controlSocket, group: group, logger: logger)
     }

@@ -31,6 +31,5 @@ public struct MachineBundle: Sendable, Hashable {
     public var supervisorLog: String { directory + "/vm-host.log" }
 
     public var controlSocket: String { runDirectory + "/control" }
-    public var monitorSocket: String { runDirectory + "/qmp" }
     public func shareSocket(_ index: Int) -> String { "\(runDirectory)/fs\(index)" }
 }
