@@ -24,6 +24,8 @@ public struct VZEngineError: Error, Sendable, CustomStringConvertible {
         public static let exhausted = Code("exhausted")
         /// A record that is damaged or of a newer program.
         public static let badRecord = Code("badRecord")
+        /// This machine, or this engine, cannot do that at all.
+        public static let unsupported = Code("unsupported")
         public static let failed = Code("failed")
 
         public init(from decoder: any Decoder) throws { name = try decoder.singleValueContainer().decode(String.self) }

@@ -151,6 +151,7 @@ final class VMRuntime: ContainerRuntime {
         case .supervisorLost, .protocolVersion: code = .unavailable
         case .exhausted: code = .exhausted
         case .badRecord: code = .corruptRecord
+        case .unsupported: code = .unsupported
         default: code = .failed
         }
         return ShimError(code, "\(what) failed", cause: error)

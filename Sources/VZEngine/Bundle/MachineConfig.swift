@@ -12,6 +12,9 @@ public struct MachineConfig: Codable, Sendable, Hashable {
         case kernel(path: String, initrd: String?, commandLine: String)
         /// By firmware, from the disk. `variables` is the file of its non-volatile store, in the bundle.
         case efi(variables: String?)
+        /// A Mac, from its disk. Absolute paths on the host, of the files that make it one: its model, an identifier that no
+        /// other machine has, and its non-volatile store.
+        case mac(hardwareModel: String, machineIdentifier: String, auxiliaryStorage: String)
     }
 
     public struct Disk: Codable, Sendable, Hashable {
@@ -180,6 +183,36 @@ public struct MachineConfig: Codable, Sendable, Hashable {
     /// Where the guest leaves its last words (absolute, in the guest) and where they go on the host; empty for neither.
     public var terminationMessagePath = ""
     public var terminationMessageFile = ""
+
+    // What was not there from the beginning is optional: a record that was written before must be readable.
+
+    /// A file of a machine that was saved: this one goes on where that one stood still.
+    public var restoreFrom: String?
+    /// nil is none.
+    public var display: Display?
+    /// Whether the guest may run machines of its own.
+    public var nestedVirtualization: Bool?
+    /// What the host keeps of its disks in memory; nil is what suits the guest.
+    public var diskCaching: DiskCaching?
+    /// What of a guest's flush reaches the host's disk; nil is what suits an ephemeral clone.
+    public var diskSynchronization: DiskSynchronization?
+
+    /// A screen, in pixels.
+    public struct Display: Codable, Sendable, Hashable {
+        public var width: Int
+        public var height: Int
+        public var pixelsPerInch: Int
+
+        public init(width: Int, height: Int, pixelsPerInch: Int) {
+            self.width = width
+            self.height = height
+            self.pixelsPerInch = pixelsPerInch
+        }
+    }
+
+    public enum DiskCaching: String, Codable, Sendable { case automatic, cached, uncached }
+
+    public enum DiskSynchronization: String, Codable, Sendable { case full, fsync, none }
 
     public init(id: String, sandboxID: String, boot: Boot, credentials: Credentials) {
         self.id = id

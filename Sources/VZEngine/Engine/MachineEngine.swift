@@ -18,9 +18,8 @@ public protocol Machine: Sendable {
     var processes: [ProcessIdentity] { get }
     /// What the guest writes to its serial console. One reader.
     var console: AsyncStream<ByteBuffer> { get }
-    /// The guest restarted: what was connected to it hangs, and what was mounted in it is not any more. One reader. Ends
-    /// with the machine.
-    var restarts: AsyncStream<Void> { get }
+    /// What happens to it while it lives. One reader. Ends with the machine.
+    var changes: AsyncStream<MachineChange> { get }
 
     /// Where SSH reaches the guest, once that is known: at once with user-mode networking, after DHCP otherwise.
     func guestAddress() async throws -> GuestAddress
@@ -30,11 +29,25 @@ public protocol Machine: Sendable {
     func powerOff() async
     /// Suspends until the machine has ended and all its processes are gone.
     func waitForEnd() async -> MachineEnd
-}
 
-extension Machine {
-    /// A machine that cannot tell.
-    public var restarts: AsyncStream<Void> { AsyncStream { $0.finish() } }
+    // What not every engine, or not every machine, can: `unsupported` says so, and why.
+
+    /// The machine stands still until ``resume()``. Paused already: nothing.
+    func pause() async throws
+    /// Goes on. It does already: nothing.
+    func resume() async throws
+    /// Writes all of a paused machine's state but its disks to a new file, which `MachineConfig.restoreFrom` takes. It stays
+    /// paused.
+    func save(to path: String) async throws
+    /// Asks the guest to make do with so much memory, between its minimum and what it was started with. Returns when it was
+    /// asked: a guest gives back what it can spare.
+    func setMemory(bytes: Int64) async throws
+    /// What the machine knows of itself.
+    func statistics() async throws -> MachineStatistics
+    /// Writes what its display shows to a new PNG file.
+    func screenshot(to path: String) async throws
+    /// Gives the guest another directory in the place of the share with the same tag.
+    func replaceShare(_ share: MachineConfig.Share) async throws
 }
 
 /// Where a guest is reached from the supervisor.

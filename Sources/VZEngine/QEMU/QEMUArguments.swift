@@ -74,6 +74,8 @@ struct QEMUArguments {
             var boot = ["-kernel", path, "-append", commandLine]
             if let initrd { boot += ["-initrd", initrd] }
             return boot
+        // Refused before.
+        case .mac: return []
         case .efi:
             guard let firmware else { return [] }
             return [

@@ -109,7 +109,8 @@ struct PortConflict: Error, Equatable {
 enum QEMUChecks {
     static func check(_ config: MachineConfig) throws {
         func refuse(_ message: String) -> VZEngineError { VZEngineError(.invalidArgument, message) }
-        guard config.guestOS == .linux else {
+        let isMac = if case .mac = config.boot { true } else { config.guestOS == .macos }
+        guard !isMac else {
             throw refuse("a macOS guest runs by Virtualization.framework on a Mac only; this is QEMU")
         }
         guard config.cpus >= 1 else { throw refuse("a machine needs a processor: \(config.cpus) were asked for") }

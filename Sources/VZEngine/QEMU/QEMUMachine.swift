@@ -18,14 +18,14 @@ final class QEMUMachine: Machine {
     }
 
     let processes: [ProcessIdentity]
-    let restarts: AsyncStream<Void>
+    let changes: AsyncStream<MachineChange>
     var console: AsyncStream<ByteBuffer> { reader.output }
 
     private let config: MachineConfig
     private let child: ChildProcess
     private let monitor: QMPClient
     private let reader: ConsoleReader
-    private let restarted: AsyncStream<Void>.Continuation
+    private let changed: AsyncStream<MachineChange>.Continuation
     private let errors: ErrorOutput
     private let address: Address
     private let options: QEMUOptions
@@ -51,7 +51,7 @@ final class QEMUMachine: Machine {
         self.options = options
         self.logger = logger
         processes = parts.processes
-        (restarts, restarted) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
         // Ends with the machine; it holds the machine until then.
         Task { await supervise(parts) }
     }
@@ -119,7 +119,7 @@ final class QEMUMachine: Machine {
             return process
         }
         await parts.remove()
-        restarted.finish()
+        changed.finish()
         let (end, waiting) = state.withLock { state in
             let end = state.verdict.end(process, errors: errors.text)
             state.end = end
@@ -143,7 +143,7 @@ final class QEMUMachine: Machine {
         let action = judge { $0.monitorSaid(event) }
         if event.name == .reset, action == .nothing {
             logger.info("the guest restarts")
-            restarted.yield()
+            changed.yield(.restarted)
         }
         guard action == .askStatus else { return }
         do {

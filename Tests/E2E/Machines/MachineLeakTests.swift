@@ -11,7 +11,8 @@ import Testing
         let sandbox = try await shim.runSandbox(config, handler: "vm")
         let job = try await shim.startMachine(
             "job", in: sandbox, config, command: ["sh", "-c", "echo \(name); exit 3"])
-        #expect(try await shim.ended(job).exitCode == 3)
+        let end = try await shim.ended(job)
+        #expect(end.exitCode == 3, "\(end)")
         #expect(try shim.log(config, "job") == [name])
         _ = try await shim.call(CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox })
     }

@@ -34,7 +34,7 @@ import Testing
                     "job\(round)", in: sandbox, config,
                     command: ["sh", "-c", "cat /data/mark 2>/dev/null; echo used > /data/mark; echo done; exit 42"])
                 let end = try await shim.ended(job)
-                #expect(end.exitCode == 42)
+                #expect(end.exitCode == 42, "\(end)")
                 #expect(end.finishedAt > end.startedAt)
                 #expect(try shim.log(config, "job\(round)") == ["done"])
             }

@@ -1,0 +1,11 @@
+/// What happens to a machine while it lives.
+public enum MachineChange: Sendable, Hashable {
+    /// The guest restarted: what was connected to it hangs, and what was mounted in it is not any more.
+    case restarted
+    /// It stands still, because the host's disk is full or fails, say.
+    case stalled(reason: String)
+    /// It goes on after it was stalled.
+    case resumed
+    /// Its network is gone, until it is restarted.
+    case networkLost(reason: String)
+}
