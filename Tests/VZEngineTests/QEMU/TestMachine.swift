@@ -136,7 +136,7 @@ final class RunningMachine: Sendable {
         let question = "cat /proc/sys/kernel/random/boot_id"
         let before = try await ssh(question)
         try await sshLater("reboot -f")
-        for await _ in machine.changes where change == .restarted { break }
+        for await change in machine.changes where change == .restarted { break }
         #expect(try await ssh(question) != before)
     }
 }
