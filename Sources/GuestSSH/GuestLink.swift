@@ -67,7 +67,10 @@ public final class GuestLink: Sendable {
         GuestConnection(try await pool.open(.tcp(host: host, port: port)))
     }
 
-    /// Ends all connections, and with them what runs over them. Again: nothing.
+    /// Ends all connections there are, and with them what runs over them. New ones are made when they are needed.
+    public func disconnect() async { pool.disconnect() }
+
+    /// Ends all connections for good, and with them what runs over them. Again: nothing.
     public func close() async { pool.close() }
 
     /// Dropbear (2022.83, for one) closes a session that was opened and not used yet when the process of another one ends.
@@ -79,8 +82,14 @@ public final class GuestLink: Sendable {
         let bootstrap = try Bootstrap(command, nonce: String(UInt64.random(in: 0...UInt64.max), radix: 36))
         var tries = 1
         while true {
+            let stream: SSHStream
             do {
-                let stream = try await pool.open(.session, isUrgent: isUrgent, isAlone: isAlone)
+                stream = try await pool.open(.session, isUrgent: isUrgent, isAlone: isAlone)
+            } catch var error as GuestSSHError {
+                error.nothingHasRun = true
+                throw error
+            }
+            do {
                 return try await start(command, bootstrap, on: stream, pool)
             } catch let unused as UnusedSession {
                 guard tries < maximumTries else { throw unused.error }
@@ -146,9 +155,10 @@ public final class GuestLink: Sendable {
             case nil:
                 let exit = try? await stream.exit.value()
                 let code = exit.map { " (exit code \($0.code))" } ?? ""
-                let error = GuestSSHError(
+                var error = GuestSSHError(
                     .notStarted,
                     "\(pool.configuration.peer) did not start \(command.arguments[0])\(code): \(preamble.complaint)")
+                error.nothingHasRun = !isAccepted
                 if !isAccepted { throw UnusedSession(error: error) }
                 throw error
             }

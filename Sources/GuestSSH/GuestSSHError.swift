@@ -39,6 +39,8 @@ public struct GuestSSHError: Error, Sendable, CustomStringConvertible {
     /// What was attempted, on what, and what to do about it.
     public var message: String
     public var cause: (any Error)?
+    /// Of a command that was to be run: the guest was not given it, so trying again cannot run it twice.
+    public internal(set) var nothingHasRun = false
 
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code

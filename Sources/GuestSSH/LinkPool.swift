@@ -182,7 +182,23 @@ final class LinkPool: Sendable {
         }
     }
 
+    /// A server that is up may be full for a moment: servers bound how many who have not logged in they listen to.
     private func connect() async throws -> SSHConnection {
+        let end = ContinuousClock.now + configuration.connectTimeout
+        var pause = Duration.milliseconds(100)
+        while true {
+            do {
+                return try await attempt()
+            } catch let error as GuestSSHError where error.isTransient {
+                let isUp = state.withLock { !$0.isClosed && $0.entries.contains { !$0.connection.hasEnded } }
+                guard isUp, ContinuousClock.now + pause < end else { throw error }
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, .seconds(1))
+            }
+        }
+    }
+
+    private func attempt() async throws -> SSHConnection {
         var configuration = configuration
         let bannerTimeout = state.withLock { state in
             configuration.hostKeyPin = state.pin
@@ -291,7 +307,16 @@ final class LinkPool: Sendable {
             metadata: ["guest": "\(configuration.peer)", "process": "\(id)", "reason": "\(error)"])
     }
 
-    /// Ends all connections. Again: nothing.
+    /// Ends the connections there are.
+    func disconnect() {
+        let entries = state.withLock { state in
+            defer { state.entries = [] }
+            return state.entries
+        }
+        for entry in entries { entry.connection.close() }
+    }
+
+    /// Ends all connections, and makes no more. Again: nothing.
     func close() {
         let (entries, waiting) = state.withLock { state in
             state.isClosed = true

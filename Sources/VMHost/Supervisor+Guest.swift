@@ -28,25 +28,24 @@ extension Supervisor {
         var lastBoot: String?
         while !Task.isCancelled {
             do {
-                let watch = try await withDeadline(
-                    Self.attemptTime, or: VZEngineError(.guestUnreachable, "the guest does not answer")
-                ) { try await BootWatch.begin(in: guest) }
+                let watch = try await enter(guest, preparedBoot: lastBoot)
                 touch.succeeded()
-                if watch.bootID != lastBoot {
-                    logger.info("the guest is reachable", metadata: ["boot": "\(watch.bootID)"])
-                }
+                lastBoot = watch.bootID
                 board.update { status in
                     status.isReachable = true
                     status.wasReachable = true
                 }
-                let isOwed = takeOwedSetup()
-                if watch.bootID != lastBoot || isOwed { note(.guestBooted) }
-                lastBoot = watch.bootID
+                note(.guestReady)
                 let why = await watch.untilLost()
                 board.update { $0.isReachable = false }
                 logger.info("the guest is not reachable any more", metadata: ["reason": "\(why)"])
+            } catch let error as VZEngineError where error.code == .startFailed {
+                logger.error("the guest could not be set up", metadata: ["error": "\(error)"])
+                note(.prepareFailed("\(error)"))
+                return
             } catch {
                 if Task.isCancelled { return }
+                logger.debug("the guest was not entered", metadata: ["error": "\(error)"])
                 switch touch.failed(error, at: ContinuousClock.now) {
                 case .again(let pause): do { try await Task.sleep(for: pause) } catch { return }
                 case .giveUp(let reason):
@@ -57,11 +56,34 @@ extension Supervisor {
         }
     }
 
-    /// Whoever takes it sees to it.
-    private func takeOwedSetup() -> Bool {
-        parts.withLock { parts in
-            defer { parts.owesSetup = false }
-            return parts.owesSetup
+    /// Until the guest is reached and set up. Done again after a loss at any point.
+    private func enter(_ guest: any Guest, preparedBoot: String?) async throws -> BootWatch {
+        let setup = GuestSetup.script(for: config, now: Moment.Clock.wall())
+        let watch = try await withDeadline(
+            Self.attemptTime, or: VZEngineError(.guestUnreachable, "the guest does not answer")
+        ) { try await BootWatch.begin(in: guest, setup: setup, preparedBoot: preparedBoot) }
+        if watch.bootID != preparedBoot {
+            logger.info("the guest is reachable", metadata: ["boot": "\(watch.bootID)"])
+        }
+        let logger = logger
+        let overdue = VZEngineError(.deadline, "the guest was not set up within \(Self.setupTime)")
+        let prepared = try await withDeadline(Self.setupTime, or: overdue) {
+            var watch = watch
+            try await watch.untilPrepared { line in
+                logger.warning("set-up of the guest", metadata: ["said": "\(line)"])
+            }
+            return watch
+        }
+        await servePeers(in: guest)
+        return prepared
+    }
+
+    /// Some changes of the machine concern those who talk to its guest.
+    func follow(_ changes: AsyncStream<MachineChange>) async {
+        for await change in changes {
+            logger.info("machine", metadata: ["change": "\(change)"])
+            // Nobody answers on what was connected before, and TCP would find that out much later.
+            if change == .restarted { await guest?.disconnect() }
         }
     }
 
@@ -71,51 +93,32 @@ extension Supervisor {
         note(.guestGivenUp(reason))
     }
 
-    /// Sets the guest up and runs the main command to its end.
-    func prepareGuest() async {
+    /// Runs the main command to its end. As long as the guest was not given the command, losing it ends nothing: it is tried
+    /// again when the guest is back.
+    func runCommand() async {
         guard let guest else { return }
-        do {
-            try await setUp(guest)
-            await servePeers(in: guest)
-            board.prepared()
-        } catch {
-            logger.error("the guest could not be set up", metadata: ["error": "\(error)"])
-            // A guest that went away meanwhile says itself why, if it is given the time.
-            let isLost = (error as? VZEngineError)?.code == .guestUnreachable
-            note(isLost ? .commandLost("\(error)") : .prepareFailed("\(error)"))
-            guard isLost else { return }
-            parts.withLock { $0.owesSetup = true }
-            // It may be back by now, and whoever saw it come has looked already.
-            if board.status.isReachable, takeOwedSetup() { note(.guestBooted) }
-            return
-        }
-        guard !config.main.command.isEmpty else {
-            note(.prepared)
-            return
-        }
-        do {
-            let end = try await main.run(in: guest, clock: clock) { note(.prepared) }
-            logger.info("the command has ended", metadata: ["code": "\(end.code)"])
-            main.output.publish(.exited(code: end.code))
-            note(.commandEnded(code: end.code), at: end.at)
-        } catch {
-            if Task.isCancelled { return }
-            logger.error("the command was lost", metadata: ["error": "\(error)"])
-            let isRefused = (error as? VZEngineError).map { $0.code != .guestUnreachable } ?? false
-            note(isRefused && !main.hasRun ? .prepareFailed("\(error)") : .commandLost("\(error)"))
-        }
-    }
-
-    private func setUp(_ guest: any Guest) async throws {
-        guard config.guestOS == .linux else { return }
-        let result = try await guest.complete(
-            GuestSetup.command(config, now: Moment.Clock.wall()), deadline: Self.setupTime)
-        for line in result.errors.split(separator: "\n") {
-            logger.warning("set-up of the guest", metadata: ["said": "\(line)"])
-        }
-        guard result.code == 0 else {
-            let words = result.errors.split(separator: "\n").last.map(String.init) ?? "exit code \(result.code)"
-            throw VZEngineError(.startFailed, "the guest could not be set up: \(words)")
+        let giveUpAt = ContinuousClock.now + .seconds(config.readinessTimeout)
+        var pause = Duration.milliseconds(50)
+        while true {
+            do {
+                try await board.waitUntilReachable()
+                let end = try await main.run(in: guest, clock: clock) { note(.commandStarted) }
+                logger.info("the command has ended", metadata: ["code": "\(end.code)"])
+                main.output.publish(.exited(code: end.code))
+                note(.commandEnded(code: end.code), at: end.at)
+                return
+            } catch let error as VZEngineError where error.code == .notBegun && ContinuousClock.now < giveUpAt {
+                logger.warning("the command was not started yet", metadata: ["error": "\(error)"])
+                do { try await Task.sleep(for: pause) } catch { return }
+                pause = min(pause * 2, .seconds(2))
+            } catch {
+                if Task.isCancelled { return }
+                logger.error("the command was lost", metadata: ["error": "\(error)"])
+                let passes: [VZEngineError.Code] = [.guestUnreachable, .notBegun]
+                let isRefused = (error as? VZEngineError).map { !passes.contains($0.code) } ?? false
+                note(isRefused && !main.hasRun ? .prepareFailed("\(error)") : .commandLost("\(error)"))
+                return
+            }
         }
     }
 

@@ -36,8 +36,6 @@ final class Supervisor: Sendable {
         var machine: (any Machine)?
         var guest: (any Guest)?
         var start: Task<any Machine, any Error>?
-        /// The guest went away while it was set up: it is to be done when it is back.
-        var owesSetup = false
         /// Ports the guest is served on already.
         var peerPorts: Set<Int> = []
     }
@@ -96,7 +94,7 @@ final class Supervisor: Sendable {
 
     private func perform(_ action: Supervision.Action) async {
         switch action {
-        case .prepareGuest: await prepareGuest()
+        case .runCommand: await runCommand()
         case .terminateCommand: await main.terminate()
         case .pressPowerButton:
             do {
@@ -150,6 +148,7 @@ final class Supervisor: Sendable {
                 self.note(.machineEnded(end), at: moment)
             }
             group.addTask { await self.reachGuest(machine) }
+            group.addTask { await self.follow(machine.changes) }
         }
     }
 

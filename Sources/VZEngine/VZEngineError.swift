@@ -14,6 +14,8 @@ public struct VZEngineError: Error, Sendable, CustomStringConvertible {
         public static let guestBooting = Code("guestBooting")
         /// The guest cannot be reached.
         public static let guestUnreachable = Code("guestUnreachable")
+        /// The guest was lost before it was given the command: it can be asked again.
+        public static let notBegun = Code("notBegun")
         /// It took longer than the caller allowed.
         public static let deadline = Code("deadline")
         /// The supervisor does not answer, or has ended.

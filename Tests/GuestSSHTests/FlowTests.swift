@@ -1,5 +1,6 @@
 import GuestSSH
 import NIOCore
+import NIOPosix
 import Support
 import Synchronization
 import Testing
@@ -195,6 +196,20 @@ struct FlowTests {
             try await alone.closeInput()
             let outcome = try await alone.collect()
             #expect(outcome.text == "still here" && outcome.code == 0)
+        }
+    }
+    @Test("a server that is full of strangers for a moment is asked again, as long as it is known to be up")
+    func fullOfStrangers() async throws {
+        try await withLink(options: "MaxStartups 1:100:1") { link, server in
+            // Whoever looked whether it is up may still be counted.
+            try await link.waitUntilReachable(within: .seconds(30))
+            let stranger = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: server.port).get()
+            async let alone = link.run(GuestCommand(["sh", "-c", "exit 7"]), isAlone: true)
+            // It is turned away until the stranger has left.
+            try await Task.sleep(for: .milliseconds(300))
+            try await stranger.close()
+            #expect(try await alone.collect().code == 7)
         }
     }
 }

@@ -70,8 +70,6 @@ struct PartsTests {
         let board = StatusBoard()
         let reached = Task { try await board.waitForGuest(atMost: .seconds(60)) }
         board.update { $0.wasReachable = true }
-        // Reached is not enough: its directories may not be mounted yet.
-        board.prepared()
         try await reached.value
 
         let hopeless = StatusBoard()
@@ -84,6 +82,19 @@ struct PartsTests {
         ending.update { $0.phase = .exited }
         await #expect { try await ended.value } throws: { ($0 as? VZEngineError)?.code == .guestUnreachable }
         try await ending.waitForExit()
+    }
+
+    @Test("who waits until the guest is back is let go when it is, or when its machine ends")
+    func waitingForReturn() async throws {
+        let board = StatusBoard()
+        board.update { $0.wasReachable = true }
+        let back = Task { try await board.waitUntilReachable() }
+        board.update { $0.isReachable = true }
+        try await back.value
+        board.update { $0.isReachable = false }
+        let never = Task { try await board.waitUntilReachable() }
+        board.update { $0.phase = .exited }
+        await #expect { try await never.value } throws: { ($0 as? VZEngineError)?.code == .guestUnreachable }
     }
 
     @Test("the guest that still boots at the limit is said to")

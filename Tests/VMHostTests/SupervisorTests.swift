@@ -227,6 +227,61 @@ struct SupervisorTests {
         }
     }
 
+    @Test("a guest that is lost while it is set up is set up when it is back, and then runs its command")
+    func lostInSetup() async throws {
+        try await HostHarness.with(isBooted: false) { config in
+            config.main.command = ["sh", "-c", "exit 42"]
+        } _: { host in
+            host.guest.loseSetups(2)
+            host.guest.boot()
+            try await host.ended()
+            #expect(host.guest.setups.count == 3)
+            #expect(try host.record().exitCode == 42)
+        }
+    }
+
+    @Test("a command that the guest was not given is given to it again, and runs once")
+    func notBegun() async throws {
+        try await HostHarness.with(isBooted: false) { config in
+            config.main.command = ["sh", "-c", "echo once; exit 42"]
+        } _: { host in
+            host.guest.refusePrograms(3)
+            host.guest.boot()
+            try await host.ended()
+            #expect(try host.record().exitCode == 42)
+            #expect(try host.logLines() == ["stdout F once"])
+        }
+    }
+
+    @Test("a guest that cannot be given its command in time is unreachable")
+    func neverBegun() async throws {
+        try await HostHarness.with(isBooted: false) { config in
+            config.main.command = ["true"]
+            config.readinessTimeout = 1
+        } _: { host in
+            host.guest.refusePrograms(.max)
+            host.guest.boot()
+            try await host.ended()
+            #expect(try host.record().reason == "GuestUnreachable")
+        }
+    }
+
+    @Test("a machine that says its guest restarts is not waited for on old connections")
+    func restarted() async throws {
+        try await HostHarness.with { _ in
+        } _: { host in
+            try await host.reached()
+            let session = try await host.client.exec(GuestExec(command: ["sleep", "600"]))
+            host.guest.boot()
+            host.engine.machine?.change(.restarted)
+            var isLost = false
+            for try await event in session.events { if case .failed = event { isLost = true } }
+            #expect(isLost)
+            try await eventually("it is set up again") { host.guest.setups.count == 2 }
+            #expect(try await host.client.hello().status.phase == .running)
+        }
+    }
+
     @Test("what the command left behind is fetched before its end is known")
     func terminationMessage() async throws {
         try await withTemporaryDirectory { directory in

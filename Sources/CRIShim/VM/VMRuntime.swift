@@ -146,7 +146,7 @@ final class VMRuntime: ContainerRuntime {
         case .invalidArgument: code = .invalidArgument
         case .guestBooting:
             return ShimError(.unavailable, "GuestBooting: \(what): \(error.description)", cause: nil)
-        case .guestUnreachable: code = .unavailable
+        case .guestUnreachable, .notBegun: code = .unavailable
         case .deadline: code = .deadline
         case .supervisorLost, .protocolVersion: code = .unavailable
         case .exhausted: code = .exhausted

@@ -33,11 +33,14 @@ extension SSHLoop {
         return (session, key)
     }
 
+    /// Servers bound how many strangers they listen to; Dropbear hears five of one address.
+    private static let maximumKnocks = 4
+
     /// Opens connections until one is spoken on: the server speaks first.
     ///
     /// QEMU accepts in the name of a guest that is not there yet, and such a connection is lost: what it says to the guest
     /// is repeated only seconds later. So there is another knock every eighth of the time a silent peer is given, while
-    /// the ones before it stay open for a guest that is only slow.
+    /// the first ones stay open for a guest that is only slow.
     private static func greeted(
         _ request: Request, _ inbox: SSHInbox, until deadline: SuspendingClock.Instant
     ) throws -> Int32 {
@@ -48,6 +51,7 @@ extension SSHLoop {
         var spoken: Int32?
         defer { for knock in knocks where knock != spoken { close(knock) } }
         while true {
+            if knocks.count == maximumKnocks { close(knocks.removeLast()) }
             do {
                 knocks.append(
                     try TCPSocket.connect(host: configuration.host, port: configuration.port) {

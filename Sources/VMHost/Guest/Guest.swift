@@ -7,12 +7,16 @@ import VZEngine
 /// `failed` for what the guest refused; and ``GuestRefusal``.
 protocol Guest: Sendable {
     /// Starts a program; returns when it runs.
+    /// - Throws: also `notBegun`, when the guest was lost before it was given the program.
     func run(_ program: GuestProgramRequest) async throws -> any GuestProgram
     /// Connects from inside the guest.
     func connect(host: String, port: Int) async throws -> any GuestStream
     /// Serves connections to a port of the guest's localhost until `close`, also after the connection to it was lost and
     /// made again.
     func listen(port: Int, _ handler: @escaping @Sendable (any GuestStream) async -> Void) async throws
+    /// Ends all connections; new ones are made when they are needed.
+    func disconnect() async
+    /// Ends all connections for good.
     func close() async
 }
 

@@ -10,14 +10,25 @@ enum GuestSetup {
     /// The address at which the guest reaches its pod's localhost.
     static let gateway = "10.0.2.2"
 
-    /// What runs the script: root itself, or a user who may become root without being asked.
-    static func command(_ config: MachineConfig, now: Int64) -> [String] {
-        if config.credentials.user == "root" { return ["/bin/sh", "-c", script(config, now: now), "vzcri-setup"] }
-        return [
-            "/bin/sh", "-c",
-            #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; else exec sudo -n /bin/sh -c "$1"; fi"#,
-            "vzcri-setup", script(config, now: now),
-        ]
+    struct Script: Sendable {
+        /// Empty for a guest that is left as it is.
+        var text = ""
+        /// The program and first arguments of what runs it, when that is not the shell that has it.
+        var runner: [String] = []
+    }
+
+    /// For root, or a user who may become root without being asked.
+    static func script(for config: MachineConfig, now: Int64) -> Script {
+        guard config.guestOS == .linux else { return Script() }
+        let text = script(config, now: now)
+        if config.credentials.user == "root" { return Script(text: text) }
+        return Script(
+            text: text,
+            runner: [
+                "/bin/sh", "-c",
+                #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; else exec sudo -n /bin/sh -c "$1"; fi"#,
+                "vzcri-setup",
+            ])
     }
 
     static func script(_ config: MachineConfig, now: Int64) -> String {

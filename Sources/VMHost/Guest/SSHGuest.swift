@@ -55,6 +55,8 @@ final class SSHGuest: Guest {
         listeners.withLock { $0.append(listener) }
     }
 
+    func disconnect() async { await link.disconnect() }
+
     func close() async { await link.close() }
 }
 
@@ -162,7 +164,7 @@ extension VZEngineError {
             case .hostKeyChanged, .badKey, .invalidArgument: .invalidArgument
             case .channel, .notStarted: .failed
             case .exhausted: .exhausted
-            default: .guestUnreachable
+            default: error.nothingHasRun ? .notBegun : .guestUnreachable
             }
         self.init(code, error.message, cause: error.cause)
     }

@@ -6,8 +6,6 @@ final class StatusBoard: Sendable {
     private struct State {
         var status = MachineStatus(phase: .starting)
         var givenUp: String?
-        /// Whether the guest was reached and set up once.
-        var isPrepared = false
         var watchers: [Int: AsyncStream<MachineStatus>.Continuation] = [:]
         var nextWatcher = 0
 
@@ -26,17 +24,6 @@ final class StatusBoard: Sendable {
 
     /// Why the guest is not waited for any more.
     var givenUp: String? { state.withLock { $0.givenUp } }
-
-    private var isPrepared: Bool { state.withLock { $0.isPrepared } }
-
-    /// Commands can be run in the guest: its directories are mounted, its names set.
-    func prepared() {
-        let done = state.withLock { state in
-            state.isPrepared = true
-            return state.tell()
-        }
-        for watcher in done { watcher.finish() }
-    }
 
     /// Changes what is known; who watches hears of it when it is something new.
     func update(_ change: (inout MachineStatus) -> Void) {
@@ -87,12 +74,12 @@ final class StatusBoard: Sendable {
     /// Suspends until the guest has been reached and set up once.
     /// - Throws: `VZEngineError` with `guestBooting` after `limit`, or `guestUnreachable` when it never will be.
     func waitForGuest(atMost limit: Duration) async throws {
-        if isPrepared { return }
+        if status.wasReachable { return }
         let booting = VZEngineError(
             .guestBooting, "GuestBooting: the guest was not reachable within \(limit) and still boots")
         try await withDeadline(limit, or: booting) { [self] in
             for await status in statuses() {
-                if isPrepared { return }
+                if status.wasReachable { return }
                 if let givenUp { throw VZEngineError(.guestUnreachable, givenUp) }
                 if status.phase == .stopping || status.phase == .exited {
                     throw VZEngineError(.guestUnreachable, "the machine ended before its guest was reachable")
@@ -100,5 +87,16 @@ final class StatusBoard: Sendable {
             }
             try Task.checkCancellation()
         }
+    }
+
+    /// Suspends while the guest does not answer, or is being set up again.
+    /// - Throws: `VZEngineError` with `guestUnreachable` when it never will; `CancellationError`.
+    func waitUntilReachable() async throws {
+        for await status in statuses() {
+            if status.isReachable { return }
+            if let givenUp { throw VZEngineError(.guestUnreachable, givenUp) }
+        }
+        try Task.checkCancellation()
+        throw VZEngineError(.guestUnreachable, "the machine has ended")
     }
 }

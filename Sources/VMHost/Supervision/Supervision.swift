@@ -8,15 +8,15 @@ struct Supervision: Sendable {
         case startFailed(String)
         /// It is known where the guest will answer.
         case addressed
-        /// The guest answers: for the first time, or again after a reboot.
-        case guestBooted
+        /// The guest answers and everything is in place in it: for the first time, or again.
+        case guestReady
         /// The guest never answered, and will not be waited for.
         case guestGivenUp(String)
-        /// Everything is in place in the guest; the main command, if there is one, runs.
-        case prepared
+        case commandStarted
+        /// The guest could not be set up, or refused the command.
         case prepareFailed(String)
         case commandEnded(code: Int32)
-        /// The connection it ran on, or the guest was being set up on, is gone.
+        /// The connection it ran on is gone.
         case commandLost(String)
         /// What the guest had to leave behind is here, as far as it could be had.
         case woundUp
@@ -27,8 +27,8 @@ struct Supervision: Sendable {
 
     /// What is to be done.
     enum Action: Sendable, Hashable {
-        /// Set the guest up and run the main command; answered by `prepared`, `prepareFailed`, and then the command's end.
-        case prepareGuest
+        /// Run the main command; answered by `commandStarted` or `prepareFailed`, and then the command's end.
+        case runCommand
         case terminateCommand
         case pressPowerButton
         /// Answered by `woundUp`, soon in any case.
@@ -64,6 +64,7 @@ struct Supervision: Sendable {
     private var state = State.starting
     private var startedAt: Int64 = 0
     private var hasAddress = false
+    private var hasAskedForCommand = false
     private var stopAt: Duration?
 
     /// The machine's own last words are awaited so long when the connection broke.
@@ -94,10 +95,10 @@ struct Supervision: Sendable {
         case .startFailed(let message):
             end(stopIsOverdue(now) ? .switchedOff : .startFailed(message), now)
         case .addressed: addressed()
-        case .guestBooted: guestBooted()
+        case .guestReady: guestReady()
         case .guestGivenUp(let message):
             isWaiting && needsGuest ? goDown(.unreachable(message), now) : []
-        case .prepared: prepared(now)
+        case .commandStarted: commandStarted(now)
         case .prepareFailed(let message): isWaiting && stopAt == nil ? goDown(.startFailed(message), now) : []
         case .commandEnded(let code): commandEnded(.command(code), now)
         case .commandLost(let message): commandLost(message, now)
@@ -124,13 +125,14 @@ struct Supervision: Sendable {
         return []
     }
 
-    private mutating func guestBooted() -> [Action] {
-        guard case .running = state, stopAt == nil else { return [] }
-        return [.prepareGuest]
+    private mutating func guestReady() -> [Action] {
+        guard case .running = state, stopAt == nil, hasCommand, !hasAskedForCommand else { return [] }
+        hasAskedForCommand = true
+        return [.runCommand]
     }
 
-    private mutating func prepared(_ now: Moment) -> [Action] {
-        guard case .running = state, hasCommand else { return [] }
+    private mutating func commandStarted(_ now: Moment) -> [Action] {
+        guard case .running = state else { return [] }
         state = .commandRunning
         return stopAt == nil ? [] : [.terminateCommand]
     }
@@ -148,8 +150,7 @@ struct Supervision: Sendable {
     private var isCommandRunning: Bool { if case .commandRunning = state { true } else { false } }
 
     private mutating func commandLost(_ message: String, _ now: Moment) -> [Action] {
-        // Without a command the container is the guest, which may come back: what is owed to it is done then.
-        guard hasCommand, isWaiting || isCommandRunning else { return [] }
+        guard isWaiting || isCommandRunning else { return [] }
         let until = now.elapsed + Self.settleTime
         state = .settling(.unreachable(message), since: now, until: until)
         return [.wake(at: until)]

@@ -36,6 +36,8 @@ final class FakeMachine: Machine {
     let processes = [ProcessIdentity(id: 1, startTime: 2, bootID: "fake")]
     let console: AsyncStream<ByteBuffer>
     private let said: AsyncStream<ByteBuffer>.Continuation
+    let changes: AsyncStream<MachineChange>
+    private let changed: AsyncStream<MachineChange>.Continuation
     private let ended = AsyncStream.makeStream(of: MachineEnd.self)
     private let heedsButton: Bool
     private let state = Mutex((end: MachineEnd?.none, presses: 0))
@@ -48,10 +50,13 @@ final class FakeMachine: Machine {
         self.address = address
         self.onEnd = onEnd
         (console, said) = AsyncStream.makeStream()
+        (changes, changed) = AsyncStream.makeStream()
     }
 
     var hasEnded: Bool { state.withLock { $0.end != nil } }
     var presses: Int { state.withLock { $0.presses } }
+
+    func change(_ change: MachineChange) { changed.yield(change) }
 
     func say(_ text: String) { said.yield(ByteBuffer(string: text)) }
 
@@ -63,6 +68,7 @@ final class FakeMachine: Machine {
         guard isFirst else { return }
         onEnd()
         said.finish()
+        changed.finish()
         ended.continuation.yield(end)
         ended.continuation.finish()
     }

@@ -18,6 +18,16 @@ final class LocalGuest: Guest {
         var setups: [String] = []
         var listeners: [Int: @Sendable (any GuestStream) async -> Void] = [:]
         var setupFailure: String?
+        /// So many set-ups are cut off by the guest's loss.
+        var lostSetups = 0
+        /// So many programs are refused before they begin.
+        var refusals = 0
+
+        mutating func takeRefusal() -> Bool {
+            guard refusals > 0 else { return false }
+            refusals -= 1
+            return true
+        }
     }
     private let state = Mutex(State())
     private let engine: FakeEngine
@@ -40,10 +50,18 @@ final class LocalGuest: Guest {
 
     func failSetup(_ words: String) { state.withLock { $0.setupFailure = words } }
 
+    func loseSetups(_ count: Int) { state.withLock { $0.lostSetups = count } }
+
+    func refusePrograms(_ count: Int) { state.withLock { $0.refusals = count } }
+
     /// The connection to everything that runs is gone, and it answers no more.
     func vanish() {
+        state.withLock { $0.boot = nil }
+        loseAll()
+    }
+
+    private func loseAll() {
         let programs = state.withLock { state in
-            state.boot = nil
             defer { state.programs = [] }
             return state.programs
         }
@@ -61,14 +79,11 @@ final class LocalGuest: Guest {
     func run(_ request: GuestProgramRequest) async throws -> any GuestProgram {
         let boot = try check()
         var arguments = request.arguments
-        if arguments.count > 3, arguments[3] == "vzcri-setup" {
-            let failure = state.withLock { state in
-                state.setups.append(arguments.count > 4 ? arguments[4] : arguments[2])
-                return state.setupFailure
-            }
-            arguments = ["/bin/sh", "-c", failure.map { "echo '\($0)' >&2; exit 1" } ?? "exit 0"]
+        if arguments.count > 5, arguments[3] == "vzcri-boot" {
+            arguments = ["/bin/sh", "-c", watch(boot, isPrepared: arguments[4] == "boot-\(boot)", setup: arguments[5])]
+        } else if state.withLock({ $0.takeRefusal() }) {
+            throw VZEngineError(.notBegun, "the fake guest is full")
         }
-        if arguments.last?.contains("boot_id") == true { arguments[2] = "echo boot-\(boot); exec cat >/dev/null" }
         let program: LocalProgram
         do {
             program = try await LocalProgram.start(arguments, request)
@@ -77,6 +92,22 @@ final class LocalGuest: Guest {
         }
         state.withLock { $0.programs.append(program) }
         return program
+    }
+
+    private static let loss = "the connection is gone"
+
+    /// What stands for the program that sets the guest up and watches it.
+    private func watch(_ boot: Int, isPrepared: Bool, setup: String) -> String {
+        let failure: String? = state.withLock { state in
+            if isPrepared { return nil }
+            state.setups.append(setup)
+            guard state.lostSetups > 0 else { return state.setupFailure }
+            state.lostSetups -= 1
+            return Self.loss
+        }
+        if failure == Self.loss { return "echo boot-\(boot); kill -KILL $$" }
+        let rest = failure.map { "echo '\($0)' >&2; exit 1" } ?? "echo prepared; exec cat >/dev/null"
+        return "echo boot-\(boot); " + rest
     }
 
     func connect(host: String, port: Int) async throws -> any GuestStream {
@@ -92,6 +123,8 @@ final class LocalGuest: Guest {
         _ = try check()
         state.withLock { $0.listeners[port] = handler }
     }
+
+    func disconnect() async { loseAll() }
 
     func close() async { vanish() }
 }
