@@ -84,6 +84,7 @@ extension Supervisor {
             logger.info("machine", metadata: ["change": "\(change)"])
             // Nobody answers on what was connected before, and TCP would find that out much later.
             if change == .restarted { await guest?.disconnect() }
+            await heed(change)
         }
     }
 

@@ -114,7 +114,7 @@ final class Supervisor: Sendable {
         }
     }
 
-    private var machine: (any Machine)? { parts.withLock { $0.machine } }
+    var machine: (any Machine)? { parts.withLock { $0.machine } }
 
     // MARK: The machine
 

@@ -282,6 +282,36 @@ struct SupervisorTests {
         }
     }
 
+    @Test(
+        "a machine is paused and resumed for clients, and who watches hears of that, and of a machine that waits by itself"
+    )
+    func standsStill() async throws {
+        // Its clock is this host's.
+        try await HostHarness.with {
+            $0.guestOS = .macos
+        } _: { host in
+            try await host.reached()
+            var watch = try await host.client.watch().makeAsyncIterator()
+            func next(_ isMeant: (MachineStatus) -> Bool) async throws {
+                while let status = try await watch.next(), !isMeant(status) {}
+            }
+            try await host.client.pause()
+            #expect(host.engine.machine?.isPaused == true)
+            try await next { $0.isPaused == true }
+            try await host.client.resume()
+            #expect(host.engine.machine?.isPaused == false)
+            try await next { $0.isPaused == nil }
+            host.engine.machine?.change(.stalled(reason: "the disk is full"))
+            try await next { $0.stalled == "the disk is full" }
+            host.engine.machine?.change(.resumed)
+            try await next { $0.stalled == nil }
+            #expect(try await host.client.statistics().diskReadBytes == 17)
+            await #expect { try await host.client.save(to: "/x") } throws: {
+                ($0 as? VZEngineError)?.code == .unsupported
+            }
+        }
+    }
+
     @Test("what the command left behind is fetched before its end is known")
     func terminationMessage() async throws {
         try await withTemporaryDirectory { directory in

@@ -153,7 +153,7 @@ make_base() {
     ln -s ../bin/busybox root/sbin/init
     ln -s ../bin/busybox root/sbin/modprobe
     add_modules "$(basename tree/lib/modules/*)" virtio_pci virtio_mmio virtio_blk virtio_net virtiofs virtio_console \
-        virtio-rng pvpanic-pci pvpanic-mmio button evdev gpio_keys crc32c_generic ext4
+        virtio-rng virtio_balloon pvpanic-pci pvpanic-mmio button evdev gpio_keys crc32c_generic ext4
     case $sshd in
         dropbear)
             add_program tree/usr/sbin/dropbear /usr/sbin/dropbear

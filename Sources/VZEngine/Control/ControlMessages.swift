@@ -54,7 +54,10 @@ public struct GuestAttach: Codable, Sendable, Hashable {
 
 /// The first frame of every connection.
 struct ControlRequest: Codable, Sendable, Hashable {
-    enum Operation: String { case hello, watch, stop, reopenLog, exec, attach, forward }
+    enum Operation: String {
+        case hello, watch, stop, reopenLog, exec, attach, forward
+        case statistics, setMemory, pause, resume, save, screenshot
+    }
 
     var version = ControlVersion.current
     /// An ``Operation``, as text: a newer client may ask for others.
@@ -63,6 +66,10 @@ struct ControlRequest: Codable, Sendable, Hashable {
     var exec: GuestExec?
     var attach: GuestAttach?
     var port: Int?
+    /// For `setMemory`.
+    var bytes: Int64?
+    /// Of a file that is to be made, absolute: for `save` and `screenshot`.
+    var path: String?
 
     init(_ operation: Operation) { self.operation = operation.rawValue }
 }
@@ -73,6 +80,7 @@ struct ControlReply: Codable, Sendable, Hashable {
     var machineID: String
     var supervisor: ProcessIdentity
     var status: MachineStatus?
+    var statistics: MachineStatistics?
     var error: ControlFailure?
 }
 

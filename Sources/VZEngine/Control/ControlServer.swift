@@ -142,6 +142,49 @@ public final class ControlServer: Sendable {
         case .forward:
             let port = try Self.given(request.port, "port")
             try await session(connection) { try await self.service.forward(port: port, $0) }
+        case .statistics, .setMemory, .pause, .resume, .save, .screenshot:
+            try await operate(operation, request, connection)
+        }
+    }
+
+    /// What is done with the machine itself.
+    private func operate(
+        _ operation: ControlRequest.Operation, _ request: ControlRequest, _ connection: FrameConnection
+    ) async throws {
+        let service = service
+        var reply = reply()
+        reply.statistics = try await beingAlive(connection) {
+            switch operation {
+            case .statistics: return try await service.statistics()
+            case .setMemory: try await service.setMemory(bytes: Self.given(request.bytes, "bytes"))
+            case .pause: try await service.pause()
+            case .resume: try await service.resume()
+            case .save: try await service.save(to: Self.given(request.path, "path"))
+            case .screenshot: try await service.screenshot(to: Self.given(request.path, "path"))
+            case .hello, .watch, .stop, .reopenLog, .exec, .attach, .forward: break
+            }
+            return nil
+        }
+        try await connection.send(try .json(reply))
+    }
+
+    /// Runs `body`; meanwhile the client hears that somebody works on it.
+    private func beingAlive<R: Sendable>(
+        _ connection: FrameConnection, _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.aliveInterval)
+                    try await connection.send(ControlFrame(.alive))
+                }
+            }
+            group.addTask {
+                do { return try await body() } catch { throw Self.told(error) }
+            }
+            defer { group.cancelAll() }
+            while let done = try await group.next() { if let done { return done } }
+            throw CancellationError()
         }
     }
 

@@ -11,10 +11,34 @@ public protocol ControlService: Sendable {
     func stop(graceSeconds: Int64) async throws
     func reopenLog() async throws
 
+    func statistics() async throws -> MachineStatistics
+    func setMemory(bytes: Int64) async throws
+    /// The machine stands still until ``resume()``.
+    func pause() async throws
+    func resume() async throws
+    /// Writes a paused machine's state to a new file; it stays paused.
+    func save(to path: String) async throws
+    /// Writes what its display shows to a new PNG file.
+    func screenshot(to path: String) async throws
+
     /// The three below serve one session to its end: they accept it or throw, and are cancelled when the client has gone.
     func exec(_ request: GuestExec, _ session: ControlSession) async throws
     func attach(_ request: GuestAttach, _ session: ControlSession) async throws
     func forward(port: Int, _ session: ControlSession) async throws
+}
+
+/// A supervisor need not be able to do everything.
+extension ControlService {
+    public func statistics() async throws -> MachineStatistics { MachineStatistics() }
+    public func setMemory(bytes: Int64) async throws { throw Self.unable("change memory") }
+    public func pause() async throws { throw Self.unable("pause") }
+    public func resume() async throws { throw Self.unable("resume") }
+    public func save(to path: String) async throws { throw Self.unable("save") }
+    public func screenshot(to path: String) async throws { throw Self.unable("show displays") }
+
+    private static func unable(_ what: String) -> VZEngineError {
+        VZEngineError(.unsupported, "this supervisor cannot \(what)")
+    }
 }
 
 /// What a client sends into a session.

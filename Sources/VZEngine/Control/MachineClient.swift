@@ -107,6 +107,48 @@ public final class MachineClient: Sendable {
         return MachineSession(try await ask(request).0)
     }
 
+    // MARK: The machine itself
+
+    /// What the machine knows of itself; nothing, from a supervisor that is older than that.
+    /// - Parameter limit: a machine that stands still may take no longer to say nothing.
+    public func statistics(within limit: Duration = .seconds(10)) async throws -> MachineStatistics {
+        let late = VZEngineError(.deadline, "the supervisor at \(socketPath) told no statistics within \(limit)")
+        return try await withDeadline(limit, or: late) { [self] in
+            let (connection, reply) = try await ask(ControlRequest(.statistics))
+            connection.close()
+            return reply.statistics ?? MachineStatistics()
+        }
+    }
+
+    /// Asks the guest to make do with so much memory. Returns when it was asked.
+    /// - Throws: also `unsupported`, `invalidArgument`.
+    public func setMemory(bytes: Int64) async throws {
+        var request = ControlRequest(.setMemory)
+        request.bytes = bytes
+        try await ask(request).0.close()
+    }
+
+    /// The machine stands still until ``resume()``, whatever becomes of the caller.
+    public func pause() async throws { try await ask(ControlRequest(.pause)).0.close() }
+
+    public func resume() async throws { try await ask(ControlRequest(.resume)).0.close() }
+
+    /// Writes all of a paused machine's state but its disks to a new file.
+    /// - Throws: also `unsupported`, `exhausted`.
+    public func save(to path: String) async throws {
+        var request = ControlRequest(.save)
+        request.path = path
+        try await ask(request).0.close()
+    }
+
+    /// Writes what the machine's display shows to a new PNG file.
+    /// - Throws: also `unsupported`: it has none.
+    public func screenshot(to path: String) async throws {
+        var request = ControlRequest(.screenshot)
+        request.path = path
+        try await ask(request).0.close()
+    }
+
     // MARK: Asking
 
     /// The request was sent, and the connection ended without an answer.

@@ -26,6 +26,13 @@ public struct MachineStatus: Codable, Sendable, Hashable {
     /// The machine's processes, without the supervisor.
     public var processes: [ProcessIdentity]
 
+    // What older supervisors do not say is optional.
+
+    /// Somebody asked it to stand still.
+    public var isPaused: Bool?
+    /// Why it stands still by itself.
+    public var stalled: String?
+
     public init(
         phase: MachinePhase, startedAt: Int64 = 0, address: GuestAddress? = nil, isReachable: Bool = false,
         wasReachable: Bool = false, exit: ExitRecord? = nil, processes: [ProcessIdentity] = []

@@ -37,7 +37,7 @@ public protocol Machine: Sendable {
     /// Goes on. It does already: nothing.
     func resume() async throws
     /// Writes all of a paused machine's state but its disks to a new file, which `MachineConfig.restoreFrom` takes. It stays
-    /// paused.
+    /// paused, and must be resumed before it is saved again.
     func save(to path: String) async throws
     /// Asks the guest to make do with so much memory, between its minimum and what it was started with. Returns when it was
     /// asked: a guest gives back what it can spare.

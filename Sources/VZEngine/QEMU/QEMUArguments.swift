@@ -16,6 +16,8 @@ struct QEMUArguments {
     var console: Int32
     /// A tap device's, for bridged networks.
     var tap: Int32?
+    /// What a saved machine's state is read from.
+    var incoming: Int32?
     /// The port of the namespace's 127.0.0.1 that leads to the guest's SSH server.
     var sshPort: Int
     /// One for each share.
@@ -24,7 +26,7 @@ struct QEMUArguments {
     var isConfined = true
 
     var all: [String] {
-        base + machine + boot + disks + shares + network + consoles
+        base + machine + boot + disks + shares + network + memory + display + consoles + restoring
     }
 
     private var startsFirmware: Bool { if case .efi = config.boot { true } else { false } }
@@ -91,7 +93,10 @@ struct QEMUArguments {
                 "-blockdev",
                 Self.block(
                     "disk\(index)", disk.format.rawValue, disk.path, readOnly: disk.readOnly, flushes: config.keepsDisk),
-                "-device", "virtio-blk-pci,drive=disk\(index)" + (index == 0 && startsFirmware ? ",bootindex=0" : ""),
+                "-device",
+                // On a disk of the host that is full the machine waits, instead of breaking.
+                "virtio-blk-pci,drive=disk\(index),werror=stop,rerror=stop"
+                    + (index == 0 && startsFirmware ? ",bootindex=0" : ""),
             ]
         }
     }
@@ -133,6 +138,25 @@ struct QEMUArguments {
     }
 
     static func forwarding(ssh port: Int, to guestPort: Int) -> String { "tcp:127.0.0.1:\(port)-:\(guestPort)" }
+
+    /// What takes memory from the guest when it is asked to, and gives back what the guest does not use.
+    private var memory: [String] {
+        ["-device", "virtio-balloon-pci,id=\(Self.balloon),deflate-on-oom=on,free-page-reporting=on"]
+    }
+
+    static let balloon = "balloon"
+
+    private var display: [String] {
+        guard let display = config.display else { return [] }
+        return [
+            "-device",
+            "\(platform.display),id=\(Self.display),xres=\(max(1, display.width)),yres=\(max(1, display.height))",
+        ]
+    }
+
+    static let display = "display"
+
+    private var restoring: [String] { incoming.map { ["-incoming", "fd:\($0)"] } ?? [] }
 
     private var consoles: [String] {
         [

@@ -140,6 +140,9 @@ enum QEMUChecks {
         guard
             mac.isEmpty || mac.split(separator: ":").filter({ $0.count == 2 && $0.allSatisfy(\.isHexDigit) }).count == 6
         else { throw refuse("\(mac) is no hardware address") }
+        if config.restoreFrom != nil, !config.shares.isEmpty {
+            throw refuse("a machine that was saved has no shared directories: QEMU cannot save them")
+        }
         if config.network.mode == .bridged, config.network.interface == nil {
             throw refuse("a bridged network needs the name of a bridge")
         }

@@ -60,11 +60,14 @@ struct QEMULaunch {
             sshPort: sshPort)
         arguments.shareSockets = parts.shareServers.map(\.socket)
         arguments.isConfined = isConfined
+        let saved = try await savedState()
         arguments.tap = tap == nil ? nil : 5
+        if saved != nil { arguments.incoming = tap == nil ? 5 : 6 }
         var request = ProcessRequest(host.emulator, arguments.all)
         request.diesWithParent = true
         request.descriptors = [-1, -1, errors.descriptor.number, monitor.other.number, console.other.number]
         if let tap { request.descriptors.append(tap.descriptor.number) }
+        if let saved { request.descriptors.append(saved.number) }
         logger.debug("starting QEMU", metadata: ["arguments": "\(arguments.all.joined(separator: " "))"])
 
         let child = try await ChildProcess.start(request)
@@ -79,6 +82,7 @@ struct QEMULaunch {
         do {
             try await withTaskCancellationHandler {
                 try await client.open(monitor, group: group, deadline: options.startDeadline)
+                if saved != nil { try await restore(client) }
             } onCancel: {
                 child.signal(SIGKILL)
             }
@@ -96,6 +100,30 @@ struct QEMULaunch {
             config: config, parts: parts, child: child, monitor: client, console: reader, errors: errors,
             address: tap == nil ? .known(GuestAddress(host: "127.0.0.1", port: sshPort)) : .learned(tap),
             options: options, logger: logger)
+    }
+
+    /// The file of a machine that this one goes on from.
+    private func savedState() async throws -> Descriptor? {
+        guard let path = config.restoreFrom else { return nil }
+        return try await NIOThreadPool.singleton.runIfActive {
+            let file = Descriptor(open(path, O_RDONLY | O_CLOEXEC))
+            guard file.number >= 0 else { throw VZEngineError.system("open the saved machine \(path)", .startFailed) }
+            return file
+        }
+    }
+
+    /// Until it stands where the saved one stood, and lets it go on.
+    private func restore(_ monitor: QMPClient) async throws {
+        let end = ContinuousClock.now + options.restoreDeadline
+        var pause = Duration.milliseconds(10)
+        while try await monitor.status() == "inmigrate" {
+            guard ContinuousClock.now < end else {
+                throw VZEngineError(.deadline, "the saved machine was not read within \(options.restoreDeadline)")
+            }
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .milliseconds(200))
+        }
+        try await monitor.execute("cont")
     }
 
     private func failure(

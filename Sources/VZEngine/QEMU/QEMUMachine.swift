@@ -21,22 +21,32 @@ final class QEMUMachine: Machine {
     let changes: AsyncStream<MachineChange>
     var console: AsyncStream<ByteBuffer> { reader.output }
 
-    private let config: MachineConfig
+    let config: MachineConfig
+    let monitor: QMPClient
+    let address: Address
+    let options: QEMUOptions
+    let logger: Logger
     private let child: ChildProcess
-    private let monitor: QMPClient
     private let reader: ConsoleReader
     private let changed: AsyncStream<MachineChange>.Continuation
     private let errors: ErrorOutput
-    private let address: Address
-    private let options: QEMUOptions
-    private let logger: Logger
+    private let stalls: AsyncStream<String>
+    private let stalled: AsyncStream<String>.Continuation
 
-    private struct State {
+    struct State {
         var verdict = QEMUVerdict()
+        /// Its owner wants it to stand still.
+        var isHeld = false
+        /// It stands still by itself, and somebody sees to that.
+        var isStalled = false
+        /// How its disk failed last.
+        var diskFailure: String?
+        /// The guest is asked about its memory now and then.
+        var watchesMemory = false
         var end: MachineEnd?
         var waiting: [CheckedContinuation<MachineEnd, Never>] = []
     }
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(
         config: MachineConfig, parts: MachineParts, child: ChildProcess, monitor: QMPClient, console: ConsoleReader,
@@ -52,6 +62,7 @@ final class QEMUMachine: Machine {
         self.logger = logger
         processes = parts.processes
         (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
+        (stalls, stalled) = AsyncStream.makeStream()
         // Ends with the machine; it holds the machine until then.
         Task { await supervise(parts) }
     }
@@ -109,6 +120,7 @@ final class QEMUMachine: Machine {
             group.addTask { for await event in self.monitor.events { await self.monitorSaid(event) } }
             group.addTask { await self.watchMonitor() }
             group.addTask { await self.watchPanic() }
+            group.addTask { await self.reviveWhenStalled() }
             for server in parts.shareServers { group.addTask { await self.watch(server) } }
             let process = await child.waitForEnd()
             monitor.close()
@@ -138,7 +150,12 @@ final class QEMUMachine: Machine {
 
     private func monitorSaid(_ event: QMPEvent) async {
         if event.name == .blockError {
-            logger.warning("a disk of the machine fails", metadata: ["disk": "\(event.device ?? "")"])
+            logger.warning(
+                "a disk of the machine fails",
+                metadata: ["disk": "\(event.device ?? "")", "reason": "\(event.reason ?? "")"])
+            let failure =
+                event.lacksSpace == true ? "the host's disk is full" : "the host's disk fails: \(event.reason ?? "")"
+            state.withLock { $0.diskFailure = failure }
         }
         let action = judge { $0.monitorSaid(event) }
         if event.name == .reset, action == .nothing {
@@ -148,14 +165,58 @@ final class QEMUMachine: Machine {
         guard action == .askStatus else { return }
         do {
             let status = try await monitor.status()
-            guard judge({ $0.stopped(status: status) }) == .resumeLater else { return }
-            logger.warning("the machine waits: the host's disk is full or fails")
-            try await Task.sleep(for: .seconds(5))
-            try await monitor.execute("cont")
+            switch judge({ $0.stopped(status: status) }) {
+            case .resumeLater: stall()
+            // Its owner has given up waiting for it to stand still, and takes it for running.
+            case .resumeUnlessHeld: if !state.withLock({ $0.isHeld }) { try await monitor.execute("cont") }
+            case .nothing, .kill, .askStatus: break
+            }
         } catch {
             // The watch below finds a monitor that does not answer.
             logger.debug("QEMU's state is not known", metadata: ["error": "\(error)"])
         }
+    }
+
+    private func stall() {
+        let reason: String? = state.withLock { state in
+            guard !state.isStalled else { return nil }
+            state.isStalled = true
+            return state.diskFailure ?? "the host's disk is full or fails"
+        }
+        if let reason { stalled.yield(reason) }
+    }
+
+    /// A machine whose disk fails tries again now and then: there may be room by now. One that its owner holds does not.
+    private func reviveWhenStalled() async {
+        for await reason in stalls {
+            logger.warning("the machine stands still: \(reason)")
+            changed.yield(.stalled(reason: reason))
+            do {
+                while true {
+                    try await Task.sleep(for: options.stallInterval)
+                    guard !state.withLock({ $0.isHeld }) else { continue }
+                    if try await isRevived() { break }
+                }
+            } catch {
+                // Cancelled, or QEMU does not answer: others see to that.
+                logger.debug("the machine was not revived", metadata: ["error": "\(error)"])
+                return
+            }
+            logger.notice("the machine goes on")
+            changed.yield(.resumed)
+        }
+    }
+
+    private func isRevived() async throws -> Bool {
+        if try await monitor.status() != "running" { try await monitor.execute("cont") }
+        // What failed is tried again at once.
+        try await Task.sleep(for: .milliseconds(500))
+        guard try await monitor.status() == "running" else { return false }
+        state.withLock { $0.isStalled = false }
+        // It may have stopped just before that.
+        guard try await monitor.status() == "io-error" else { return true }
+        state.withLock { $0.isStalled = true }
+        return false
     }
 
     /// A process that hangs is found by asking it.

@@ -19,5 +19,10 @@ public struct QEMUOptions: Sendable {
     /// and how long it has to answer before it counts as hung and is killed.
     public var monitorDeadline: Duration = .seconds(60)
 
+    /// How often a machine that stands still, because a disk of the host is full or fails, tries to go on.
+    public var stallInterval: Duration = .seconds(5)
+    /// Until a machine that was saved must be as it was.
+    public var restoreDeadline: Duration = .seconds(300)
+
     public init() {}
 }

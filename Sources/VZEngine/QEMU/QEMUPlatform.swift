@@ -22,6 +22,14 @@ struct QEMUPlatform: Sendable, Hashable {
         }
     }
 
+    /// What a guest's screen is.
+    var display: String {
+        switch architecture {
+        case .x86_64: "VGA"
+        case .aarch64: "virtio-gpu-pci"
+        }
+    }
+
     /// Where distributions put UEFI firmware: its code, and what its variables are at first.
     var firmware: [(code: String, variables: String)] {
         switch architecture {

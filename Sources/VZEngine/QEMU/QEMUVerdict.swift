@@ -10,6 +10,8 @@ struct QEMUVerdict {
         case askStatus
         /// A disk of the host is full: let it go on later, when there may be room.
         case resumeLater
+        /// It was told to stand still.
+        case resumeUnlessHeld
     }
 
     private var cause: MachineEnd?
@@ -62,6 +64,7 @@ struct QEMUVerdict {
             note(.crashed(message: "the processor's virtualization failed (KVM internal error)"))
             return .kill
         case "io-error": return .resumeLater
+        case "paused": return .resumeUnlessHeld
         default: return .nothing
         }
     }

@@ -3,6 +3,12 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// QEMU's monitor: commands with deadlines, and what it tells by itself.
 final class QMPClient: Sendable {
     /// Ends when the connection does.
@@ -19,6 +25,8 @@ final class QMPClient: Sendable {
 
     private let state = Mutex(State())
     private let splitter = Mutex(LineSplitter())
+    /// The connection once more, for messages that carry a descriptor.
+    private let carrier = Mutex(Descriptor(-1))
     private let reportEvent: AsyncStream<QMPEvent>.Continuation
     private let logger: Logger
 
@@ -31,6 +39,8 @@ final class QMPClient: Sendable {
     ///
     /// - Throws: `VZEngineError` with `deadline`, or `failed` when QEMU ends meanwhile.
     func open(_ pair: SocketPair, group: any EventLoopGroup, deadline: Duration) async throws {
+        let copy = Descriptor(fcntl(pair.own.number, F_DUPFD_CLOEXEC, 0))
+        carrier.withLock { $0 = copy }
         let channel = try await pair.channel(
             group,
             ByteSink { [self] in
@@ -64,16 +74,32 @@ final class QMPClient: Sendable {
 
     /// Runs a command whose answer says nothing.
     /// - Throws: `VZEngineError` with `deadline` or `failed`.
-    func execute(_ command: String, deadline: Duration = .seconds(10)) async throws {
-        _ = try await answer(to: command, deadline: deadline)
+    ///
+    /// - Parameter arguments: a JSON object.
+    func execute(_ command: String, _ arguments: String? = nil, deadline: Duration = .seconds(10)) async throws {
+        _ = try await answer(to: command, arguments, deadline: deadline)
+    }
+
+    /// Runs a command that answers a question.
+    func ask<Result: Decodable & Sendable>(
+        _ command: String, _ arguments: String? = nil, for type: Result.Type, deadline: Duration = .seconds(10)
+    ) async throws -> Result {
+        try QMPMessage.result(type, of: try await answer(to: command, arguments, deadline: deadline))
     }
 
     func status(deadline: Duration = .seconds(10)) async throws -> String {
-        let line = try await answer(to: "query-status", deadline: deadline)
-        return try QMPMessage.result(QMPStatus.self, of: line).status
+        try await ask("query-status", for: QMPStatus.self, deadline: deadline).status
     }
 
-    private func answer(to command: String, deadline: Duration) async throws -> [UInt8] {
+    /// Gives QEMU a copy of an open file, which further commands call `name`.
+    func give(_ file: Descriptor, as name: String, deadline: Duration = .seconds(10)) async throws {
+        let arguments = #"{"fdname":\#(QEMUArguments.quoted(name))}"#
+        _ = try await answer(to: "getfd", arguments, with: file, deadline: deadline)
+    }
+
+    private func answer(
+        to command: String, _ arguments: String? = nil, with file: Descriptor? = nil, deadline: Duration
+    ) async throws -> [UInt8] {
         try await withCheckedThrowingContinuation { continuation in
             let sent: (channel: any Channel, id: Int)? = state.withLock { state in
                 guard let channel = state.channel, !state.isClosed else { return nil }
@@ -90,9 +116,27 @@ final class QMPClient: Sendable {
                 self?.finish(
                     id, .failure(VZEngineError(.deadline, "QEMU did not answer \(command) within \(deadline)")))
             }
-            // What cannot be written ends the connection, which ends the command.
-            let line = #"{"execute":"\#(command)","id":\#(id)}"# + "\n"
-            channel.writeAndFlush(ByteBuffer(string: line), promise: nil)
+            let rest = arguments.map { #","arguments":\#($0)"# } ?? ""
+            let line = #"{"execute":"\#(command)"\#(rest),"id":\#(id)}"# + "\n"
+            if let file {
+                channel.eventLoop.execute { self.send(line, with: file, on: channel, as: id) }
+            } else {
+                // What cannot be written ends the connection, which ends the command.
+                channel.writeAndFlush(ByteBuffer(string: line), promise: nil)
+            }
+        }
+    }
+
+    /// Past the channel, which knows nothing of descriptors: on its event loop, and only while it has nothing to write
+    /// itself.
+    private func send(_ line: String, with file: Descriptor, on channel: any Channel, as id: Int) {
+        do {
+            guard try channel.syncOptions?.getOption(.bufferedWritableBytes) == 0 else {
+                throw VZEngineError(.failed, "QEMU does not read what it is told")
+            }
+            try DescriptorMessage.send(Array(line.utf8), with: file, over: carrier.withLock { $0 })
+        } catch {
+            finish(id, .failure(error))
         }
     }
 
@@ -101,6 +145,7 @@ final class QMPClient: Sendable {
     }
 
     func close() {
+        carrier.withLock { $0 }.close()
         state.withLock { $0.channel }?.close(promise: nil)
     }
 
@@ -144,6 +189,7 @@ final class QMPClient: Sendable {
     }
 
     private func closed() {
+        carrier.withLock { $0 }.close()
         let (waiting, greeting) = state.withLock { state in
             state.isClosed = true
             defer {

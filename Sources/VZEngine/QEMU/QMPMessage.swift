@@ -15,8 +15,10 @@ struct QMPEvent: Sendable, Hashable {
     var name: Name
     /// Why it shut down: `guest-shutdown`, `guest-panic`, `host-qmp-quit`, `host-signal`, …
     var reason: String?
-    /// The disk that failed.
+    /// The disk that failed,
     var device: String?
+    /// and whether it failed for lack of space.
+    var lacksSpace: Bool?
 }
 
 /// A line of the monitor's protocol.
@@ -43,6 +45,7 @@ enum QMPMessage {
         struct Facts: Decodable {
             var reason: String?
             var device: String?
+            var nospace: Bool?
         }
         var data: Facts?
     }
@@ -56,7 +59,8 @@ enum QMPMessage {
                 return
             }
             let facts = try JSONDecoder().decode(Event.self, from: data).data
-            self = .event(QMPEvent(name: name, reason: facts?.reason, device: facts?.device))
+            self = .event(
+                QMPEvent(name: name, reason: facts?.reason, device: facts?.device, lacksSpace: facts?.nospace))
         } else if let id = head.id {
             self = head.error.map { .refused(id: id, description: $0.desc) } ?? .answer(id: id, line: line)
         } else {
@@ -77,6 +81,59 @@ enum QMPMessage {
 struct QMPStatus: Decodable, Sendable {
     /// `running`, `paused`, `internal-error`, `io-error`, …
     var status: String
+}
+
+/// What `query-migrate` answers: how far saving a machine has come.
+struct QMPMigration: Decodable, Sendable {
+    /// `setup`, `active`, `device`, `completed`, `failed`, …; absent before the first.
+    var status: String?
+    var reason: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case status
+        case reason = "error-desc"
+    }
+}
+
+/// An element of what `query-blockstats` answers.
+struct QMPBlockStatistics: Decodable, Sendable {
+    struct Numbers: Decodable, Sendable {
+        var read: Int64
+        var written: Int64
+
+        private enum CodingKeys: String, CodingKey {
+            case read = "rd_bytes"
+            case written = "wr_bytes"
+        }
+    }
+
+    var node: String?
+    var stats: Numbers
+
+    private enum CodingKeys: String, CodingKey {
+        case node = "node-name"
+        case stats
+    }
+}
+
+/// What `query-balloon` answers.
+struct QMPBalloon: Decodable, Sendable {
+    /// Bytes the guest has.
+    var actual: Int64
+}
+
+/// What the guest said of its memory last.
+struct QMPGuestMemory: Decodable, Sendable {
+    struct Numbers: Decodable, Sendable {
+        /// All ones is not known.
+        var available: UInt64?
+
+        private enum CodingKeys: String, CodingKey { case available = "stat-available-memory" }
+    }
+
+    var stats: Numbers
+
+    var availableBytes: Int64? { stats.available.flatMap(Int64.init(exactly:)) }
 }
 
 /// Bytes into lines.

@@ -2,6 +2,7 @@
 /// QEMU on a Mac is for trying things only; machines there are Virtualization.framework's.
 final class TapDevice: Sendable {
     let descriptor: Descriptor
+    let name = ""
 
     private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 

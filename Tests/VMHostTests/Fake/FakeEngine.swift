@@ -40,7 +40,7 @@ final class FakeMachine: Machine {
     private let changed: AsyncStream<MachineChange>.Continuation
     private let ended = AsyncStream.makeStream(of: MachineEnd.self)
     private let heedsButton: Bool
-    private let state = Mutex((end: MachineEnd?.none, presses: 0))
+    private let state = Mutex((end: MachineEnd?.none, presses: 0, isPaused: false))
 
     private let address: GuestAddress
     private let onEnd: @Sendable () -> Void
@@ -55,6 +55,8 @@ final class FakeMachine: Machine {
 
     var hasEnded: Bool { state.withLock { $0.end != nil } }
     var presses: Int { state.withLock { $0.presses } }
+
+    var isPaused: Bool { state.withLock { $0.isPaused } }
 
     func change(_ change: MachineChange) { changed.yield(change) }
 
@@ -78,6 +80,15 @@ final class FakeMachine: Machine {
     func pressPowerButton() async throws {
         state.withLock { $0.presses += 1 }
         if heedsButton { end(.poweredOff) }
+    }
+
+    func pause() async throws { state.withLock { $0.isPaused = true } }
+    func resume() async throws { state.withLock { $0.isPaused = false } }
+
+    func statistics() async throws -> MachineStatistics {
+        var statistics = MachineStatistics()
+        statistics.diskReadBytes = 17
+        return statistics
     }
 
     func powerOff() async { end(.forced) }

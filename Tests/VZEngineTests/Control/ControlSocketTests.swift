@@ -107,6 +107,61 @@ struct ControlSocketTests {
         }
     }
 
+    @Test("what is done with the machine itself arrives with what it needs, and its refusal comes back")
+    func operations() async throws {
+        try await withServer { client, service, _, _ in
+            try await client.setMemory(bytes: 123)
+            try await client.pause()
+            try await client.save(to: "/some/file")
+            try await client.resume()
+            #expect(service.operations == ["setMemory 123", "pause", "save /some/file", "resume"])
+            let statistics = try await client.statistics()
+            #expect(statistics.memoryBytes == 5 && statistics.diskWrittenBytes == 7)
+            #expect(statistics.networkSentBytes == nil)
+            await #expect { try await client.screenshot(to: "/x") } throws: {
+                ($0 as? VZEngineError)?.code == .unsupported
+            }
+        }
+    }
+
+    @Test("a machine that does not answer costs its caller a deadline, and nobody else anything")
+    func wedged() async throws {
+        try await withServer { client, service, _, _ in
+            service.wedge()
+            let waiting = Task { try await client.statistics(within: .milliseconds(500)) }
+            #expect(try await client.hello().machineID == "abc")
+            try await client.pause()
+            await #expect { _ = try await waiting.value } throws: { ($0 as? VZEngineError)?.code == .deadline }
+        }
+    }
+
+    @Test("an operation that an older supervisor does not know is a clear error")
+    func older() async throws {
+        try await withServer { _, _, _, path in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelOption(.autoRead, value: false)
+                .connect(unixDomainSocketPath: path) { channel in
+                    channel.eventLoop.makeCompletedFuture { try FrameConnection.install(on: channel) }
+                }
+            defer { channel.close() }
+            var request = ControlRequest(.pause)
+            request.operation = "levitate"
+            try await channel.send(try .json(request))
+            let reply = try #require(try await channel.next()).decode(ControlReply.self)
+            #expect(reply.error?.code == .protocolVersion)
+            #expect(reply.error?.message.contains("levitate") == true)
+        }
+    }
+
+    @Test("what a supervisor of version 1.0 says is understood")
+    func versionOne() throws {
+        let old =
+            #"{"machineID":"a","status":{"isReachable":true,"phase":"running","processes":[],"startedAt":1,"wasReachable":true},"supervisor":{"bootID":"b","id":1,"startTime":2},"version":{"major":1,"minor":0}}"#
+        let reply = try ControlJSON.decode(ControlReply.self, from: Array(old.utf8))
+        #expect(ControlVersion.current.canDrive(reply.version))
+        #expect(reply.status?.isPaused == nil && reply.statistics == nil)
+    }
+
     @Test("a session carries input, output, sizes, the end of input and the exit code")
     func session() async throws {
         try await withServer { client, _, _, _ in

@@ -9,11 +9,18 @@ final class FakeService: ControlService {
         var watchers: [AsyncStream<MachineStatus>.Continuation] = []
         var graces: [Int64] = []
         var cancelled: [String] = []
+        var operations: [String] = []
+        var isWedged = false
     }
     private let state = Mutex(State())
 
     var graces: [Int64] { state.withLock { $0.graces } }
     var cancelled: [String] { state.withLock { $0.cancelled } }
+    /// What was done with the machine, in order.
+    var operations: [String] { state.withLock { $0.operations } }
+
+    /// From now on its machine does not answer.
+    func wedge() { state.withLock { $0.isWedged = true } }
 
     func become(_ status: MachineStatus) {
         state.withLock { state in
@@ -42,6 +49,22 @@ final class FakeService: ControlService {
     }
 
     func reopenLog() async throws { throw VZEngineError(.exhausted, "no space for a log") }
+
+    func statistics() async throws -> MachineStatistics {
+        if state.withLock({ $0.isWedged }) { try await Task.sleep(for: .seconds(600)) }
+        var statistics = MachineStatistics()
+        statistics.memoryBytes = 5
+        statistics.diskWrittenBytes = 7
+        return statistics
+    }
+
+    func setMemory(bytes: Int64) async throws { note("setMemory \(bytes)") }
+    func pause() async throws { note("pause") }
+    func resume() async throws { note("resume") }
+    func save(to path: String) async throws { note("save \(path)") }
+    func screenshot(to path: String) async throws { throw VZEngineError(.unsupported, "no display") }
+
+    private func note(_ operation: String) { state.withLock { $0.operations.append(operation) } }
 
     func exec(_ request: GuestExec, _ session: ControlSession) async throws {
         switch request.command.first {

@@ -37,10 +37,11 @@ struct QEMUArgumentsTests {
             "01234567-89ab-cdef-0123-456789abcdef", "-device", "virtio-rng-pci", "-device", "pvpanic-pci", "-kernel",
             "/k", "-append", "console=ttyS0 a=b", "-initrd", "/i", "-blockdev",
             #"{"driver":"qcow2","node-name":"disk0","read-only":false,"discard":"unmap","cache":{"direct":false,"no-flush":true},"file":{"driver":"file","filename":"/b/disk.qcow2","cache":{"direct":false,"no-flush":true}}}"#,
-            "-device", "virtio-blk-pci,drive=disk0", "-netdev",
+            "-device", "virtio-blk-pci,drive=disk0,werror=stop,rerror=stop", "-netdev",
             "user,id=network,hostfwd=tcp:127.0.0.1:40022-:22", "-device",
-            "virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:01", "-chardev", "socket,id=console,fd=4",
-            "-serial", "chardev:console", "-chardev", "socket,id=monitor,fd=3", "-mon",
+            "virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:01", "-device",
+            "virtio-balloon-pci,id=balloon,deflate-on-oom=on,free-page-reporting=on", "-chardev",
+            "socket,id=console,fd=4", "-serial", "chardev:console", "-chardev", "socket,id=monitor,fd=3", "-mon",
             "chardev=monitor,mode=control",
         ]
         #expect(arguments(config).all == expected)
@@ -48,6 +49,24 @@ struct QEMUArgumentsTests {
 
     private func value(_ option: String, _ arguments: [String]) -> [String] {
         zip(arguments, arguments.dropFirst()).filter { $0.0 == option }.map(\.1)
+    }
+
+    @Test("a display is there when it is asked for, and of its size")
+    func display() {
+        let config = config { $0.display = .init(width: 1024, height: 768, pixelsPerInch: 80) }
+        #expect(value("-device", arguments(config).all).contains("VGA,id=display,xres=1024,yres=768"))
+        #expect(
+            value("-device", arguments(config, .tcg, .aarch64).all)
+                .contains("virtio-gpu-pci,id=display,xres=1024,yres=768"))
+        #expect(!arguments(self.config()).all.contains { $0.contains("id=display") })
+    }
+
+    @Test("a saved machine is read from a descriptor")
+    func restored() {
+        var arguments = arguments(config())
+        #expect(!arguments.all.contains("-incoming"))
+        arguments.incoming = 5
+        #expect(value("-incoming", arguments.all) == ["fd:5"])
     }
 
     @Test("KVM uses the host's processor")
@@ -106,8 +125,8 @@ struct QEMUArgumentsTests {
         arguments.firmware = .init(code: "/f/code", variables: "/b/vars")
         let all = arguments.all
         #expect(value("-machine", all) == ["q35,hpet=off,smm=off,pflash0=firmware,pflash1=variables"])
-        #expect(value("-device", all).contains("virtio-blk-pci,drive=disk0,bootindex=0"))
-        #expect(value("-device", all).contains("virtio-blk-pci,drive=disk1"))
+        #expect(value("-device", all).contains("virtio-blk-pci,drive=disk0,werror=stop,rerror=stop,bootindex=0"))
+        #expect(value("-device", all).contains("virtio-blk-pci,drive=disk1,werror=stop,rerror=stop"))
         let blocks = value("-blockdev", all)
         #expect(blocks[0].contains(#""node-name":"firmware","read-only":true"#))
         #expect(blocks[1].contains(#""node-name":"variables","read-only":false"#))

@@ -66,7 +66,7 @@ struct QEMUVerdictTests {
         var verdict = QEMUVerdict()
         #expect(verdict.monitorSaid(QMPEvent(name: .stop)) == .askStatus)
         #expect(verdict.stopped(status: "io-error") == .resumeLater)
-        #expect(verdict.stopped(status: "paused") == .nothing)
+        #expect(verdict.stopped(status: "paused") == .resumeUnlessHeld)
         #expect(verdict.stopped(status: "internal-error") == .kill)
         let end = verdict.end(.signalled(9), errors: "KVM internal error. Suberror: 1")
         guard case .crashed(let message) = end else {
