@@ -86,6 +86,7 @@ let package = Package(
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
+        room("Doctor", nio + ["Docker", "Processes", "Sockets", "TLS", "VZEngine", logging]),
 
         // The two halves
         room(
@@ -114,8 +115,9 @@ let package = Package(
         daemon(
             "cri-shim",
             nio + [
-                "CRIShim", "CRIControl", "VMImages", "Launch", "Settings", "Sockets", "TLS", arguments, logging,
-                lifecycle,
+                "CRIShim", "CRIControl", "Doctor", "VMImages", "VZEngine", "Launch", "Settings", "Sockets", "TLS",
+                arguments,
+                logging, lifecycle,
             ]),
         daemon("vm-host", ["VMHost", "Launch", arguments, logging]),
         daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
@@ -158,6 +160,7 @@ let package = Package(
             nio + [
                 "VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", "vm-host", logging,
             ]),
+        tests("DoctorTests", nio + ["Doctor", "Docker", "Sockets", "Support", logging]),
         tests("KubeAPITests", ["KubeAPI", "Support"]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),

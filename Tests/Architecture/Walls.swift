@@ -28,6 +28,7 @@ enum Walls {
         ]),
         "KubeAPI": ["Yams"],
         "Settings": ["Yams"],
+        "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
         "Launch": ["Settings", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "VMImages", "VZEngine", "Sockets",
@@ -41,7 +42,7 @@ enum Walls {
             "ServiceLifecycle", "UnixSignals",
         ]),
         "cri-shim": daemon.union(nio).union([
-            "CRIShim", "CRIControl", "VMImages", "Launch", "Settings", "Sockets", "TLS",
+            "CRIShim", "CRIControl", "Doctor", "VMImages", "VZEngine", "Launch", "Settings", "Sockets", "TLS",
         ]),
         "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],
         "vk-adapter": daemon.union(nio).union(["VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),

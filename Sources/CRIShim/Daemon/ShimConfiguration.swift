@@ -64,6 +64,8 @@ public struct ShimConfiguration: Sendable {
     public var vmSlots: Int?
     /// The program `vm-host`; nil: beside this one.
     public var vmHostPath: String?
+    /// Where ``vmHostPath`` is unless configured.
+    public static var standardVMHost: String { VMHostLauncher.standardProgram() }
     /// Addresses of pods that get their network from us (`10.88.0.0/24`); nil: a free private range.
     public var podCIDR: String?
     /// Where a CNI configuration is; nil or without one: our own bridge.

@@ -15,7 +15,7 @@ struct ShareServerKind: Sendable, Hashable {
     /// It can refuse writes by itself.
     var hasReadOnly: Bool
 
-    private static let places = [
+    static let places = [
         "/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/kvm/virtiofsd",
     ]
 

@@ -1,0 +1,5 @@
+#if canImport(Darwin)
+extension ThisHost {
+    public var system: HostSystem { .macOS }
+}
+#endif

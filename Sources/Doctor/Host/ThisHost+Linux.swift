@@ -1,0 +1,5 @@
+#if os(Linux)
+extension ThisHost {
+    public var system: HostSystem { .linux }
+}
+#endif
