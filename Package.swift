@@ -132,6 +132,11 @@ let package = Package(
             name: "vm-bench", dependencies: ["Proto", "RPC", "Processes", "Sockets", logging, nio[2]],
             path: "Benchmarks/vm-bench", swiftSettings: swiftSettings),
 
+        // Measures commands in a guest; `make bench` runs it.
+        .executableTarget(
+            name: "ssh-bench", dependencies: ["GuestSSH", "CSSH2", logging, nio[0]],
+            path: "Benchmarks/ssh-bench", swiftSettings: swiftSettings),
+
         // Tests
         .target(
             name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),
