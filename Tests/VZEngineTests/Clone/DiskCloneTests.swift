@@ -96,6 +96,42 @@ struct DiskCloneTests {
         }
     }
 
+    @Test(
+        "a clone of 100 GiB costs less than 1 MiB, also where the file system shares blocks",
+        .enabled(if: LoopFileSystem.canRun, "skipped, because mounting a file system needs root and loop devices"),
+        arguments: [DiskClone.Method.reflink, .overlay])
+    func cost(method: DiskClone.Method) async throws {
+        try await LoopFileSystem.with(["mkfs.xfs", "-q"], size: 200 << 30) { place in
+            let base = place + "/base"
+            let descriptor = open(base, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+            defer { close(descriptor) }
+            // Blocks of its own, as a disk that was written has.
+            try #require(descriptor >= 0 && posix_fallocate(descriptor, 0, 100 << 30) == 0)
+            try #require(pwrite(descriptor, "here", 4, 50 << 30) == 4 && fsync(descriptor) == 0)
+            let before = try free(place)
+            let (disk, _) = try await DiskClone.make(of: base, format: .raw, at: place + "/clone", method: method)
+            let clone = open(disk.path, O_RDWR)
+            defer { close(clone) }
+            try #require(fsync(clone) == 0)
+            #expect(before - (try free(place)) < 1 << 20)
+            guard method == .reflink else { return }
+            #expect(disk.format == .raw)
+            var word = [UInt8](repeating: 0, count: 4)
+            #expect(pread(clone, &word, 4, 50 << 30) == 4 && String(decoding: word, as: UTF8.self) == "here")
+            // What is written into it is in it, and nowhere else.
+            #expect(pwrite(clone, "else", 4, 50 << 30) == 4)
+            let original = open(base, O_RDONLY)
+            defer { close(original) }
+            #expect(pread(original, &word, 4, 50 << 30) == 4 && String(decoding: word, as: UTF8.self) == "here")
+        }
+    }
+
+    private func free(_ place: String) throws -> Int64 {
+        var status = statvfs()
+        try #require(statvfs(place, &status) == 0)
+        return Int64(status.f_bfree) * Int64(status.f_frsize)
+    }
+
     @Test("what is no disk, is not there, or would be overwritten is refused, and nothing is left")
     func refused() async throws {
         try await withTemporaryDirectory { directory async throws in
