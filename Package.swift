@@ -132,6 +132,11 @@ let package = Package(
             name: "vm-bench", dependencies: ["Proto", "RPC", "Processes", "Sockets", logging, nio[2]],
             path: "Benchmarks/vm-bench", swiftSettings: swiftSettings),
 
+        // Measures clones of disks; `make bench` runs it.
+        .executableTarget(
+            name: "clone-bench", dependencies: ["VZEngine"], path: "Benchmarks/clone-bench",
+            swiftSettings: swiftSettings),
+
         // Measures commands in a guest; `make bench` runs it.
         .executableTarget(
             name: "ssh-bench", dependencies: ["GuestSSH", "CSSH2", logging, nio[0]],

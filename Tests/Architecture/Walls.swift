@@ -14,6 +14,7 @@ enum Walls {
         "Proto": ["CProto", "CProtobufC", "RPC", "NIOCore"],
         "proto-gen": ["CProto", "CProtobufC"],
         "proto-bench": ["Proto", "RPC", "NIOCore"],
+        "clone-bench": ["VZEngine"],
         "ssh-bench": ["GuestSSH", "CSSH2", "Logging", "NIOCore"],
         "vm-bench": ["Proto", "RPC", "Processes", "Sockets", "Logging", "NIOPosix"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
