@@ -103,6 +103,11 @@ final class ShimProcess: Sendable {
         return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd").count
     }
 
+    /// What the process holds.
+    func footprint() throws -> Footprint {
+        try Footprint.of(try #require(process.withLockedValue { $0 }).pid)
+    }
+
     /// What it said so far.
     var errors: String { process.withLockedValue { $0?.errors ?? "" } }
 

@@ -11,6 +11,37 @@ import Testing
 
 /// Commands in a guest with OpenSSH as Debian configures it, through the whole of the shim.
 @Suite(.enabled(if: MachineHost.canRun, MachineHost.skipReason)) struct MachineExecTests {
+    @Test(.timeLimit(.minutes(30)))
+    func `commands in a row leave nothing behind in the shim, the supervisor or the guest`() async throws {
+        try await MachineHost.with(server: .openssh) { shim in
+            let config = shim.sandboxConfig("row")
+            let sandbox = try await shim.runSandbox(config, handler: "vm")
+            let machine = try await shim.startMachine("main", in: sandbox, config)
+            let supervisor = try #require(
+                try Leftovers.processes(below: "machines/\(machine)").first { $0.contains("vm-host") })
+            let id = try #require(supervisor.split(separator: " ").first.flatMap { Int32($0) })
+            func processes() async throws -> Int {
+                try #require(
+                    Int(
+                        try await shim.execute(machine, ["sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).text.filter(
+                            \.isNumber)))
+            }
+            for number in 0..<20 {
+                #expect(try await shim.execute(machine, ["echo", "\(number)"]).text == "\(number)\n")
+            }
+            let before = (try shim.footprint(), try Footprint.of(id), try await processes())
+            // 1,000 when there is time for it.
+            for number in 0..<min(1000, Faults.rounds * 10) {
+                #expect(try await shim.execute(machine, ["echo", "\(number)"]).text == "\(number)\n")
+            }
+            let after = (try shim.footprint(), try Footprint.of(id), try await processes())
+            print("the shim before \(before.0), after \(after.0); vm-host before \(before.1), after \(after.1)")
+            #expect(after.0.isNoMore(than: before.0), "the shim before \(before.0), after \(after.0)")
+            #expect(after.1.isNoMore(than: before.1), "vm-host before \(before.1), after \(after.1)")
+            #expect(after.2 <= before.2 + 2)
+        }
+    }
+
     @Test func `commands arrive as they were written, whatever is in them`() async throws {
         try await MachineHost.with(server: .openssh) { shim in
             let config = shim.sandboxConfig("exec")
