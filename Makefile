@@ -4,10 +4,10 @@ SHELL := /bin/bash
 # Extra flags for every `swift build` and `swift test` here; .ci/run makes warnings errors with it.
 export SWIFTFLAGS ?=
 
-.PHONY: help deps build demo test soak bench format lint proto clean
+.PHONY: help deps build demo test soak bench format lint proto sign dist mac-check clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 deps: ## install what building and testing need (apt or Homebrew)
 	@scripts/deps install build test
@@ -36,6 +36,15 @@ lint: ## say where our Swift files leave the project's style
 
 proto: ## regenerate Sources/CProto and Sources/Proto/Generated from proto/
 	@proto/generate.sh
+
+sign: ## on a Mac: build vm-host and sign it, so that it may run virtual machines
+	@scripts/sign
+
+dist: ## on a Mac: what is installed there, with VMHost.app
+	@scripts/dist
+
+mac-check: ## on a Mac: build against Apple's framework and run the engines' contract with a real guest
+	@scripts/mac-check
 
 clean: ## remove build products
 	rm -rf .build

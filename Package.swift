@@ -36,6 +36,21 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
     .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
 }
 
+// Apple's framework on a Mac; elsewhere, for tests only, a double of it which no executable may link.
+#if os(Linux)
+let virtualizationTargets: [Target] = [
+    .target(name: "Virtualization", path: "Tests/Virtualization", swiftSettings: swiftSettings)
+]
+let virtualization: [Target.Dependency] = ["Virtualization"]
+/// The double has what Apple's framework has on Apple silicon only.
+let virtualizationSettings: [SwiftSetting] = [.define("VIRTUALIZATION_DOUBLE")]
+#else
+let virtualizationTargets: [Target] = []
+let virtualization: [Target.Dependency] = []
+let virtualizationSettings: [SwiftSetting] = []
+#endif
+let systemEngine: [Target.Dependency] = [.target(name: "VZEngineApple", condition: .when(platforms: [.macOS]))]
+
 func cLibrary(_ name: String, pkgConfig: String, brew: String, apt: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.brew([brew]), .apt([apt])])
 }
@@ -84,6 +99,9 @@ let package = Package(
         room("GuestSSH", nio + ["CSSH2", logging]),
         room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
+        .target(
+            name: "VZEngineApple", dependencies: nio + virtualization + ["VZEngine", "Processes", logging],
+            swiftSettings: swiftSettings + virtualizationSettings),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
         room("Doctor", nio + ["Docker", "Processes", "Sockets", "TLS", "VZEngine", logging]),
@@ -99,7 +117,9 @@ let package = Package(
         // The supervisor of one virtual machine.
         room(
             "VMHost",
-            nio + ["VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", logging, lifecycle, signals]),
+            nio + systemEngine + [
+                "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", logging, lifecycle, signals,
+            ]),
         room(
             "CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
         room(
@@ -145,6 +165,10 @@ let package = Package(
         // Tests
         .target(
             name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),
+        // What every engine promises: one suite, run over each of them.
+        .target(
+            name: "EngineContract", dependencies: nio + ["VZEngine", "Processes", "Support"],
+            path: "Tests/EngineContract", swiftSettings: swiftSettings),
         tests("Architecture", []),
         tests("SocketsTests", nio + ["Sockets", "Support"]),
         tests("TLSTests", nio + ["TLS", "Support", nioEmbedded]),
@@ -164,7 +188,13 @@ let package = Package(
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
         tests("VMImagesTests", nio + ["VMImages", "HostFiles", "Processes", "Support", logging]),
         tests(
-            "VZEngineTests", nio + ["VZEngine", "HostFiles", "Processes", "Sockets", "Support", logging]),
+            "VZEngineTests",
+            nio + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),
+        .testTarget(
+            name: "VZEngineAppleTests",
+            dependencies: nio + virtualization + [
+                "VZEngineApple", "VZEngine", "Processes", "EngineContract", "Support", logging,
+            ], swiftSettings: swiftSettings + virtualizationSettings),
         tests(
             "VMHostTests",
             nio + [
@@ -197,5 +227,5 @@ let package = Package(
                 nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "Support",
                 "cri-shim", "vk-adapter", "vm-host", logging,
             ]),
-    ]
+    ] + virtualizationTargets
 )

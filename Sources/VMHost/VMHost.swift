@@ -28,11 +28,9 @@ public enum VMHost {
         let engine = SystemEngine.make(group: group, logger: logger)
         do {
             try await run(bundle, logger: logger, heedsSignals: true) { config, logger in
-                let standstill = Standstill()
-                return Supervisor.Surroundings(
-                    engine: engine,
-                    guest: { try SSHGuest(config, at: $0, in: bundle, standstill: standstill, logger: logger) },
-                    group: group, logger: logger, standstill: standstill)
+                Supervisor.Surroundings(
+                    engine: engine, guest: { try SSHGuest(config, at: $0, in: bundle, logger: logger) }, group: group,
+                    logger: logger)
             }
         } catch {
             try? await group.shutdownGracefully()

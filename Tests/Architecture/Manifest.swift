@@ -16,6 +16,17 @@ struct Manifest: Decodable {
     struct Dependency: Decodable {
         var name: String
         var package: String?
+        /// Systems it is there for; empty is all of them.
+        var systems: [String]
+
+        /// Whether it is there on the system that runs us.
+        var isOfThisSystem: Bool {
+            #if os(macOS)
+            systems.isEmpty || systems.contains("macos")
+            #else
+            systems.isEmpty || systems.contains("linux")
+            #endif
+        }
 
         init(from decoder: any Decoder) throws {
             let fields = try decoder.singleValueContainer().decode([String: [Ignored]].self)
@@ -23,14 +34,21 @@ struct Manifest: Decodable {
                 throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "no name"))
             }
             self.name = name
+            systems = values.compactMap(\.platforms).first ?? []
             package = kind == "product" && values.count > 1 ? values[1].text : nil
         }
     }
 
     struct Ignored: Decodable {
         var text: String?
+        var platforms: [String]?
+
+        private struct Condition: Decodable { var platformNames: [String] }
+
         init(from decoder: any Decoder) throws {
-            text = try? decoder.singleValueContainer().decode(String.self)
+            let value = try decoder.singleValueContainer()
+            text = try? value.decode(String.self)
+            platforms = try? value.decode(Condition.self).platformNames
         }
     }
 

@@ -26,8 +26,11 @@ enum Walls {
         "VMImages": nio.union(["COpenSSL", "HostFiles", "Processes", "Logging"]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
-            "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle", "UnixSignals",
+            "VZEngine", "VZEngineApple", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle",
+            "UnixSignals",
         ]),
+        // Apple's framework is the system's on a Mac, and a target of tests elsewhere.
+        "VZEngineApple": nio.union(["VZEngine", "Processes", "Logging", "Virtualization"]),
         "KubeAPI": ["Yams"],
         "Settings": ["Yams"],
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
@@ -56,6 +59,11 @@ enum Walls {
         "Swift", "Glibc", "Musl", "Darwin", "Synchronization", "Dispatch", "Foundation", "FoundationEssentials", "os",
     ]
 
+    /// Parts of the system that one room alone may use.
+    static let frameworks: [String: Set<String>] = [
+        "VZEngineApple": ["Virtualization"], "VZEngineAppleTests": ["Virtualization"],
+    ]
+
     /// Rooms every idle daemon holds in memory. All of Foundation (with its Unicode tables) stays out of them.
     static let withoutFoundation: Set = [
         "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "Processes", "GuestSSH",
@@ -70,6 +78,10 @@ enum Walls {
         ("RPC", "Proto", "RPC knows no CRI"),
         ("VKAdapter", "VZEngine", "the adapter never imports an engine"),
         ("CRIShim", "GuestSSH", "the shim reaches guests through the supervisor's control socket"),
+        ("CRIShim", "VZEngineApple", "the shim makes no machines: its supervisors do"),
+        ("vm-host", "Virtualization", "no executable links the tests' double of Apple's framework"),
+        ("cri-shim", "Virtualization", "no executable links the tests' double of Apple's framework"),
+        ("vk-adapter", "Virtualization", "no executable links the tests' double of Apple's framework"),
         ("VMHost", "CRIShim", "a supervisor outlives the shim and shares no code with it but the protocol"),
     ]
 }

@@ -101,7 +101,6 @@ import Testing
                   sshPassword:                             # default
                   guestReadinessTimeout: 300               # default
                   vmSlots:                                 # default
-                  diskReserve:                             # default
                   vmHost:                                  # default
                   podCIDR:                                 # default
                   cniConfDir:                              # default

@@ -94,8 +94,6 @@ public final class Shim: Service {
                 machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
                 dockerHealth: dockerHealth, choice: choice),
             runtimes: runtimes,
-            statistics: ContainerStatistics(
-                store: store, runtimes: runtimes, directory: configuration.rootDirectory + "/machines"),
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
         service.register(in: &router)
@@ -145,13 +143,11 @@ public final class Shim: Service {
         try await sandboxes.adoptNetworks()
         try await machines.adopt()
         await vmImages.collectUnused()
-        await machines.lookAtDisk()
-        supervision.withLock { [docker, sandboxes, machines] in
+        supervision.withLock { [docker, sandboxes] in
             $0 = Task {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await sandboxes.keepHolders() }
                     group.addTask { await docker.run() }
-                    group.addTask { await machines.options.disk?.run(machines) }
                 }
             }
         }

@@ -55,12 +55,7 @@ extension VMRuntime {
                 launch = launch ?? MachineLaunch(bootID: supervisor.bootID)
                 launch?.supervisor = supervisor
             }
-            let changed = try bundle.read(
-                MachineResourcesRecord.self, schema: MachineResourcesRecord.schema, at: bundle.resources)
-            machine.state.withLock { [launch] in
-                $0.launch = launch
-                $0.resources = changed?.resources
-            }
+            machine.state.withLock { [launch] in $0.launch = launch }
             machines.append(machine)
         }
         let known = Set(machines.map { String($0.id.prefix(16)) })

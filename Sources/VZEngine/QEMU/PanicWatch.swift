@@ -1,8 +1,8 @@
-import NIOCore
+package import NIOCore
 import Synchronization
 
 /// A ``PanicScanner`` that can be waited for.
-final class PanicWatch: Sendable {
+package final class PanicWatch: Sendable {
     private struct State {
         var scanner = PanicScanner()
         var isEnded = false
@@ -15,14 +15,16 @@ final class PanicWatch: Sendable {
     }
     private let state = Mutex(State())
 
-    func scan(_ bytes: ByteBuffer) {
+    package init() {}
+
+    package func scan(_ bytes: ByteBuffer) {
         let (message, waiting) = state.withLock { state in
             state.scanner.scan(bytes) ? (state.scanner.message, state.takeWaiting()) : (nil, [])
         }
         for continuation in waiting { continuation.resume(returning: message) }
     }
 
-    func end() {
+    package func end() {
         let waiting = state.withLock { state in
             state.isEnded = true
             return state.takeWaiting()
@@ -31,7 +33,7 @@ final class PanicWatch: Sendable {
     }
 
     /// Suspends until there is one, or there will be none.
-    func message() async -> String? {
+    package func message() async -> String? {
         await withCheckedContinuation { continuation in
             let known: String?? = state.withLock { state in
                 if let message = state.scanner.message { return .some(message) }

@@ -49,13 +49,17 @@ struct TestMachine: Sendable {
     }
 
     func start(_ change: (inout QEMUOptions) -> Void = { _ in }) async throws -> RunningMachine {
+        RunningMachine(machine: try await startAlone(change), test: self, keyFile: guest?.privateKeyFile ?? "")
+    }
+
+    /// With nobody who reads its console yet.
+    func startAlone(_ change: (inout QEMUOptions) -> Void = { _ in }) async throws -> any Machine {
         var options = QEMUOptions()
         options.probeFile = nil
         options.accelerator = .tcg
         options.startDeadline = .seconds(120)
         change(&options)
-        let machine = try await QEMUEngine(options, logger: Logger(label: "test")).start(config, in: bundle)
-        return RunningMachine(machine: machine, test: self, keyFile: guest?.privateKeyFile ?? "")
+        return try await QEMUEngine(options, logger: Logger(label: "test")).start(config, in: bundle)
     }
 
     /// What is in its run directory.

@@ -1,0 +1,46 @@
+public import Logging
+public import NIOCore
+public import NIOPosix
+public import VZEngine
+
+/// Machines by Apple's Virtualization.framework: each one runs in a process of the framework's and dies with this one.
+///
+/// Built against Apple's module on a Mac, and against the tests' double of it elsewhere.
+public struct AppleEngine: MachineEngine {
+    /// Finds the address that a guest was given: by its hardware address, on an interface of the host or (nil) on the
+    /// framework's own network. Waits for it, but not for ever.
+    public typealias AddressDiscovery = @Sendable (_ mac: String, _ interface: String?) async throws -> String
+
+    private let options: AppleOptions
+    private let addresses: AddressDiscovery
+    private let group: any EventLoopGroup
+    private let logger: Logger
+
+    public init(
+        _ options: AppleOptions = AppleOptions(), addresses: @escaping AddressDiscovery,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = Logger(label: "vz")
+    ) {
+        self.options = options
+        self.addresses = addresses
+        self.group = group
+        self.logger = logger
+    }
+
+    public func start(_ config: MachineConfig, in bundle: MachineBundle) async throws -> any Machine {
+        try AppleChecks.check(config)
+        var logger = logger
+        logger[metadataKey: "machine"] = "\(config.id.prefix(16))"
+        let files = try await NIOThreadPool.singleton.runIfActive { try MachineFiles.prepare(config, in: bundle) }
+        let console: ConsolePipe
+        do {
+            console = try await ConsolePipe.open(group)
+        } catch {
+            await files.undo()
+            throw error
+        }
+        let machine = AppleMachine(
+            config, files: files, console: console, addresses: addresses, options: options, logger: logger)
+        try await machine.start()
+        return machine
+    }
+}
