@@ -11,15 +11,14 @@ enum GuestSetup {
     static let gateway = "10.0.2.2"
 
     struct Script: Sendable {
-        /// Empty for a guest that is left as it is.
-        var text = ""
+        var text: String
         /// The program and first arguments of what runs it, when that is not the shell that has it.
         var runner: [String] = []
     }
 
     /// For root, or a user who may become root without being asked.
     static func script(for config: MachineConfig, now: Int64) -> Script {
-        guard config.guestOS == .linux else { return Script() }
+        if config.guestOS == .macos { return Script(text: MacSetup.script(config, now: now)) }
         let text = script(config, now: now)
         if config.credentials.user == "root" { return Script(text: text) }
         return Script(
