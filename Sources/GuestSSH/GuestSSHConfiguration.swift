@@ -28,6 +28,8 @@ public struct GuestSSHConfiguration: Sendable {
     public var maximumConnections: Int
     /// After which a further connection that nobody uses is closed. The first one stays.
     public var idleTimeout: Duration
+    /// Whether the peer stands still for a reason that is known: then it is not given up for its silence. Asked often.
+    public var standsStill: @Sendable () -> Bool = { false }
 
     public init(
         host: String, port: Int, user: String, keyFile: String? = nil, passwordFile: String? = nil,

@@ -36,6 +36,8 @@ public struct ShimSettings: Sendable {
     public var guestReadinessTimeout: Int
     /// nil: as many as the host has cores.
     public var vmSlots: Int?
+    /// `10Gi`, `5%`, `0`; nil: the smaller of 10 GiB and 5 %.
+    public var diskReserve: String?
     /// nil: beside `cri-shim`.
     public var vmHost: String?
     /// nil: a free private range.
@@ -77,6 +79,7 @@ public struct ShimSettings: Sendable {
                     "guestReadinessTimeout", .seconds(1...86_400), variable: "VZ_SSH_READINESS_TIMEOUT",
                     standard: .integer(300)),
                 SettingKey("vmSlots", .integer(0...4096)),
+                SettingKey("diskReserve", .text),
                 SettingKey("vmHost", .path),
                 SettingKey("podCIDR", .text),
                 SettingKey("cniConfDir", .path),
@@ -115,6 +118,7 @@ public struct ShimSettings: Sendable {
         sshPassword = resolved.text("sshPassword")
         guestReadinessTimeout = resolved.integer("guestReadinessTimeout") ?? 300
         vmSlots = resolved.integer("vmSlots")
+        diskReserve = resolved.text("diskReserve")
         vmHost = resolved.text("vmHost")
         podCIDR = resolved.text("podCIDR")
         cniConfDir = resolved.text("cniConfDir")

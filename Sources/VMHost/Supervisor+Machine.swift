@@ -15,8 +15,11 @@ extension Supervisor {
     /// Notes what concerns the machine itself.
     func heed(_ change: MachineChange) async {
         switch change {
-        case .stalled(let reason): board.update { $0.stalled = reason }
+        case .stalled(let reason):
+            surroundings.standstill.set(stalled: true)
+            board.update { $0.stalled = reason }
         case .resumed:
+            surroundings.standstill.set(stalled: false)
             board.update { $0.stalled = nil }
             await setClock()
         case .restarted, .networkLost: break
@@ -28,13 +31,21 @@ extension Supervisor {
     func setMemory(bytes: Int64) async throws { try await present().setMemory(bytes: bytes) }
 
     func pause() async throws {
-        try await present().pause()
+        let machine = try present()
+        surroundings.standstill.set(paused: true)
+        do {
+            try await machine.pause()
+        } catch {
+            surroundings.standstill.set(paused: false)
+            throw error
+        }
         logger.notice("the machine is paused")
         board.update { $0.isPaused = true }
     }
 
     func resume() async throws {
         try await present().resume()
+        surroundings.standstill.set(paused: false)
         logger.notice("the machine is resumed")
         board.update { $0.isPaused = nil }
         await setClock()

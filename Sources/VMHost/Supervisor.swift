@@ -14,6 +14,7 @@ final class Supervisor: Sendable {
         var guest: @Sendable (GuestAddress) throws -> any Guest
         var group: any EventLoopGroup
         var logger: Logger
+        var standstill = Standstill()
     }
 
     let config: MachineConfig

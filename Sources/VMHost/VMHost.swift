@@ -28,9 +28,11 @@ public enum VMHost {
         let engine = SystemEngine.make(group: group, logger: logger)
         do {
             try await run(bundle, logger: logger, heedsSignals: true) { config, logger in
-                Supervisor.Surroundings(
-                    engine: engine, guest: { try SSHGuest(config, at: $0, in: bundle, logger: logger) }, group: group,
-                    logger: logger)
+                let standstill = Standstill()
+                return Supervisor.Surroundings(
+                    engine: engine,
+                    guest: { try SSHGuest(config, at: $0, in: bundle, standstill: standstill, logger: logger) },
+                    group: group, logger: logger, standstill: standstill)
             }
         } catch {
             try? await group.shutdownGracefully()

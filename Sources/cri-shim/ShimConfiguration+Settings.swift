@@ -64,6 +64,14 @@ extension ShimConfiguration {
         guestLogin.password = settings.sshPassword
         guestReadinessTimeout = settings.guestReadinessTimeout
         vmSlots = settings.vmSlots
+        if let text = settings.diskReserve {
+            guard let reserve = DiskReserve(text) else {
+                throw resolved.invalid(
+                    "diskReserve",
+                    "\"\(text)\" is neither a size such as 10Gi nor a share such as 5%; 0 keeps nothing free")
+            }
+            diskReserve = reserve
+        }
         vmHostPath = settings.vmHost
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import Support
+import Synchronization
 import Testing
 
 @testable import GuestSSH
@@ -143,6 +144,26 @@ struct FaultTests {
             #expect(SuspendingClock.now - start >= .milliseconds(900))
             server.thaw()
             #expect(try await link.shell("echo again").text == "again\n")
+        }
+    }
+
+    @Test("a server that is known to stand still is not given up, and is heard again when it goes on")
+    func standsStill() async throws {
+        let isStill = Mutex(false)
+        try await withLink({
+            $0.keepaliveInterval = .milliseconds(300)
+            $0.keepaliveLimit = 3
+            $0.standsStill = { isStill.withLock { $0 } }
+        }) { link, server in
+            let process = try await link.run(GuestCommand(["cat"], hasInput: true))
+            isStill.withLock { $0 = true }
+            server.freeze()
+            // Several times what would be its death.
+            try await Task.sleep(for: .seconds(4))
+            server.thaw()
+            try await process.write(ByteBuffer(string: "still the same"))
+            try await process.closeInput()
+            #expect(try await process.collect().text == "still the same")
         }
     }
 

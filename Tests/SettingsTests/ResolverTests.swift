@@ -101,6 +101,7 @@ import Testing
                   sshPassword:                             # default
                   guestReadinessTimeout: 300               # default
                   vmSlots:                                 # default
+                  diskReserve:                             # default
                   vmHost:                                  # default
                   podCIDR:                                 # default
                   cniConfDir:                              # default

@@ -20,6 +20,8 @@ extension Shim {
     ) -> VMRuntime {
         var options = VMRuntime.Options(root: configuration.rootDirectory, state: configuration.stateDirectory)
         options.readinessTimeout = configuration.guestReadinessTimeout
+        options.disk = DiskGuard(
+            path: configuration.rootDirectory + "/machines", reserve: configuration.diskReserve, logger: logger)
         let launcher = VMHostLauncher(program: configuration.vmHostPath ?? VMHostLauncher.standardProgram())
         return VMRuntime(
             options: options, store: store, slots: slots, images: images, launcher: launcher, group: group,

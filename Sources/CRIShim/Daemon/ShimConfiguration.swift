@@ -62,6 +62,8 @@ public struct ShimConfiguration: Sendable {
     public var guestReadinessTimeout = 300
     /// How many Linux guests may run at a time; nil: as many as there are cores.
     public var vmSlots: Int?
+    /// How much room is kept on the disk of machines.
+    public var diskReserve = DiskReserve.standard
     /// The program `vm-host`; nil: beside this one.
     public var vmHostPath: String?
     /// Where ``vmHostPath`` is unless configured.

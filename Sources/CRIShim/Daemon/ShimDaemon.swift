@@ -94,6 +94,8 @@ public final class Shim: Service {
                 machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
                 dockerHealth: dockerHealth, choice: choice),
             runtimes: runtimes,
+            statistics: ContainerStatistics(
+                store: store, runtimes: runtimes, directory: configuration.rootDirectory + "/machines"),
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
         service.register(in: &router)
@@ -143,11 +145,13 @@ public final class Shim: Service {
         try await sandboxes.adoptNetworks()
         try await machines.adopt()
         await vmImages.collectUnused()
-        supervision.withLock { [docker, sandboxes] in
+        await machines.lookAtDisk()
+        supervision.withLock { [docker, sandboxes, machines] in
             $0 = Task {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await sandboxes.keepHolders() }
                     group.addTask { await docker.run() }
+                    group.addTask { await machines.options.disk?.run(machines) }
                 }
             }
         }

@@ -54,6 +54,9 @@ protocol ContainerRuntime: Sendable {
     /// Ends and removes the container. Succeeds when it does not exist.
     func removeContainer(_ container: ContainerEntry) async throws
     func updateResources(_ container: ContainerEntry, _ resources: CRI.LinuxContainerResources) async throws
+    /// Saves the container to a place on this host that one can go on from. It goes on running itself.
+    /// - Parameter timeout: seconds; 0 is no limit of the caller's.
+    func checkpoint(_ container: ContainerEntry, to location: String, timeout: Int64) async throws
     /// Closes and opens the log file by its path: after a rotation lines go to the new one.
     func reopenLog(_ container: ContainerEntry) async throws
 
@@ -74,6 +77,13 @@ protocol ContainerRuntime: Sendable {
 
     /// What `verbose` answers say about a container, beyond its status.
     func details(_ container: ContainerEntry) -> [String: String]
+}
+
+extension ContainerRuntime {
+    func checkpoint(_ container: ContainerEntry, to location: String, timeout: Int64) async throws {
+        throw ShimError(
+            .unsupported, "container \(container.record.name) cannot be checkpointed: only virtual machines can")
+    }
 }
 
 /// A runtime whose containers need something that holds their sandbox's namespaces.

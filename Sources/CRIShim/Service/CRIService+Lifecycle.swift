@@ -69,6 +69,15 @@ extension CRIService {
             try await containers.reopenLog(request.containerId)
             return .init()
         }
+        work(CRI.RuntimeService.checkpointContainer, in: &router) { request, _ in
+            guard !request.location.isEmpty else {
+                throw ShimError(.invalidArgument, "CheckpointContainer was called without a location")
+            }
+            let container = try containers.running(request.containerId, to: "be checkpointed")
+            try await runtimes.of(container).checkpoint(
+                container, to: request.location, timeout: max(0, request.timeout))
+            return .init()
+        }
         read(CRI.RuntimeService.containerStatus, in: &router) { request in
             try store.requireContainersKnown(for: request.containerId)
             let container = try store.container(request.containerId)

@@ -32,7 +32,7 @@ extension CRIService {
 
     private func status(verbose: Bool) -> CRI.StatusResponse {
         let health = health
-        func condition(_ type: String) -> CRI.RuntimeCondition {
+        func condition(_ type: String, _ health: RuntimeHealth) -> CRI.RuntimeCondition {
             .init {
                 $0.type = type
                 $0.status = health.isReady
@@ -41,7 +41,12 @@ extension CRIService {
             }
         }
         return .init {
-            $0.status = .init { $0.conditions = [condition("RuntimeReady"), condition("NetworkReady")] }
+            $0.status = .init {
+                $0.conditions = [condition("RuntimeReady", health), condition("NetworkReady", health)]
+                if let disk = runtimes.machines?.options.disk {
+                    $0.conditions.append(condition(Self.diskCondition, disk.health))
+                }
+            }
             $0.runtimeHandlers = runtimes.handlers.map { name in
                 .init {
                     $0.name = name
@@ -52,6 +57,9 @@ extension CRIService {
             if verbose { $0.info = details() }
         }
     }
+
+    /// False when no virtual machine is made, because its disk is nearly full. Of our own; others say nothing like it.
+    static let diskCondition = "VMDiskReady"
 
     /// The engine's, where there is one: where none was ever reached and no pod needs it, machines make a node as well.
     private var health: RuntimeHealth {
@@ -64,7 +72,15 @@ extension CRIService {
 
     private func details() -> [String: String] {
         let engine = info.engine ?? RuntimeInfo.Engine()
+        let disk = runtimes.machines?.options.disk?.current ?? DiskState()
         return [
+            "machines": JSONText.object([
+                ("diskLevel", .text(disk.level.rawValue)),
+                ("diskFreeBytes", .number(Int(clamping: disk.freeBytes))),
+                ("diskReserveBytes", .number(Int(clamping: disk.reserveBytes))),
+                ("diskProblem", .text(disk.problem ?? "")),
+                ("pausedForDisk", JSONText.array(runtimes.machines?.pausedForDisk ?? [])),
+            ]),
             "config": JSONText.object([
                 ("version", .text(info.version)),
                 ("podCIDR", .text(info.podCIDR)),

@@ -10,6 +10,7 @@ struct CRIService: Sendable {
     let containers: Containers
     let images: any ImageManager
     let runtimes: Runtimes
+    let statistics: ContainerStatistics
     let streaming: StreamingSessions
     let info: RuntimeInfo
     let logger: Logger
@@ -22,6 +23,7 @@ struct CRIService: Sendable {
         registerEvents(in: &router)
         registerExec(in: &router)
         registerImages(in: &router)
+        registerStats(in: &router)
     }
 
     /// Answered on the event loop, from memory.

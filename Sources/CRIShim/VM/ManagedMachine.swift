@@ -33,6 +33,14 @@ final class ManagedMachine: Sendable {
         var verdict: ExitRecord?
         var follower: Task<Void, Never>?
         var isRemoved = false
+        /// Why it stands still.
+        var holds: Set<MachineHold> = []
+        /// Somebody pauses or resumes it for its disk's sake.
+        var isBeingSwitched = false
+        /// Made when somebody asks what it uses.
+        var meter: MachineMeter?
+        /// What was asked for since it was made; nil is what it was made with.
+        var resources: MachineResources.Request?
     }
     let state = Mutex(State())
 
@@ -46,6 +54,9 @@ final class ManagedMachine: Sendable {
     var isLaunched: Bool { state.withLock { $0.launch != nil } }
     var status: MachineStatus? { state.withLock { $0.status } }
     var supervisor: ProcessIdentity? { state.withLock { $0.launch?.supervisor } }
+
+    /// What was asked for last.
+    var resources: MachineResources.Request? { state.withLock { $0.resources } ?? record.resources }
 
     /// Everything of it that the system may still run.
     var processes: [ProcessIdentity] {
@@ -62,7 +73,7 @@ final class ManagedMachine: Sendable {
         var entry = ContainerEntry(
             id: id, sandboxID: record.sandboxID, runtime: runtime, record: record.container)
         entry.createdAt = record.createdAt
-        entry.resources = record.resources?.resources
+        entry.resources = resources?.resources
         return entry
     }
 }

@@ -55,7 +55,12 @@ extension VMRuntime {
                 launch = launch ?? MachineLaunch(bootID: supervisor.bootID)
                 launch?.supervisor = supervisor
             }
-            machine.state.withLock { [launch] in $0.launch = launch }
+            let changed = try bundle.read(
+                MachineResourcesRecord.self, schema: MachineResourcesRecord.schema, at: bundle.resources)
+            machine.state.withLock { [launch] in
+                $0.launch = launch
+                $0.resources = changed?.resources
+            }
             machines.append(machine)
         }
         let known = Set(machines.map { String($0.id.prefix(16)) })

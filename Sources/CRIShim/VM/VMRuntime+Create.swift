@@ -6,22 +6,32 @@ import VZEngine
 extension VMRuntime {
     func createContainer(_ creation: ContainerCreation) async throws -> String {
         if let problem = launcher.check() { throw problem }
-        let reference = creation.config.image?.image ?? ""
+        try options.disk?.requireRoom()
+        let checkpoint = try await checkpoint(for: creation)
+        let named = creation.config.image?.image ?? ""
+        let reference = named.hasPrefix("/") ? checkpoint?.record.imageID ?? named : named
         let annotations = creation.sandbox.record.annotations
         guard let image = try await images.machineImage(reference, annotations: annotations) else {
             throw ShimError(.notFound, "the virtual machine image \(reference) is not here: pull or import it first")
         }
+        if let checkpoint, image.id != checkpoint.record.imageID {
+            throw ShimError(
+                .invalidArgument,
+                "the checkpoint \(checkpoint.directory) is of another image than \(reference): of "
+                    + checkpoint.record.image)
+        }
         try MachineMapping.refuseUnsupported(creation.config)
         let what = "container \(creation.config.metadata?.name ?? "")"
         let request = creation.config.linux?.resources.map(MachineResources.Request.init)
-        let size = try MachineResources.size(request, image: image, host: options.host, what: what)
+        let asked = try MachineResources.size(request, image: image, host: options.host, what: what)
+        let size = try checkpoint.map { try Self.size(of: $0, asked, request) } ?? asked
         let id = Identifiers.hex(64)
         try slots.take(image.guestOS, forMachine: id, inSandbox: creation.sandbox.id)
         let place = takePlace()
         defer { leavePlace(place) }
         do {
             let machine = try await shielded { [self] in
-                try await make(id, creation, image, request, size, place: place)
+                try await make(id, creation, image, request, size, place: place, from: checkpoint)
             }
             try Task.checkCancellation()
             try insert(machine)
@@ -45,7 +55,7 @@ extension VMRuntime {
 
     private func make(
         _ id: String, _ creation: ContainerCreation, _ image: MachineImage, _ request: MachineResources.Request?,
-        _ size: MachineResources.Size, place: Int
+        _ size: MachineResources.Size, place: Int, from checkpoint: MachineCheckpoint?
     ) async throws -> ManagedMachine {
         let final = MachineBundle(id: id, root: options.root, state: options.state)
         // Under its own name only once it is whole.
@@ -56,6 +66,7 @@ extension VMRuntime {
             let mounts = try MachineMounts(
                 config.mounts, terminationPath: config.annotations[MachineMapping.terminationPath],
                 staging: final.staging, kind: HostFileKinds.kind)
+            try checkpoint?.check(mounts)
             for directory in mounts.missing { try RootDirectory.makeDirectory(directory, mode: 0o755) }
             for file in mounts.staged {
                 try HostFileKinds.stage(file.source, at: draft.staging + "/" + file.subPath, readOnly: file.readOnly)
@@ -63,7 +74,7 @@ extension VMRuntime {
             return mounts
         }
         var disks: [MachineConfig.Disk] = []
-        for (index, disk) in image.disks.enumerated() {
+        for (index, disk) in (checkpoint?.disks ?? image.disks).enumerated() {
             var clone = try await images.clone(disk, to: "\(draft.directory)/disk\(index)")
             clone.path = Self.moved(clone.path, from: draft.directory, to: final.directory)
             disks.append(clone)
@@ -73,7 +84,7 @@ extension VMRuntime {
             namespace: creation.sandbox.namespace, hostIndex: place, size: size,
             readinessTimeout: options.readinessTimeout)
         input.index = freeIndex(inSandbox: creation.sandbox.id)
-        let boot = image.boot
+        let boot = checkpoint?.boot ?? image.boot
         (input.boot, input.hosts) = try await RootDirectory.offload {
             let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
             let hosts = text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []
@@ -81,7 +92,7 @@ extension VMRuntime {
             try HostFileKinds.copy(variables, to: draft.directory + "/nvram")
             return (.efi(variables: final.directory + "/nvram"), hosts)
         }
-        let machine = try MachineMapping.config(input)
+        let machine = try Self.config(input, from: checkpoint)
         let record = MachineContainerRecord(
             sandboxID: creation.sandbox.id, createdAt: Timestamps.now(),
             container: ContainerRecord(creation, imageID: image.id), resources: request)
@@ -91,6 +102,21 @@ extension VMRuntime {
             try Self.rename(draft.directory, to: final.directory)
         }
         return ManagedMachine(bundle: final, config: machine, record: record, hostIndex: place)
+    }
+
+    private static func config(
+        _ input: MachineMapping.Input, from checkpoint: MachineCheckpoint?
+    ) throws -> MachineConfig {
+        var config = try MachineMapping.config(input)
+        try checkpoint?.apply(to: &config)
+        return config
+    }
+
+    private static func size(
+        of checkpoint: MachineCheckpoint, _ size: MachineResources.Size, _ request: MachineResources.Request?
+    ) throws -> MachineResources.Size {
+        try checkpoint.check(size, request)
+        return .init(cpus: checkpoint.record.config.cpus, memoryBytes: checkpoint.record.config.memoryBytes)
     }
 
     // MARK: Places

@@ -23,6 +23,8 @@ final class VMRuntime: ContainerRuntime {
         /// What a machine's end may take beyond the grace it was given, before its supervisor is killed.
         var stopLimit = Duration.seconds(30)
         var host = MachineResources.Host.this
+        /// Whether there is room for more; nil asks nobody.
+        var disk: DiskGuard?
     }
 
     let options: Options
@@ -34,6 +36,8 @@ final class VMRuntime: ContainerRuntime {
     let logger: Logger
     /// Start and removal of one container do not overlap.
     let serial = KeyedSerial()
+    /// As do pausing and resuming one.
+    let pausing = KeyedSerial()
 
     struct State {
         var machines: [String: ManagedMachine] = [:]
@@ -95,18 +99,6 @@ final class VMRuntime: ContainerRuntime {
         try await Task { try await body() }.value
     }
 
-    func updateResources(_ container: ContainerEntry, _ resources: CRI.LinuxContainerResources) async throws {
-        let wanted = MachineResources.Request(resources)
-        let known = try machine(container.id).record.resources ?? .init()
-        // What a machine is made of cannot be changed while it runs; being told again what it has is no change.
-        guard wanted == .init() || wanted == known else {
-            throw ShimError(
-                .unsupported,
-                "the cpus and memory of container \(container.record.name), a virtual machine, cannot be changed while it "
-                    + "exists: make a new container with other resources")
-        }
-    }
-
     func reopenLog(_ container: ContainerEntry) async throws {
         do {
             try await client(for: machine(container.id)).reopenLog()
@@ -133,6 +125,8 @@ final class VMRuntime: ContainerRuntime {
                 ("memoryBytes", .number(Int(machine.config.memoryBytes))),
                 ("supervisor", .number(Int(machine.supervisor?.id ?? 0))),
                 ("phase", .text(status?.phase.rawValue ?? "")),
+                ("paused", .flag(status?.isPaused ?? false)),
+                ("stalled", .text(status?.stalled ?? "")),
                 ("reachable", .flag(status?.isReachable ?? false)),
                 ("guestAddress", .text(status?.address.map { "\($0.host):\($0.port)" } ?? "")),
             ])

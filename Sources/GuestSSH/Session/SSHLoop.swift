@@ -208,6 +208,8 @@ final class SSHLoop {
     private func checkTime() throws {
         let now = SuspendingClock.Instant.now
         if endSeen != nil { return }
+        // It would speak if it could: the count of its silence begins when it can.
+        if request.configuration.standsStill() { (lastHeard, lastMoved) = (now, now) }
         if wire.received + wire.sent != moved {
             moved = wire.received + wire.sent
             lastMoved = now

@@ -14,12 +14,16 @@ final class SSHGuest: Guest {
 
     /// Dials nobody yet.
     /// - Throws: `VZEngineError` when the host key that was pinned cannot be read.
-    init(_ config: MachineConfig, at address: GuestAddress, in bundle: MachineBundle, logger: Logger) throws {
+    init(
+        _ config: MachineConfig, at address: GuestAddress, in bundle: MachineBundle,
+        standstill: Standstill = Standstill(), logger: Logger
+    ) throws {
         let pinFile = bundle.hostKey
         let credentials = config.credentials
-        let configuration = GuestSSHConfiguration(
+        var configuration = GuestSSHConfiguration(
             host: address.host, port: address.port, user: credentials.user, keyFile: credentials.keyFile,
             passwordFile: credentials.passwordFile, hostKeyPin: try Records.hostKey(of: bundle))
+        configuration.standsStill = { standstill.isOn }
         link = GuestLink(
             configuration,
             onHostKey: { key in

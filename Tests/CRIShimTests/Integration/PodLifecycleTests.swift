@@ -14,7 +14,7 @@ import Testing
             let version: CRI.VersionResponse = try await shim.call(CRI.RuntimeService.version)
             #expect(version.runtimeName == "vz-cri")
             let info: CRI.StatusResponse = try await shim.call(CRI.RuntimeService.status) { $0.verbose = true }
-            #expect(info.status?.conditions.map(\.type) == ["RuntimeReady", "NetworkReady"])
+            #expect(info.status?.conditions.map(\.type) == ["RuntimeReady", "NetworkReady", "VMDiskReady"])
             #expect(info.status?.conditions.allSatisfy(\.status) == true)
             #expect(info.runtimeHandlers.map(\.name) == ["", "docker", "vm"])
 

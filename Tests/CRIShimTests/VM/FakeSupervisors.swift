@@ -20,6 +20,10 @@ final class FakeSupervisors: SupervisorLauncher {
         var waits = false
         /// Does not react to a stop.
         var isDeaf = false
+        /// Its guest answers, as far as it says.
+        var isReachable = false
+        /// Whether its guest gives back memory.
+        var hasBalloon = true
     }
 
     private let all = Mutex<[String: FakeSupervisor]>([:])
@@ -68,6 +72,11 @@ final class FakeSupervisor: ControlService {
     private let state = Mutex(State())
     let stopped = Mutex<[Int64]>([])
     let reopened = Mutex(0)
+    /// What was done with the machine, in order.
+    let operations = Mutex<[String]>([])
+    /// Its machine says nothing of itself.
+    let isMute = Mutex(false)
+    private let memory = Mutex<Int64?>(nil)
     private let over = Latch()
 
     init(
@@ -106,6 +115,7 @@ final class FakeSupervisor: ControlService {
         publish { status in
             status.phase = .running
             status.address = GuestAddress(host: "127.0.0.1", port: 2222)
+            status.isReachable = behaviour.isReachable
         }
     }
 
@@ -180,6 +190,35 @@ final class FakeSupervisor: ControlService {
     }
 
     func reopenLog() async throws { reopened.withLock { $0 += 1 } }
+
+    func statistics() async throws -> MachineStatistics {
+        if isMute.withLock({ $0 }) { try await Task.sleep(for: .seconds(600)) }
+        var statistics = MachineStatistics()
+        statistics.memoryBytes = memory.withLock { $0 } ?? config.memoryBytes
+        statistics.availableMemoryBytes = 77 << 20
+        return statistics
+    }
+
+    func setMemory(bytes: Int64) async throws {
+        operations.withLock { $0.append("setMemory \(bytes >> 20)") }
+        if behaviour.hasBalloon { memory.withLock { $0 = bytes } }
+    }
+
+    func pause() async throws {
+        operations.withLock { $0.append("pause") }
+        publish { $0.isPaused = true }
+    }
+
+    func resume() async throws {
+        operations.withLock { $0.append("resume") }
+        publish { $0.isPaused = nil }
+    }
+
+    func save(to path: String) async throws {
+        operations.withLock { $0.append("save") }
+        guard status().isPaused == true else { throw VZEngineError(.invalidArgument, "it is not paused") }
+        try Data("state".utf8).write(to: URL(filePath: path))
+    }
 
     func exec(_ request: GuestExec, _ session: ControlSession) async throws {
         switch request.command.first {

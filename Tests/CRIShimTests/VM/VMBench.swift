@@ -12,9 +12,10 @@ struct FakeImages: MachineImages {
     func machineRemoved() async {}
 
     func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage? {
-        guard reference == "localhost/guest:1" else { return nil }
+        let id = "sha256:" + String(repeating: "a", count: 64)
+        guard reference == "localhost/guest:1" || reference == id else { return nil }
         return MachineImage(
-            id: "sha256:" + String(repeating: "a", count: 64),
+            id: id,
             boot: .kernel(path: "/nowhere/vmlinuz", initrd: nil, commandLine: "quiet"),
             disks: [.init(path: "/nowhere/disk", format: .raw)],
             credentials: .init(user: "root", keyFile: "/nowhere/key"))

@@ -1,0 +1,126 @@
+import Logging
+import NIOPosix
+import Processes
+import Synchronization
+import VZEngine
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Measures one machine. Whoever asks waits for a limited time and gets the last that is known: a machine, a supervisor or
+/// a file system that does not answer keeps nobody, and is not asked a second time before it has answered.
+final class MachineMeter: Sendable {
+    private let machine: ManagedMachine
+    private let client: MachineClient
+    private let logger: Logger
+
+    fileprivate struct State {
+        var last: MachineMeasurement?
+        /// What the rate is counted from.
+        var base: (time: ContinuousClock.Instant, nanoseconds: UInt64)?
+        var rate: UInt64?
+        var guest: MachineStatistics?
+        var measuring: Latch?
+        var isAskingGuest = false
+    }
+    private let state = Mutex(State())
+
+    /// How long a guest may take to say what it knows of itself.
+    private static let guestLimit = Duration.seconds(1)
+    /// A rate over less would jump.
+    private static let ratePeriod = Duration.seconds(1)
+
+    init(_ machine: ManagedMachine, client: MachineClient, logger: Logger) {
+        self.machine = machine
+        self.client = client
+        self.logger = logger
+    }
+
+    /// - Returns: how it is now, or what is known last when that takes longer than `limit`; nil when nothing is known.
+    func measurement(within limit: Duration) async -> MachineMeasurement? {
+        let (latch, isNew) = state.withLock { state in
+            if let latch = state.measuring { return (latch, false) }
+            let latch = Latch()
+            state.measuring = latch
+            return (latch, true)
+        }
+        if isNew {
+            // Not its caller's: that may have gone before it is done.
+            Task {
+                await measure()
+                state.withLock { $0.measuring = nil }
+                latch.open()
+            }
+        }
+        _ = await latch.wait(atMost: limit)
+        return state.withLock { $0.last }
+    }
+
+    private func measure() async {
+        await askGuest()
+        let machine = machine
+        let hasNamespace = machine.config.network.namespace != nil
+        do {
+            var now = try await NIOThreadPool.singleton.runIfActive { try Self.look(at: machine, hasNamespace) }
+            let instant = ContinuousClock.now
+            state.withLock { state in
+                now.guest = state.guest
+                if let total = now.usage?.processorNanoseconds { state.count(total, at: instant, Self.ratePeriod) }
+                now.rate = now.usage == nil ? nil : state.rate
+                state.last = now
+            }
+        } catch {
+            logger.warning(
+                "a machine could not be measured", metadata: ["container": "\(machine.id)", "error": "\(error)"])
+        }
+    }
+
+    /// Its own view of itself is worth a moment, and no more; what it said before is kept.
+    private func askGuest() async {
+        guard machine.status?.phase == .running, machine.status?.isReachable == true,
+            machine.status?.isPaused != true
+        else { return }
+        do {
+            let said = try await client.statistics(within: Self.guestLimit)
+            state.withLock { $0.guest = said }
+        } catch {
+            logger.debug(
+                "a machine says nothing of itself", metadata: ["container": "\(machine.id)", "error": "\(error)"])
+        }
+    }
+
+    /// Blocks for a moment.
+    private static func look(at machine: ManagedMachine, _ hasNamespace: Bool) throws -> MachineMeasurement {
+        var now = MachineMeasurement(time: Timestamps.now())
+        let alive = machine.ended.isOpen ? [] : machine.processes.filter(\.isAlive)
+        let parts = try alive.compactMap { try ProcessUsage.of($0.id) }
+        if !parts.isEmpty { now.usage = .sum(parts) }
+        now.processes = parts.count
+        now.memoryBytes = UInt64(clamping: machine.config.memoryBytes)
+        for disk in machine.config.disks where disk.path.hasPrefix(machine.bundle.directory + "/") {
+            var status = stat()
+            guard stat(disk.path, &status) == 0 else { continue }
+            // Of 512 bytes each, whatever the file system's are.
+            now.diskBytes += UInt64(status.st_blocks) * 512
+            now.disks += 1
+        }
+        if hasNamespace, let process = alive.first {
+            now.interfaces = try InterfaceCounters.ofNamespace(ofProcess: process.id)
+        }
+        return now
+    }
+}
+
+extension MachineMeter.State {
+    fileprivate mutating func count(_ total: UInt64, at now: ContinuousClock.Instant, _ period: Duration) {
+        guard let base else { return self.base = (now, total) }
+        let passed = now - base.time
+        guard passed >= period else { return }
+        // What fewer processes have used is no rate.
+        if total >= base.nanoseconds { rate = UInt64(Double(total - base.nanoseconds) / (passed / .seconds(1))) }
+        self.base = (now, total)
+    }
+}
