@@ -151,4 +151,16 @@ struct PartsTests {
             #expect(lines == ((100 - lines.count)..<100).map { "line \($0)" })
         }
     }
+
+    @Test("a console without any end of line is bounded as well")
+    func endlessLineRotates() async throws {
+        try await withTemporaryDirectory { directory in
+            let log = ConsoleLog(path: directory + "/console.log", limit: 1000)
+            for _ in 0..<100 { try await log.append(ByteBuffer(repeating: 120, count: 100)) }
+            for name in ["console.log", "console.log.1"] {
+                let size = try Data(contentsOf: URL(filePath: "\(directory)/\(name)")).count
+                #expect(size <= 2200)
+            }
+        }
+    }
 }

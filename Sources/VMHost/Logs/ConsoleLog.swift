@@ -62,7 +62,8 @@ final class ConsoleLog: Sendable {
             out.moveReaderIndex(forwardBy: count)
             state.size += count
         }
-        if state.size > limit, state.isAtLineStart { try rotate(&state) }
+        // A guest that never ends a line is cut all the same.
+        if state.size > limit, state.isAtLineStart || state.size > limit * 2 { try rotate(&state) }
     }
 
     private func open(_ state: inout State) throws {
