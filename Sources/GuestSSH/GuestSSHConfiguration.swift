@@ -4,13 +4,17 @@ public struct GuestSSHConfiguration: Sendable {
     public var host: String
     public var port: Int
     public var user: String
-    /// An ed25519 or ECDSA private key without a passphrase, in OpenSSH or PEM form.
+    /// An ed25519 or ECDSA private key, in OpenSSH or PEM form.
     public var keyFile: String?
+    /// A file that holds the key's passphrase; one newline at its end is not part of it. nil for a key without one.
+    public var passphraseFile: String?
     /// A file that holds the password; one newline at its end is not part of it.
     public var passwordFile: String?
     /// The guest's host key as `ssh-keyscan` prints it, without the host: `ssh-ed25519 AAAA…`. nil: the first one is taken,
     /// and handed to the link's `onHostKey`.
     public var hostKeyPin: String?
+    /// The key exchanges that are offered, best first, as OpenSSH names them; empty is the library's choice.
+    public var keyExchanges: [String] = []
     /// TCP connection, banner and key exchange together.
     public var connectTimeout: Duration
     /// How long a peer that accepted may stay silent at first. QEMU accepts in the name of a guest that does not listen yet

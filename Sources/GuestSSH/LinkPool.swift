@@ -216,7 +216,8 @@ final class LinkPool: Sendable {
             }
             try await connection.authenticate(
                 SSHCredentials(
-                    user: configuration.user, keyFile: configuration.keyFile, passwordFile: configuration.passwordFile,
+                    user: configuration.user, keyFile: configuration.keyFile,
+                    passphraseFile: configuration.passphraseFile, passwordFile: configuration.passwordFile,
                     deadline: .now + configuration.authenticationTimeout))
         } catch {
             connection.close()

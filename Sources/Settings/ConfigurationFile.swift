@@ -52,10 +52,31 @@ public struct ConfigurationFile: Sendable {
         guard case .mapping(let pairs) = node else {
             throw error(path, node, "\"\(table.section)\" must be a mapping of keys to values")
         }
+        return try values(of: pairs, below: "", of: table, path: path)
+    }
+
+    /// - Parameter group: what comes before the keys' names here: `vm.` inside the mapping `vm`.
+    private static func values(
+        of pairs: Node.Mapping, below group: String, of table: SettingsTable, path: String
+    ) throws(SettingsError) -> [String: Entry] {
         var entries: [String: Entry] = [:]
+        let known = table.keys.map(\.name).filter { $0.hasPrefix(group) }.map { $0.dropFirst(group.count) }
         for (name, node) in pairs {
-            guard let key = table.keys.first(where: { $0.name == name.string }) else {
-                throw error(path, name, unknown("key", name, in: table.section, among: table.keys.map(\.name)))
+            let inner = group + (name.string ?? "") + "."
+            if group.isEmpty, table.keys.contains(where: { $0.name.hasPrefix(inner) }) {
+                if node.isNull { continue }
+                guard case .mapping(let pairs) = node else {
+                    throw error(path, node, "\(table.section).\(inner.dropLast()) must be a mapping of keys to values")
+                }
+                entries.merge(try values(of: pairs, below: inner, of: table, path: path)) { $1 }
+                continue
+            }
+            guard let key = table.keys.first(where: { $0.name == group + (name.string ?? "") }),
+                !key.name.dropFirst(group.count).contains(".")
+            else {
+                let place = group.isEmpty ? table.section : "\(table.section).\(group.dropLast())"
+                throw error(
+                    path, name, unknown("key", name, in: place, among: known.map { String($0.prefix { $0 != "." }) }))
             }
             if node.isNull { continue }
             if case .records(let fields) = key.kind {

@@ -60,11 +60,19 @@ public struct ResolvedSettings: Sendable {
                 case (_, true): "\"********\""
                 case (let value?, false): value.yaml
                 }
-            return (text: "  \(entry.key.name):\(value.isEmpty ? "" : " ")\(value)", origin: "\(entry.origin)")
+            let name = entry.key.name.split(separator: ".", maxSplits: 1)
+            let indent = name.count == 2 ? "    " : "  "
+            return (
+                group: name.count == 2 ? name[0] : "",
+                text: "\(indent)\(name.last ?? ""):\(value.isEmpty ? "" : " ")\(value)", origin: "\(entry.origin)"
+            )
         }
         let width = min(72, lines.map(\.text.count).max() ?? 0)
         var report = "\(section):\n"
+        var group: Substring = ""
         for line in lines {
+            if line.group != group, !line.group.isEmpty { report += "  \(line.group):\n" }
+            group = line.group
             let padding = String(repeating: " ", count: max(0, width - line.text.count))
             report += "\(line.text)\(padding)  # \(line.origin)\n"
         }

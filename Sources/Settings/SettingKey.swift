@@ -31,7 +31,8 @@ public struct SettingKey: Sendable {
         }
     }
 
-    /// As written in the file, without the section: `dockerHost`.
+    /// As written in the file, without the section: `dockerHost`. `vm.cpus` is `cpus` in the mapping `vm`; keys of one
+    /// mapping stand together in the table.
     public var name: String
     public var kind: Kind
     /// With its dashes: `--docker-host`. nil when there is no flag.

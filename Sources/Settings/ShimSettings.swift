@@ -23,17 +23,25 @@ public struct ShimSettings: Sendable {
     public var pauseImage: String?
     /// Patterns of names that are VM images wherever they come from.
     public var vmImages: [String]
-    /// Fields: `match`, `name`, `user`, `keyFile`, `passwordFile`.
+    /// Fields: `match`, `name`, `user`, `keyFile`, `passphraseFile`, `passwordFile`.
     public var guests: [[String: String]]
     /// The user, key and password for guests that nothing else says how to enter.
     public var sshUser: String?
     public var sshKeyFile: String?
     /// The key itself, base64 of its PEM text.
     public var sshKeyBase64: String?
+    public var sshKeyPassphraseFile: String?
+    public var sshKeyPassphrase: String?
+    /// Key exchanges, best first; empty is the library's choice.
+    public var sshKexAlgorithms: [String]
     public var sshPasswordFile: String?
     public var sshPassword: String?
     /// Seconds.
     public var guestReadinessTimeout: Int
+    /// Seconds.
+    public var guestDialTimeout: Int
+    /// What machines get when neither their pod nor their image says otherwise; amounts as Kubernetes writes them.
+    public var vm: VM
     /// nil: as many as the host has cores.
     public var vmSlots: Int?
     /// `10Gi`, `5%`, `0`; nil: the smaller of 10 GiB and 5 %.
@@ -73,11 +81,25 @@ public struct ShimSettings: Sendable {
                 SettingKey("sshUser", .text, variable: "VZ_SSH_USER"),
                 SettingKey("sshKeyFile", .path, variable: "VZ_SSH_PRIVATE_KEY_PATH"),
                 SettingKey("sshKeyBase64", .text, variable: "VZ_SSH_PRIVATE_KEY_BASE64", isSecret: true),
+                SettingKey("sshKeyPassphraseFile", .path, variable: "VZ_SSH_PRIVATE_KEY_PASSPHRASE_FILE"),
+                SettingKey("sshKeyPassphrase", .text, variable: "VZ_SSH_PRIVATE_KEY_PASSPHRASE", isSecret: true),
+                SettingKey("sshKexAlgorithms", .list, variable: "VZ_SSH_KEX_ALGORITHMS", standard: .list([])),
                 SettingKey("sshPasswordFile", .path, variable: "VZ_SSH_PASSWORD_FILE"),
                 SettingKey("sshPassword", .text, variable: "VZ_SSH_PASSWORD", isSecret: true),
                 SettingKey(
                     "guestReadinessTimeout", .seconds(1...86_400), variable: "VZ_SSH_READINESS_TIMEOUT",
                     standard: .integer(300)),
+                SettingKey(
+                    "guestDialTimeout", .seconds(1...600), variable: "VZ_SSH_DIAL_TIMEOUT", standard: .integer(10)),
+                SettingKey("vm.cpus", .integer(1...4096)),
+                SettingKey("vm.memory", .text),
+                SettingKey("vm.maxCPUs", .integer(1...4096)),
+                SettingKey("vm.maxMemory", .text),
+                SettingKey("vm.diskSize", .text),
+                SettingKey("vm.display", .text),
+                SettingKey("vm.nestedVirtualization", .boolean, standard: .boolean(false)),
+                SettingKey("vm.bootArgs", .text),
+                SettingKey("vm.holdOnFailure", .seconds(0...604_800), standard: .integer(0)),
                 SettingKey("vmSlots", .integer(0...4096)),
                 SettingKey("diskReserve", .text),
                 SettingKey("vmHost", .path),
@@ -91,7 +113,7 @@ public struct ShimSettings: Sendable {
 
     private static let guestFields: [SettingKey.Field] = [
         .init("match"), .init("name"), .init("user", isRequired: true), .init("keyFile", isPath: true),
-        .init("passwordFile", isPath: true),
+        .init("passwordFile", isPath: true), .init("passphraseFile", isPath: true),
     ]
 
     public init(_ resolved: ResolvedSettings) {
@@ -114,9 +136,14 @@ public struct ShimSettings: Sendable {
         sshUser = resolved.text("sshUser")
         sshKeyFile = resolved.text("sshKeyFile")
         sshKeyBase64 = resolved.text("sshKeyBase64")
+        sshKeyPassphraseFile = resolved.text("sshKeyPassphraseFile")
+        sshKeyPassphrase = resolved.text("sshKeyPassphrase")
+        sshKexAlgorithms = resolved.list("sshKexAlgorithms").filter { !$0.isEmpty }
         sshPasswordFile = resolved.text("sshPasswordFile")
         sshPassword = resolved.text("sshPassword")
         guestReadinessTimeout = resolved.integer("guestReadinessTimeout") ?? 300
+        guestDialTimeout = resolved.integer("guestDialTimeout") ?? 10
+        vm = VM(resolved)
         vmSlots = resolved.integer("vmSlots")
         diskReserve = resolved.text("diskReserve")
         vmHost = resolved.text("vmHost")
@@ -125,6 +152,34 @@ public struct ShimSettings: Sendable {
         cniBinDir = resolved.text("cniBinDir") ?? ""
         bridgeInterface = resolved.text("bridgeInterface")
         logLevel = resolved.text("logLevel") ?? "info"
+    }
+}
+
+extension ShimSettings {
+    /// The mapping `vm`.
+    public struct VM: Sendable {
+        public var cpus: Int?
+        public var memory: String?
+        public var maxCPUs: Int?
+        public var maxMemory: String?
+        public var diskSize: String?
+        public var display: String?
+        public var nestedVirtualization: Bool
+        public var bootArgs: String?
+        /// Seconds.
+        public var holdOnFailure: Int
+
+        init(_ resolved: ResolvedSettings) {
+            cpus = resolved.integer("vm.cpus")
+            memory = resolved.text("vm.memory")
+            maxCPUs = resolved.integer("vm.maxCPUs")
+            maxMemory = resolved.text("vm.maxMemory")
+            diskSize = resolved.text("vm.diskSize")
+            display = resolved.text("vm.display")
+            nestedVirtualization = resolved.boolean("vm.nestedVirtualization")
+            bootArgs = resolved.text("vm.bootArgs")
+            holdOnFailure = resolved.integer("vm.holdOnFailure") ?? 0
+        }
     }
 }
 

@@ -67,7 +67,12 @@ final class Supervisor: Sendable {
                 logger.debug("event", metadata: ["event": "\(event)"])
                 let actions = supervision.handle(event, at: moment)
                 // That it has ended is said when it is on record.
-                if supervision.phase != .exited { board.update { $0.phase = supervision.phase } }
+                if supervision.phase != .exited {
+                    board.update { status in
+                        status.phase = supervision.phase
+                        status.held = supervision.held
+                    }
+                }
                 for action in actions {
                     if case .finish(let record) = action {
                         await main.waitForEnd(atMost: Self.outputTime)
@@ -149,6 +154,7 @@ final class Supervisor: Sendable {
                 self.note(.machineEnded(end), at: moment)
             }
             group.addTask { await self.reachGuest(machine) }
+            group.addTask { await self.followLogCommand() }
             group.addTask { await self.follow(machine.changes) }
         }
     }
@@ -164,7 +170,7 @@ final class Supervisor: Sendable {
     }
 
     private func readConsole(_ machine: any Machine) async {
-        let isLog = config.main.command.isEmpty
+        let isLog = config.main.command.isEmpty && config.logCommand == nil
         for await bytes in machine.console {
             console.publish(.output(bytes))
             do {

@@ -102,11 +102,13 @@ extension Subject {
         logins = shim.guests.map { fields in
             Login(
                 origin: "guests: \(fields["match"] ?? fields["name"] ?? "")", user: fields["user"],
-                keyFile: fields["keyFile"], passwordFile: fields["passwordFile"])
+                keyFile: fields["keyFile"], passwordFile: fields["passwordFile"],
+                hasPassphrase: fields["passphraseFile"] != nil)
         }
         let variables = Login(
             origin: "VZ_SSH_*", user: shim.sshUser, keyFile: shim.sshKeyFile, passwordFile: shim.sshPasswordFile,
-            keyBase64: shim.sshKeyBase64, hasPassword: shim.sshPassword != nil)
+            keyBase64: shim.sshKeyBase64, hasPassword: shim.sshPassword != nil,
+            hasPassphrase: shim.sshKeyPassphrase != nil || shim.sshKeyPassphraseFile != nil)
         let isUsed =
             [shim.sshUser, shim.sshKeyFile, shim.sshPasswordFile, shim.sshKeyBase64, shim.sshPassword]
             .contains { $0 != nil }

@@ -51,7 +51,8 @@ extension ShimConfiguration {
                 name: fields["name"],
                 match: try fields["match"].map { try Self.pattern($0, of: "guests", in: resolved) },
                 login: GuestLogin(
-                    user: fields["user"], keyFile: fields["keyFile"], passwordFile: fields["passwordFile"]))
+                    user: fields["user"], keyFile: fields["keyFile"], passwordFile: fields["passwordFile"],
+                    passphraseFile: fields["passphraseFile"]))
         }
         guestLogin = GuestLogin(
             user: settings.sshUser, keyFile: settings.sshKeyFile, passwordFile: settings.sshPasswordFile)
@@ -62,7 +63,12 @@ extension ShimConfiguration {
             guestLogin.key = [UInt8](data)
         }
         guestLogin.password = settings.sshPassword
+        guestLogin.passphraseFile = settings.sshKeyPassphraseFile
+        guestLogin.passphrase = settings.sshKeyPassphrase
+        guestKeyExchanges = settings.sshKexAlgorithms
         guestReadinessTimeout = settings.guestReadinessTimeout
+        guestDialTimeout = settings.guestDialTimeout
+        machines = try Self.machines(settings)
         vmSlots = settings.vmSlots
         if let text = settings.diskReserve {
             guard let reserve = DiskReserve(text) else {
@@ -73,6 +79,35 @@ extension ShimConfiguration {
             diskReserve = reserve
         }
         vmHostPath = settings.vmHost
+    }
+
+    private static func machines(_ settings: ShimSettings) throws -> MachineDefaults {
+        func amount(_ text: String?, _ key: String) throws -> Int64? {
+            try text.map { text in
+                guard let bytes = ByteCount.parse(text) else {
+                    throw settings.resolved.invalid(
+                        key, "\"\(text)\" is no amount: write 8Gi, 512Mi or a number of bytes")
+                }
+                return bytes
+            }
+        }
+        var machines = MachineDefaults()
+        machines.cpus = settings.vm.cpus
+        machines.memoryBytes = try amount(settings.vm.memory, "vm.memory")
+        machines.maxCPUs = settings.vm.maxCPUs
+        machines.maxMemoryBytes = try amount(settings.vm.maxMemory, "vm.maxMemory")
+        machines.diskBytes = try amount(settings.vm.diskSize, "vm.diskSize")
+        machines.display = try settings.vm.display.map { text in
+            guard let display = MachineDefaults.Display(text) else {
+                throw settings.resolved.invalid(
+                    "vm.display", "\"\(text)\" is no size of a display: write 1920x1080 or 1920x1080@80")
+            }
+            return display
+        }
+        machines.nestedVirtualization = settings.vm.nestedVirtualization
+        machines.bootArguments = settings.vm.bootArgs ?? ""
+        machines.holdOnFailure = settings.vm.holdOnFailure
+        return machines
     }
 
     private mutating func takeNetwork(_ settings: ShimSettings) throws {

@@ -89,7 +89,7 @@ struct VMList: AsyncParsableCommand {
     static func table(_ machines: [MachineEntry], now: Int64) -> Table {
         var table = Table(["MACHINE ID", "POD", "NAME", "STATE", "IMAGE", "CPU/MEM", "ADDRESS", "REACHABLE", "AGE"])
         for machine in machines {
-            let state = machine.exitCode.map { "exited (\($0))" } ?? machine.state.rawValue
+            let state = machine.state.rawValue + (machine.exitCode.map { " (\($0))" } ?? "")
             table.add([
                 Display.shortID(machine.id), machine.pod.isEmpty ? "-" : "\(machine.namespace)/\(machine.pod)",
                 machine.container, state, machine.image, "\(machine.cpus)/\(machine.memoryBytes >> 20)Mi",
@@ -159,7 +159,7 @@ struct VMScreenshot: AsyncParsableCommand {
     func run() async throws {
         try await options.run { inventory in
             let entry = try await inventory.find(machine)
-            guard entry.state == .running || entry.state == .starting || entry.state == .stopping else {
+            guard [.running, .starting, .stopping, .held].contains(entry.state) else {
                 throw ProgramFailure("machine \(Display.shortID(entry.id)) does not run: it is \(entry.state.rawValue)")
             }
             guard access(output, F_OK) != 0 else {

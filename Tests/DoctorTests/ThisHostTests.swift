@@ -42,6 +42,8 @@ struct ThisHostTests {
     @Test("ports and sockets are really tried")
     func sockets() async throws {
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(server.localAddress?.port)
         #expect(await host.listen(on: "127.0.0.1", port: port) == .taken)

@@ -143,6 +143,52 @@ struct ConnectTests {
         }
     }
 
+    @Test("a key with a passphrase is used with it, and refused with another one")
+    func passphrases() async throws {
+        try await withServer { server in
+            let key = "\(server.directory)/locked"
+            try FileManager.default.copyItem(atPath: "\(server.directory)/user", toPath: key)
+            let locked = try await ChildProcess.run(
+                "/usr/bin/ssh-keygen", ["-q", "-p", "-P", "", "-N", "open sesame", "-f", key])
+            #expect(locked.code == 0, "\(locked.errors)")
+            let words = "\(server.directory)/words"
+            try Data("open sesame\n".utf8).write(to: URL(filePath: words))
+            let link = server.link {
+                $0.keyFile = key
+                $0.passphraseFile = words
+            }
+            try await link.probe(timeout: .seconds(60))
+            await link.close()
+            try Data("shut\n".utf8).write(to: URL(filePath: words))
+            let other = server.link {
+                $0.keyFile = key
+                $0.passphraseFile = words
+            }
+            do {
+                try await other.probe(timeout: .seconds(60))
+                Issue.record("a wrong passphrase opened the key")
+            } catch let error as GuestSSHError {
+                #expect(error.code == .badKey && error.message.contains("passphrase"), "\(error)")
+            }
+            await other.close()
+        }
+    }
+
+    @Test("the key exchanges that are asked for are offered, and names nobody knows refused")
+    func keyExchanges() async throws {
+        try await withServer(options: "KexAlgorithms ecdh-sha2-nistp256") { server in
+            let link = server.link { $0.keyExchanges = ["ecdh-sha2-nistp256", "curve25519-sha256"] }
+            try await link.probe(timeout: .seconds(60))
+            await link.close()
+            let unknown = server.link { $0.keyExchanges = ["rot13"] }
+            try await fails(with: .invalidArgument) { try await unknown.probe(timeout: .seconds(20)) }
+            await unknown.close()
+            let other = server.link { $0.keyExchanges = ["ecdh-sha2-nistp521"] }
+            try await fails(with: .unreachable) { try await other.probe(timeout: .seconds(20)) }
+            await other.close()
+        }
+    }
+
     @Test("nobody there is refused; somebody who accepts and says nothing is silent, and soon")
     func nobody() async throws {
         let configuration = GuestSSHConfiguration(

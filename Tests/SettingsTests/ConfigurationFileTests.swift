@@ -34,6 +34,33 @@ private func read(_ text: String) throws(SettingsError) -> ConfigurationFile {
         #expect(file.entries["adapter"]?["nodeName"]?.value == .text("1234"))
     }
 
+    @Test("keys of a mapping in a section are read, and faults in it named")
+    func groups() throws {
+        let file = try read("shim:\n  vm:\n    cpus: 4\n    memory: 8Gi\n    holdOnFailure: 30m\n  root: /r\n")
+        #expect(file.entries["shim"]?["vm.cpus"]?.value == .integer(4))
+        #expect(file.entries["shim"]?["vm.cpus"]?.line == 3)
+        #expect(file.entries["shim"]?["vm.memory"]?.value == .text("8Gi"))
+        #expect(file.entries["shim"]?["vm.holdOnFailure"]?.value == .integer(1800))
+        #expect(file.entries["shim"]?["root"]?.value == .text("/r"))
+        #expect(try read("shim:\n  vm:\n").entries["shim"]?.isEmpty == true)
+        for (text, message) in [
+            (
+                "shim:\n  vm:\n    cpu: 4\n",
+                "/etc/c.yaml:3: unknown key \"cpu\" in section \"shim.vm\"; did you mean \"cpus\"?"
+            ),
+            ("shim:\n  vm: 4\n", "/etc/c.yaml:2: shim.vm must be a mapping of keys to values"),
+            (
+                "shim:\n  vm:\n    cpus: many\n",
+                "/etc/c.yaml:3: shim.vm.cpus must be a number from 1 to 4096, not \"many\""
+            ),
+        ] {
+            let error = #expect(throws: SettingsError.self) { try read(text) }
+            #expect("\(error?.message ?? "")" == message)
+        }
+        let dotted = #expect(throws: SettingsError.self) { try read("shim:\n  vm.cpus: 4\n") }
+        #expect(dotted?.message.contains("unknown key \"vm.cpus\"") == true)
+    }
+
     @Test(
         "an empty file, an empty section and an empty value say nothing",
         arguments: ["", "# only this\n", "shim:\n", "shim:\n  root:\n", "---\n"])

@@ -75,6 +75,7 @@ import Testing
     func report() throws {
         let file =
             "shim:\n  pauseImage: 'yes'\n  socketGroup: docker\n  advertiseAddress: 10.0.0.1\n  clientAllow: ['a: b', c]\n"
+            + "  vm:\n    memory: 8Gi\n"
         let resolved = try resolve(flags: ["root": ["data"]], environment: ["DOCKER_TLS_VERIFY": "1"], file: file)
         #expect(
             resolved.report == """
@@ -97,9 +98,23 @@ import Testing
                   sshUser:                                 # default
                   sshKeyFile:                              # default
                   sshKeyBase64:                            # default
+                  sshKeyPassphraseFile:                    # default
+                  sshKeyPassphrase:                        # default
+                  sshKexAlgorithms: []                     # default
                   sshPasswordFile:                         # default
                   sshPassword:                             # default
                   guestReadinessTimeout: 300               # default
+                  guestDialTimeout: 10                     # default
+                  vm:
+                    cpus:                                  # default
+                    memory: "8Gi"                          # /etc/c.yaml:7
+                    maxCPUs:                               # default
+                    maxMemory:                             # default
+                    diskSize:                              # default
+                    display:                               # default
+                    nestedVirtualization: false            # default
+                    bootArgs:                              # default
+                    holdOnFailure: 0                       # default
                   vmSlots:                                 # default
                   diskReserve:                             # default
                   vmHost:                                  # default
@@ -157,9 +172,9 @@ import Testing
         arguments: [
             (
                 "guests: x", 2,
-                "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, not \"x\""
+                "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, passphraseFile, not \"x\""
             ),
-            ("guests: [x]", 2, "must be a list of mappings with the keys match, name, user, keyFile, passwordFile"),
+            ("guests: [x]", 2, "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, passphraseFile"),
             (
                 "guests: [{match: a, usr: b}]", 2,
                 "unknown key \"usr\" in section \"shim.guests\"; did you mean \"user\"?"

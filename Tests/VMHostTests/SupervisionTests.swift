@@ -7,15 +7,16 @@ import VZEngine
 @Suite("The life of a machine as a container")
 struct SupervisionTests {
     /// A supervision with a clock of the test's own: one second is one second after another.
-    private struct Run {
+    struct Run {
         var supervision: Supervision
         var now: Int64 = 0
 
-        init(command: [String] = [], mounts: Bool = false, keepsDisk: Bool = false) {
+        init(command: [String] = [], mounts: Bool = false, keepsDisk: Bool = false, hold: Int? = nil) {
             var config = MachineConfig(
                 id: "a", sandboxID: "b", boot: .efi(variables: nil), credentials: .init(user: "root"))
             config.main.command = command
             config.keepsDisk = keepsDisk
+            config.holdOnFailure = hold
             if mounts { config.mounts = [.init(tag: "t", guestPath: "/mnt", readOnly: false)] }
             supervision = Supervision(config)
         }
@@ -246,7 +247,9 @@ struct SupervisionTests {
     func anyOrder() {
         var random = Faults.random("supervision")
         for _ in 0..<(Faults.rounds * 200) {
-            var run = Run(command: Bool.random(using: &random) ? ["x"] : [], keepsDisk: .random(using: &random))
+            var run = Run(
+                command: Bool.random(using: &random) ? ["x"] : [], keepsDisk: .random(using: &random),
+                hold: [nil, 3, 100].randomElement(using: &random)!)
             let events: [Supervision.Event] = [
                 .started, .addressed, .guestReady, .guestGivenUp("x"), .commandStarted, .prepareFailed("x"),
                 .commandEnded(code: 3), .commandLost("x"), .woundUp, .stopAsked(grace: .seconds(2)), .timer, .timer,

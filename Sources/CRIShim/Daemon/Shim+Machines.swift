@@ -22,6 +22,9 @@ extension Shim {
         options.readinessTimeout = configuration.guestReadinessTimeout
         options.disk = DiskGuard(
             path: configuration.rootDirectory + "/machines", reserve: configuration.diskReserve, logger: logger)
+        options.dialTimeout = configuration.guestDialTimeout
+        options.keyExchanges = configuration.guestKeyExchanges
+        options.machines = configuration.machines
         let launcher = VMHostLauncher(program: configuration.vmHostPath ?? VMHostLauncher.standardProgram())
         return VMRuntime(
             options: options, store: store, slots: slots, images: images, launcher: launcher, group: group,

@@ -60,6 +60,12 @@ public struct ShimConfiguration: Sendable {
     public var guestLogin = GuestLogin()
     /// Seconds until a guest that must be reached and was not is given up.
     public var guestReadinessTimeout = 300
+    /// Seconds in which a connection to a guest is made or given up; nil is what suits most.
+    public var guestDialTimeout: Int?
+    /// The SSH key exchanges offered to guests, best first; empty is the library's choice.
+    public var guestKeyExchanges: [String] = []
+    /// What machines get when neither their pod nor their image says otherwise.
+    public var machines = MachineDefaults()
     /// How many Linux guests may run at a time; nil: as many as there are cores.
     public var vmSlots: Int?
     /// How much room is kept on the disk of machines.

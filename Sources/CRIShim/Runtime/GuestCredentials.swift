@@ -8,14 +8,20 @@ public struct GuestLogin: Sendable, Hashable {
     public var keyFile: String?
     /// A file with a password.
     public var passwordFile: String?
-    /// The key itself, and the password: put into files of their own before anything uses them.
+    /// A file with the key's passphrase.
+    public var passphraseFile: String?
+    /// The key itself, its passphrase, and the password: put into files of their own before anything uses them.
     public var key: [UInt8]?
+    public var passphrase: String?
     public var password: String?
 
-    public init(user: String? = nil, keyFile: String? = nil, passwordFile: String? = nil) {
+    public init(
+        user: String? = nil, keyFile: String? = nil, passwordFile: String? = nil, passphraseFile: String? = nil
+    ) {
         self.user = user
         self.keyFile = keyFile
         self.passwordFile = passwordFile
+        self.passphraseFile = passphraseFile
     }
 }
 
@@ -76,6 +82,9 @@ struct GuestCredentials: Sendable {
         guard let user = login.user, !user.isEmpty else { return nil }
         let isComplete = login.keyFile != nil || login.passwordFile != nil
         let proof = isComplete ? login : environment
-        return MachineConfig.Credentials(user: user, keyFile: proof.keyFile, passwordFile: proof.passwordFile)
+        var credentials = MachineConfig.Credentials(
+            user: user, keyFile: proof.keyFile, passwordFile: proof.passwordFile)
+        credentials.passphraseFile = proof.passphraseFile
+        return credentials
     }
 }

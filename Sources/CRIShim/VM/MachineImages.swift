@@ -25,7 +25,9 @@ protocol MachineImages: Sendable {
     /// A machine is no more: what only it needed may go.
     func machineRemoved() async
     /// Makes a disk of a machine's own out of an image's, in O(1): copy on write.
-    /// - Parameter path: of the new disk, without an ending.
+    /// - Parameters:
+    ///   - path: of the new disk, without an ending.
+    ///   - size: how many bytes it has; nil is as many as the image's.
     /// - Returns: the new disk with its full path and its format, which may be another one.
-    func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk
+    func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk
 }

@@ -3,8 +3,6 @@ import VZEngine
 
 /// A CRI container as a machine: pure, but for what it is told of the host.
 enum MachineMapping {
-    /// Keeps the machine's disk after its end, until the container is removed: an annotation of the container or its pod.
-    static let keepDisk = "vzcri.dev/keep-disk"
     /// Where the kubelet tells which file takes the last words.
     static let terminationPath = "io.kubernetes.container.terminationMessagePath"
 
@@ -23,7 +21,10 @@ enum MachineMapping {
         /// The machine's place on this host, from 0: decides its hardware address.
         var hostIndex = 0
         var size: MachineResources.Size
+        var wishes = MachineOptions()
         var readinessTimeout: Int
+        var dialTimeout: Int?
+        var keyExchanges: [String] = []
     }
 
     static func config(_ input: Input) throws -> MachineConfig {
@@ -53,17 +54,15 @@ enum MachineMapping {
         config.naming.hosts = input.hosts
         config.logPath = input.creation.logPath
         config.cgroupParent = sandbox.cgroupParent
-        config.keepsDisk = annotation(keepDisk, container, sandbox) == "true"
+        input.wishes.apply(to: &config)
         config.readinessTimeout = input.readinessTimeout
+        config.dialTimeout = input.dialTimeout
+        config.keyExchanges = input.keyExchanges.isEmpty ? nil : input.keyExchanges
         if let file = input.mounts.terminationFile, let path = container.annotations[terminationPath] {
             config.terminationMessageFile = file
             config.terminationMessagePath = path
         }
         return config
-    }
-
-    static func annotation(_ key: String, _ container: CRI.ContainerConfig, _ sandbox: SandboxRecord) -> String? {
-        container.annotations[key] ?? sandbox.annotations[key]
     }
 
     private static func main(_ container: CRI.ContainerConfig, _ what: String) throws -> MachineConfig.Main {

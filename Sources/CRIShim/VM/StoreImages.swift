@@ -36,9 +36,13 @@ struct StoreImages: MachineImages {
 
     func machineRemoved() async { await catalog.collectUnused() }
 
-    func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk {
+    func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk {
         // A file system that shares blocks gives the base's format, another one a QEMU overlay; QEMU goes by what it is
         // told, not by the name.
-        try await DiskClone.make(of: disk.path, format: disk.format, at: path).disk
+        do {
+            return try await DiskClone.make(of: disk.path, format: disk.format, at: path, size: size).disk
+        } catch let error as VZEngineError where error.code == .invalidArgument {
+            throw ShimError(.invalidArgument, "annotation \(MachineOptions.diskSize)", cause: error)
+        }
     }
 }

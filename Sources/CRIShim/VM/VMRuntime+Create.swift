@@ -23,7 +23,10 @@ extension VMRuntime {
         try MachineMapping.refuseUnsupported(creation.config)
         let what = "container \(creation.config.metadata?.name ?? "")"
         let request = creation.config.linux?.resources.map(MachineResources.Request.init)
-        let asked = try MachineResources.size(request, image: image, host: options.host, what: what)
+        let wishes = try MachineOptions(
+            creation.config.annotations, annotations, defaults: options.machines, image: image, what: what)
+        let asked = try MachineResources.size(
+            request, wishes: wishes, image: image, host: options.host.limited(by: options.machines), what: what)
         let size = try checkpoint.map { try Self.size(of: $0, asked, request) } ?? asked
         let id = Identifiers.hex(64)
         try slots.take(image.guestOS, forMachine: id, inSandbox: creation.sandbox.id)
@@ -31,7 +34,7 @@ extension VMRuntime {
         defer { leavePlace(place) }
         do {
             let machine = try await shielded { [self] in
-                try await make(id, creation, image, request, size, place: place, from: checkpoint)
+                try await make(id, creation, image, request, size, wishes, place: place, from: checkpoint)
             }
             try Task.checkCancellation()
             try insert(machine)
@@ -55,7 +58,7 @@ extension VMRuntime {
 
     private func make(
         _ id: String, _ creation: ContainerCreation, _ image: MachineImage, _ request: MachineResources.Request?,
-        _ size: MachineResources.Size, place: Int, from checkpoint: MachineCheckpoint?
+        _ size: MachineResources.Size, _ wishes: MachineOptions, place: Int, from checkpoint: MachineCheckpoint?
     ) async throws -> ManagedMachine {
         let final = MachineBundle(id: id, root: options.root, state: options.state)
         // Under its own name only once it is whole.
@@ -75,16 +78,20 @@ extension VMRuntime {
         }
         var disks: [MachineConfig.Disk] = []
         for (index, disk) in (checkpoint?.disks ?? image.disks).enumerated() {
-            var clone = try await images.clone(disk, to: "\(draft.directory)/disk\(index)")
+            // The first is the one the guest starts from. A machine that goes on finds its disk as it was.
+            var clone = try await images.clone(
+                disk, to: "\(draft.directory)/disk\(index)",
+                size: index == 0 && checkpoint == nil ? wishes.diskBytes : nil)
             clone.path = Self.moved(clone.path, from: draft.directory, to: final.directory)
             disks.append(clone)
         }
         var input = MachineMapping.Input(
-            id: id, creation: creation, image: image, disks: disks, boot: image.boot, mounts: mounts,
-            namespace: creation.sandbox.namespace, hostIndex: place, size: size,
+            id: id, creation: creation, image: image, disks: disks, boot: wishes.boot(image.boot), mounts: mounts,
+            namespace: creation.sandbox.namespace, hostIndex: place, size: size, wishes: wishes,
             readinessTimeout: options.readinessTimeout)
+        (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
         input.index = freeIndex(inSandbox: creation.sandbox.id)
-        let boot = checkpoint?.boot ?? image.boot
+        let boot = checkpoint?.boot ?? wishes.boot(image.boot)
         (input.boot, input.hosts) = try await RootDirectory.offload {
             let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
             let hosts = text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []

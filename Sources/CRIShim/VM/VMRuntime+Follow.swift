@@ -98,7 +98,15 @@ extension VMRuntime {
             entry.phase = .running
             entry.startedAt = status.startedAt
             entry.processID = Int(status.processes.first?.id ?? machine.supervisor?.id ?? 0)
-            if !machine.running.isOpen || before?.processes != status.processes { try store.put(entry) }
+            if let held = status.held {
+                entry.reason = "HeldOnFailure"
+                entry.message =
+                    "ended with \(held.exitCode) (\(held.reason)\(held.message.isEmpty ? "" : ": " + held.message)); its machine "
+                    + "is kept until \(Timestamps.text(held.until)) or until it is stopped"
+            }
+            if !machine.running.isOpen || before?.processes != status.processes || before?.held != status.held {
+                try store.put(entry)
+            }
             machine.running.open()
         case .exited: break  // Told when nothing of it runs any more.
         }

@@ -25,6 +25,11 @@ final class VMRuntime: ContainerRuntime {
         var host = MachineResources.Host.this
         /// Whether there is room for more; nil asks nobody.
         var disk: DiskGuard?
+        var machines = MachineDefaults()
+        /// Seconds in which a connection to a guest is made or given up; nil is the supervisor's own.
+        var dialTimeout: Int?
+        /// The SSH key exchanges offered to guests; empty is the library's choice.
+        var keyExchanges: [String] = []
     }
 
     let options: Options
@@ -128,6 +133,7 @@ final class VMRuntime: ContainerRuntime {
                 ("paused", .flag(status?.isPaused ?? false)),
                 ("stalled", .text(status?.stalled ?? "")),
                 ("reachable", .flag(status?.isReachable ?? false)),
+                ("heldUntil", .text(status?.held.map { Timestamps.text($0.until) } ?? "")),
                 ("guestAddress", .text(status?.address.map { "\($0.host):\($0.port)" } ?? "")),
             ])
         ]

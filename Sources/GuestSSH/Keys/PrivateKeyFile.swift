@@ -13,8 +13,9 @@ enum PrivateKeyFile {
         case unknown
     }
 
+    /// - Parameter hasPassphrase: an encrypted key can be used.
     /// - Throws: `GuestSSHError` with `badKey`.
-    static func check(_ path: String) throws(GuestSSHError) {
+    static func check(_ path: String, hasPassphrase: Bool = false) throws(GuestSSHError) {
         switch kind(try KeyFiles.read(path, "the private key")) {
         case .usable: break
         case .rsa:
@@ -22,8 +23,10 @@ enum PrivateKeyFile {
                 .badKey,
                 "\(path) holds an RSA key, which libssh2 cannot use with a current SSH server: make an ed25519 key "
                     + "(ssh-keygen -t ed25519)")
+        case .encrypted where hasPassphrase: break
         case .encrypted:
-            throw GuestSSHError(.badKey, "\(path) is protected by a passphrase: use a key without one")
+            throw GuestSSHError(
+                .badKey, "\(path) is protected by a passphrase: name that as well, or use a key without one")
         case .unknown:
             throw GuestSSHError(.badKey, "\(path) is no private key in OpenSSH or PEM form")
         }
@@ -85,6 +88,15 @@ enum KeyFiles {
             throw GuestSSHError(.badKey, "\(what) \(path) cannot be read: \(String(cString: strerror(errno)))")
         }
         return Array(bytes.prefix(count))
+    }
+
+    /// Without the newline that editors put at its end.
+    /// - Throws: `GuestSSHError` with `badKey`, also for what no passphrase can be.
+    static func passphrase(_ path: String) throws(GuestSSHError) -> String {
+        guard let text = String(validating: try password(path), as: UTF8.self), !text.contains("\0") else {
+            throw GuestSSHError(.badKey, "\(path) holds no passphrase: it is no text")
+        }
+        return text
     }
 
     /// Without the newline that editors put at its end.

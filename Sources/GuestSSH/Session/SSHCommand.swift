@@ -73,6 +73,7 @@ struct SSHListening: Sendable {
 struct SSHCredentials: Sendable {
     var user: String
     var keyFile: String?
+    var passphraseFile: String?
     var passwordFile: String?
     var deadline: SuspendingClock.Instant
 }

@@ -8,13 +8,16 @@ extension SSHLoop {
     /// Opens the socket and exchanges keys.
     static func connect(_ request: Request, _ inbox: SSHInbox) throws -> (SSHSession, HostKey) {
         let configuration = request.configuration
-        if let file = configuration.keyFile { try PrivateKeyFile.check(file) }
+        if let file = configuration.keyFile {
+            try PrivateKeyFile.check(file, hasPassphrase: configuration.passphraseFile != nil)
+        }
         let start = SuspendingClock.Instant.now
         let deadline = start + configuration.connectTimeout
         let pin = try configuration.hostKeyPin.map { text throws in try HostKey(pin: text) }
         let wire = Wire(descriptor: try greeted(request, inbox, until: deadline))
         let session = try SSHSession(wire)
         session.prefer(hostKeys: HostKey.preferences(pinned: pin))
+        try session.offer(keyExchanges: configuration.keyExchanges)
         do {
             try drive(wire, inbox, until: deadline, "exchanging keys with \(configuration.peer)") {
                 try session.handshake()
@@ -112,11 +115,15 @@ extension SSHLoop {
             }
             if let file = credentials.keyFile, methods.contains("publickey") {
                 do {
-                    if try attempt("the key \(file)", { try session.authenticate(user: user, keyFile: file) }) {
+                    let phrase = try credentials.passphraseFile.map { try KeyFiles.passphrase($0) }
+                    if try attempt(
+                        "the key \(file)", { try session.authenticate(user: user, keyFile: file, passphrase: phrase) })
+                    {
                         return
                     }
                 } catch let failure as SSHFailure where failure.isUnusableKey {
-                    throw GuestSSHError(.badKey, "libssh2 cannot use the private key \(file)", cause: failure)
+                    let why = credentials.passphraseFile == nil ? "" : ": is that its passphrase?"
+                    throw GuestSSHError(.badKey, "libssh2 cannot use the private key \(file)\(why)", cause: failure)
                 }
             }
             if let file = credentials.passwordFile {

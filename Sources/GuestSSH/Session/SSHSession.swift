@@ -85,6 +85,16 @@ final class SSHSession {
         _ = libssh2_session_method_pref(handle, LIBSSH2_METHOD_HOSTKEY, hostKeys.joined(separator: ","))
     }
 
+    /// The key exchanges to offer, best first; none is the library's own choice.
+    /// - Throws: `GuestSSHError` with `invalidArgument` when it knows none of them.
+    func offer(keyExchanges: [String]) throws {
+        guard !keyExchanges.isEmpty else { return }
+        let names = keyExchanges.joined(separator: ",")
+        guard libssh2_session_method_pref(handle, LIBSSH2_METHOD_KEX, names) == 0 else {
+            throw GuestSSHError(.invalidArgument, "libssh2 knows none of the key exchanges \(names)")
+        }
+    }
+
     func handshake() throws -> Void? {
         try outcome(libssh2_session_handshake(handle, wire.descriptor)).map { _ in () }
     }
@@ -106,9 +116,9 @@ final class SSHSession {
         return try outcome(libssh2_session_last_errno(handle)).map { _ in [] }
     }
 
-    func authenticate(user: String, keyFile: String) throws -> Void? {
+    func authenticate(user: String, keyFile: String, passphrase: String?) throws -> Void? {
         try outcome(
-            libssh2_userauth_publickey_fromfile_ex(handle, user, UInt32(user.utf8.count), nil, keyFile, nil)
+            libssh2_userauth_publickey_fromfile_ex(handle, user, UInt32(user.utf8.count), nil, keyFile, passphrase)
         ).map { _ in () }
     }
 

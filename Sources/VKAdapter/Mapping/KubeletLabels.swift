@@ -17,6 +17,7 @@ enum KubeletAnnotation {
     static let terminationMessagePolicy = "io.kubernetes.container.terminationMessagePolicy"
     static let preStopHandler = "io.kubernetes.container.preStopHandler"
     static let ports = "io.kubernetes.container.ports"
+    static let memoryRequest = "vzcri.dev/memory-request"
     static let podDeletionGracePeriod = "io.kubernetes.pod.deletionGracePeriod"
     static let podTerminationGracePeriod = "io.kubernetes.pod.terminationGracePeriod"
 }

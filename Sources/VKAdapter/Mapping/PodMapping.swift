@@ -61,6 +61,10 @@ enum PodMapping {
             annotations[KubeletAnnotation.ports] = String(
                 decoding: container.ports.encodedAlways().jsonBytes(), as: UTF8.self)
         }
+        // The CRI tells a runtime of limits only; a machine without one is made as large as was requested.
+        if let request = container.resources.requests["memory"], request.value > 0 {
+            annotations[KubeletAnnotation.memoryRequest] = String(request.value)
+        }
         return annotations
     }
 

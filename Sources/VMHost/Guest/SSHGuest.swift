@@ -24,6 +24,9 @@ final class SSHGuest: Guest {
             host: address.host, port: address.port, user: credentials.user, keyFile: credentials.keyFile,
             passwordFile: credentials.passwordFile, hostKeyPin: try Records.hostKey(of: bundle))
         configuration.standsStill = { standstill.isOn }
+        configuration.passphraseFile = credentials.passphraseFile
+        configuration.keyExchanges = config.keyExchanges ?? []
+        if let seconds = config.dialTimeout { configuration.connectTimeout = .seconds(seconds) }
         link = GuestLink(
             configuration,
             onHostKey: { key in

@@ -50,6 +50,8 @@ struct Supervision: Sendable {
         case settling(Ending, since: Moment, until: Duration)
         /// The container has ended; the guest is still needed.
         case windingUp(Ending, at: Moment)
+        /// The container has failed, and its machine is kept to be looked at.
+        case held(Ending, at: Moment, until: Duration)
         /// Waiting for the machine's end. Without an ending of its own the machine's is the container's.
         case goingDown(Ending?, at: Moment?, hardAt: Duration?)
         case ended
@@ -60,6 +62,8 @@ struct Supervision: Sendable {
     let needsGuest: Bool
     /// A disk that is kept is worth a shutdown.
     let keepsDisk: Bool
+    /// How long a machine that failed is kept.
+    let holdTime: Duration?
 
     private var state = State.starting
     private var startedAt: Int64 = 0
@@ -78,15 +82,27 @@ struct Supervision: Sendable {
         hasCommand = !config.main.command.isEmpty
         needsGuest = hasCommand || !config.mounts.isEmpty
         keepsDisk = config.keepsDisk
+        holdTime = config.holdOnFailure.map { .seconds($0) }
     }
 
     var phase: MachinePhase {
         switch state {
         case .starting: .starting
         case .running, .commandRunning: stopAt != nil ? .stopping : hasAddress ? .running : .starting
+        // Who looks at it finds it running; it may be one that never had an address.
+        case .held: hasAddress ? .running : .starting
         case .settling, .windingUp, .goingDown: .stopping
         case .ended: .exited
         }
+    }
+
+    /// How the container has ended that is still shown as running; nil when it is none.
+    var held: MachineStatus.Held? {
+        guard case .held(let ending, let at, let until) = state else { return nil }
+        let left = (until - at.elapsed).components
+        return .init(
+            exitCode: ending.code, reason: ending.reason, message: ending.message,
+            until: at.wall + left.seconds * 1_000_000_000 + left.attoseconds / 1_000_000_000)
     }
 
     mutating func handle(_ event: Event, at now: Moment) -> [Action] {
@@ -97,9 +113,9 @@ struct Supervision: Sendable {
         case .addressed: addressed()
         case .guestReady: guestReady()
         case .guestGivenUp(let message):
-            isWaiting && needsGuest ? goDown(.unreachable(message), now) : []
+            isWaiting && needsGuest ? leave(.unreachable(message), now, now) : []
         case .commandStarted: commandStarted(now)
-        case .prepareFailed(let message): isWaiting && stopAt == nil ? goDown(.startFailed(message), now) : []
+        case .prepareFailed(let message): isWaiting && stopAt == nil ? leave(.startFailed(message), now, now) : []
         case .commandEnded(let code): commandEnded(.command(code), now)
         case .commandLost(let message): commandLost(message, now)
         case .woundUp: woundUp(now)
@@ -158,6 +174,25 @@ struct Supervision: Sendable {
 
     private mutating func woundUp(_ now: Moment) -> [Action] {
         guard case .windingUp(let ending, let at) = state else { return [] }
+        let actions = hold(ending, at, now)
+        return actions.isEmpty ? shutDown(ending, at, now) : actions
+    }
+
+    /// Keeps a machine that failed, unless it is to stop anyway. Nothing when it is not kept.
+    private mutating func hold(_ ending: Ending, _ at: Moment, _ now: Moment) -> [Action] {
+        guard let holdTime, ending.code != 0, stopAt == nil else { return [] }
+        let until = now.elapsed + holdTime
+        state = .held(ending, at: at, until: until)
+        return [.wake(at: until)]
+    }
+
+    /// The machine is of no more use, but perhaps to be looked at.
+    private mutating func leave(_ ending: Ending, _ at: Moment, _ now: Moment) -> [Action] {
+        let actions = hold(ending, at, now)
+        return actions.isEmpty ? goDown(ending, at) : actions
+    }
+
+    private mutating func shutDown(_ ending: Ending, _ at: Moment, _ now: Moment) -> [Action] {
         guard keepsDisk else { return goDown(ending, at) }
         let hardAt = min(now.elapsed + Self.shutdownTime, stopAt ?? .seconds(Int64.max))
         state = .goingDown(ending, at: at, hardAt: hardAt)
@@ -181,7 +216,7 @@ struct Supervision: Sendable {
                 return end(stopAt == nil ? lost : ofMachine, since)
             }
             return end(ofMachine, now)
-        case .windingUp(let ending, let at): return end(ending, at)
+        case .windingUp(let ending, let at), .held(let ending, let at, _): return end(ending, at)
         case .goingDown(let ending, let at, _): return end(ending ?? ofMachine, at ?? now)
         case .ended: return []
         }
@@ -207,19 +242,24 @@ struct Supervision: Sendable {
 
     /// The first steps of stopping from where things are.
     private mutating func stop(_ now: Moment) -> [Action] {
+        // It has ended long ago: nobody is waited for.
+        if case .held(let ending, let at, _) = state {
+            return stopIsOverdue(now) ? goDown(ending, at) : shutDown(ending, at, now)
+        }
         guard let stopAt, now.elapsed < stopAt else { return timer(now) }
         switch state {
         case .running: return [.pressPowerButton, .wake(at: min(stopAt, now.elapsed + Self.buttonInterval))]
         case .commandRunning: return [.terminateCommand, .wake(at: stopAt)]
-        case .starting, .settling, .windingUp, .goingDown: return [.wake(at: stopAt)]
+        case .starting, .settling, .windingUp, .held, .goingDown: return [.wake(at: stopAt)]
         case .ended: return []
         }
     }
 
     private mutating func timer(_ now: Moment) -> [Action] {
         if case .settling(let ending, let since, let until) = state, now.elapsed >= until {
-            return goDown(ending, since)
+            return leave(ending, since, now)
         }
+        if case .held(let ending, let at, let until) = state, now.elapsed >= until { return shutDown(ending, at, now) }
         if case .goingDown(let ending, let at, let hardAt?) = state, now.elapsed >= hardAt {
             state = .goingDown(ending, at: at, hardAt: nil)
             return [.powerOff]
@@ -234,7 +274,8 @@ struct Supervision: Sendable {
         case .running, .commandRunning:
             state = .goingDown(nil, at: nil, hardAt: nil)
             return [.powerOff]
-        case .settling(let ending, let at, _), .windingUp(let ending, let at): return goDown(ending, at)
+        case .settling(let ending, let at, _), .windingUp(let ending, let at), .held(let ending, let at, _):
+            return goDown(ending, at)
         case .goingDown(let ending, let at, .some):
             state = .goingDown(ending, at: at, hardAt: nil)
             return [.powerOff]

@@ -110,6 +110,8 @@ public struct MachineConfig: Codable, Sendable, Hashable {
         /// A file that holds a password, with or without a newline at its end.
         public var passwordFile: String?
         public var port: Int
+        /// A file that holds the key's passphrase; nil for a key without one.
+        public var passphraseFile: String?
 
         public init(user: String, keyFile: String? = nil, passwordFile: String? = nil, port: Int = 22) {
             self.user = user
@@ -192,6 +194,14 @@ public struct MachineConfig: Codable, Sendable, Hashable {
     public var display: Display?
     /// Whether the guest may run machines of its own.
     public var nestedVirtualization: Bool?
+    /// For a guest that is its own container: a command whose output is the container's log in place of the console's.
+    public var logCommand: [String]?
+    /// A machine whose command failed, or whose guest failed, lives on for so many seconds, to be looked at; nil is none.
+    public var holdOnFailure: Int?
+    /// Seconds in which a connection to the guest is made or given up; nil is what suits most.
+    public var dialTimeout: Int?
+    /// The SSH key exchanges that are offered to the guest, best first; nil is what the library chooses.
+    public var keyExchanges: [String]?
     /// What the host keeps of its disks in memory; nil is what suits the guest.
     public var diskCaching: DiskCaching?
     /// What of a guest's flush reaches the host's disk; nil is what suits an ephemeral clone.

@@ -24,15 +24,22 @@ public enum DiskClone {
     ///   - format: the base's.
     ///   - path: the clone's file, which must not exist yet.
     ///   - method: nil takes the first that works.
+    ///   - size: how many bytes the guest sees, rounded up to whole sectors; nil is the base's. Further bytes are zeros.
     /// - Returns: the clone, whose format is `format` or, where the file system shares nothing, `qcow2`.
-    /// - Throws: `VZEngineError` with `badRecord` for a base that is no disk, `exhausted`, or `failed`.
+    /// - Throws: `VZEngineError` with `badRecord` for a base that is no disk, `invalidArgument` for one that is larger than
+    ///   `size`, `exhausted`, or `failed`.
     public static func make(
-        of base: String, format: MachineConfig.Disk.Format, at path: String, method: Method? = nil
+        of base: String, format: MachineConfig.Disk.Format, at path: String, method: Method? = nil, size: Int64? = nil
     ) async throws -> (disk: MachineConfig.Disk, method: Method) {
         try await NIOThreadPool.singleton.runIfActive {
-            if method != .overlay {
+            let grown = try size.map { try Self.grown(base, format, to: $0) } ?? nil
+            // To grow another format's disk in place its tables would have to be: an overlay is of any size.
+            if method != .overlay, grown == nil || format == .raw || method != nil {
                 do {
-                    if try reflink(base, path) { return (MachineConfig.Disk(path: path, format: format), .reflink) }
+                    if try reflink(base, path) {
+                        if let grown { try extend(path, format, to: grown) }
+                        return (MachineConfig.Disk(path: path, format: format), .reflink)
+                    }
                 } catch {
                     unlink(path)
                     throw error
@@ -41,15 +48,35 @@ public enum DiskClone {
                     throw VZEngineError(.failed, "the file system of \(path) cannot share the blocks of \(base)")
                 }
             }
-            let size = try Self.size(of: base, format)
+            let size = try grown ?? Self.size(of: base, format)
             let overlay = try QCow2Overlay(base: base, format: format, size: size)
             try overlay.write(to: path)
             return (MachineConfig.Disk(path: path, format: .qcow2), .overlay)
         }
     }
 
+    /// The size that was asked for; nil when the base has it already.
+    private static func grown(_ base: String, _ format: MachineConfig.Disk.Format, to wanted: Int64) throws -> UInt64? {
+        let present = try size(of: base, format)
+        let wanted = (UInt64(max(0, wanted)) + 511) & ~511
+        guard wanted >= present else {
+            throw VZEngineError(
+                .invalidArgument,
+                "a disk of \(wanted) bytes was asked for, and the image's has \(present): a disk can grow, not shrink")
+        }
+        return wanted == present ? nil : wanted
+    }
+
+    private static func extend(_ path: String, _ format: MachineConfig.Disk.Format, to size: UInt64) throws {
+        guard format == .raw else {
+            throw VZEngineError(
+                .unsupported, "the disk \(path) is \(format.rawValue): only an overlay of it can be larger")
+        }
+        guard truncate(path, off_t(size)) == 0 else { throw VZEngineError.system("grow the disk \(path)") }
+    }
+
     /// How many bytes the guest sees, rounded up to whole sectors.
-    static func size(of base: String, _ format: MachineConfig.Disk.Format) throws -> UInt64 {
+    public static func size(of base: String, _ format: MachineConfig.Disk.Format) throws -> UInt64 {
         switch format {
         case .raw:
             var status = stat()

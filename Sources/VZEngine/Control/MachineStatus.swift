@@ -25,6 +25,8 @@ public struct MachineStatus: Codable, Sendable, Hashable {
     public var exit: ExitRecord?
     /// The machine's processes, without the supervisor.
     public var processes: [ProcessIdentity]
+    /// The container has failed, and its machine is kept to be looked at; nil when it is not.
+    public var held: Held?
 
     // What older supervisors do not say is optional.
 
@@ -32,6 +34,22 @@ public struct MachineStatus: Codable, Sendable, Hashable {
     public var isPaused: Bool?
     /// Why it stands still by itself.
     public var stalled: String?
+
+    /// How a container ended whose machine is kept, and until when.
+    public struct Held: Codable, Sendable, Hashable {
+        public var exitCode: Int32
+        public var reason: String
+        public var message: String
+        /// Nanoseconds since 1970.
+        public var until: Int64
+
+        public init(exitCode: Int32, reason: String, message: String, until: Int64) {
+            self.exitCode = exitCode
+            self.reason = reason
+            self.message = message
+            self.until = until
+        }
+    }
 
     public init(
         phase: MachinePhase, startedAt: Int64 = 0, address: GuestAddress? = nil, isReachable: Bool = false,

@@ -43,6 +43,26 @@ import Darwin
         #expect(try credentials().resolve(names: ["other/a"], image: image, profile: nil)?.user == "late")
     }
 
+    @Test("a key's passphrase goes with the key, wherever that comes from")
+    func passphrases() throws {
+        var credentials = try credentials()
+        credentials.environment.passphraseFile = "/env.words"
+        credentials.profiles = [
+            GuestProfile(
+                name: nil, match: ImagePattern("a/*"),
+                login: .init(user: "a", keyFile: "/a.key", passphraseFile: "/a.words")),
+            GuestProfile(name: nil, match: ImagePattern("b/*"), login: .init(user: "b", keyFile: "/b.key")),
+            GuestProfile(name: nil, match: ImagePattern("c/*"), login: .init(user: "c")),
+        ]
+        func words(_ name: String) throws -> String? {
+            try credentials.resolve(names: [name], image: nil, profile: nil)?.passphraseFile
+        }
+        #expect(try words("a/1") == "/a.words")
+        #expect(try words("b/1") == nil)
+        #expect(try words("c/1") == "/env.words")
+        #expect(try words("d/1") == "/env.words")
+    }
+
     @Test("then the image's own user, with the environment's key where it has none")
     func images() throws {
         let own = try withoutCatchAll.resolve(

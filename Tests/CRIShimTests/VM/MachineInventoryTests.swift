@@ -121,7 +121,8 @@ import VZEngine
             try append("one\ntwo\n", to: machine.console + ".1")
             try append("three\nfour", to: machine.console)
             for (lines, expected) in [
-                (nil, "one\ntwo\nthree\nfour"), (3, "two\nthree\nfour"), (1, "four"), (0, ""), (99, "one\ntwo\nthree\nfour"),
+                (nil, "one\ntwo\nthree\nfour"), (3, "two\nthree\nfour"), (1, "four"), (0, ""),
+                (99, "one\ntwo\nthree\nfour"),
             ] {
                 let seen = Seen()
                 try await MachineConsole(of: machine, in: inventory).copy(lines: lines, follow: false) { seen.add($0) }

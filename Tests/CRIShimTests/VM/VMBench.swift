@@ -21,7 +21,7 @@ struct FakeImages: MachineImages {
             credentials: .init(user: "root", keyFile: "/nowhere/key"))
     }
 
-    func clone(_ disk: MachineConfig.Disk, to path: String) async throws -> MachineConfig.Disk {
+    func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk {
         try RootDirectory.makeDirectory(path + ".raw", mode: 0o700)
         try RootDirectory.removeTree(path + ".raw")
         try HostFileKinds.copy("/dev/null", to: path + ".raw")

@@ -56,7 +56,7 @@ import VZEngine
 
     @Test func `a kept disk stays until the container is removed`() async throws {
         try await VMBench.with { bench in
-            let id = try await bench.create(in: bench.sandbox()) { $0.annotations = [MachineMapping.keepDisk: "true"] }
+            let id = try await bench.create(in: bench.sandbox()) { $0.annotations = [MachineOptions.keepDisk: "true"] }
             try await bench.start(id)
             try await bench.supervisor(id).end(code: 0, reason: "Completed")
             _ = try await bench.ended(id)

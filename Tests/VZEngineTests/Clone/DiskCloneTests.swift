@@ -47,6 +47,40 @@ struct DiskCloneTests {
         }
     }
 
+    @Test("a clone can be larger than its base, whatever makes it", .enabled(if: hasTools), arguments: [true, false])
+    func grows(_ isQCow2: Bool) async throws {
+        try await withTemporaryDirectory { directory async throws in
+            var (base, format) = (try base(directory), MachineConfig.Disk.Format.raw)
+            if isQCow2 {
+                let other = directory + "/base.qcow2"
+                try await Command.checked("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", base, other])
+                (base, format) = (other, .qcow2)
+            }
+            let clone = try await DiskClone.make(of: base, format: format, at: directory + "/clone", size: 3 << 20).disk
+            #expect(try DiskClone.size(of: clone.path, clone.format) == 3 << 20)
+            let kind = clone.format.rawValue
+            try await Command.checked("qemu-img", ["info", "-f", kind, clone.path])
+            // Zeros behind what the base has.
+            let compared = try await Command.run(
+                "qemu-img", ["compare", "-f", format.rawValue, "-F", kind, base, clone.path])
+            #expect(compared.end.isSuccess, "\(compared.text) \(compared.errorText)")
+            let same = try await DiskClone.make(of: base, format: format, at: directory + "/same", size: 1 << 20).disk
+            #expect(try DiskClone.size(of: same.path, same.format) == 1 << 20)
+        }
+    }
+
+    @Test("no clone is smaller than its base")
+    func shrinks() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let base = try base(directory)
+            let error = await #expect(throws: VZEngineError.self) {
+                _ = try await DiskClone.make(of: base, format: .raw, at: directory + "/clone", size: 1 << 19)
+            }
+            #expect(error?.code == .invalidArgument)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory).count == 1)
+        }
+    }
+
     @Test(
         "large disks have their tables", .enabled(if: hasTools),
         arguments: [512 << 20, (512 << 20) + 1, 128 << 30, 5 << 40] as [UInt64])

@@ -6,6 +6,8 @@ public struct MachineEntry: Sendable, Hashable, Codable {
         /// Not started yet.
         case created
         case starting, running, stopping, exited
+        /// It failed, and is kept to be looked at.
+        case held
         /// Its supervisor was killed, and nobody has noted its end yet.
         case lost
         /// Its supervisor lives and does not answer.

@@ -131,6 +131,12 @@ public struct MachineInventory: Sendable {
             entry.address = status.address.map { "\($0.host):\($0.port)" }
             entry.isReachable = status.isReachable
             entry.startedAt = status.startedAt
+            if let held = status.held {
+                entry.state = .held
+                entry.exitCode = held.exitCode
+                entry.reason = held.reason
+                entry.message = held.message
+            }
         } catch {
             entry.state = .unresponsive
             entry.message = "\(error)"
@@ -154,7 +160,8 @@ public struct MachineInventory: Sendable {
             entry.sandboxID = record.sandboxID
             entry.container = record.container.name
             entry.attempt = record.container.attempt
-            entry.image = record.container.image.userSpecified.isEmpty
+            entry.image =
+                record.container.image.userSpecified.isEmpty
                 ? record.container.image.image : record.container.image.userSpecified
             entry.guestOS = config.guestOS.rawValue
             entry.cpus = config.cpus
