@@ -11,6 +11,7 @@ extension Supervisor: ControlService {
 
     func stop(graceSeconds: Int64) async throws {
         note(.stopAsked(grace: .seconds(graceSeconds)))
+        if graceSeconds > 0 { await wake() }
         try await board.waitForExit()
     }
 

@@ -32,6 +32,7 @@ extension Supervisor {
 
     func pause() async throws {
         let machine = try present()
+        guard board.status.phase != .stopping else { throw VZEngineError(.failed, "the machine is ending") }
         surroundings.standstill.set(paused: true)
         do {
             try await machine.pause()
@@ -49,6 +50,18 @@ extension Supervisor {
         logger.notice("the machine is resumed")
         board.update { $0.isPaused = nil }
         await setClock()
+    }
+
+    /// A guest that stands still cannot shut down. It frees what it stood still for, by ending.
+    func wake() async {
+        guard board.status.isPaused == true else { return }
+        do {
+            try await present().resume()
+            surroundings.standstill.set(paused: false)
+            board.update { $0.isPaused = nil }
+        } catch {
+            logger.warning("a paused machine could not be resumed to be stopped", metadata: ["error": "\(error)"])
+        }
     }
 
     func save(to path: String) async throws { try await present().save(to: path) }

@@ -312,6 +312,20 @@ struct SupervisorTests {
         }
     }
 
+    @Test("a paused machine goes on to be stopped, and is not paused again")
+    func stoppedWhilePaused() async throws {
+        try await HostHarness.with {
+            $0.guestOS = .macos
+        } _: { host in
+            try await host.reached()
+            try await host.client.pause()
+            try await host.client.stop(graceSeconds: 30)
+            try await host.ended()
+            #expect(try host.record().exitCode == 143)
+            #expect(host.engine.machine?.isPaused == false)
+        }
+    }
+
     @Test("what the command left behind is fetched before its end is known")
     func terminationMessage() async throws {
         try await withTemporaryDirectory { directory in

@@ -17,6 +17,7 @@ extension RuntimeChoice {
                     return nil
                 }
             },
+            isCheckpoint: { image in try await RootDirectory.offload { try MachineCheckpoint.isPath(image) } },
             patterns: patterns)
     }
 }

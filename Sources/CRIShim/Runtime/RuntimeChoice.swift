@@ -29,6 +29,8 @@ struct RuntimeChoice: Sendable {
     var vmImage: @Sendable (String) async throws -> String?
     /// The same of Docker's; nil also while the engine cannot be asked.
     var dockerImage: @Sendable (String) async throws -> String?
+    /// Whether it is not an image's name but the path of a machine that was saved.
+    var isCheckpoint: @Sendable (String) async throws -> Bool = { _ in false }
     /// The setting `vmImages`.
     var patterns: [ImagePattern] = []
     /// nil until there is a registry client.
@@ -65,6 +67,9 @@ struct RuntimeChoice: Sendable {
     }
 
     private func byImage(_ image: String, auth: CRI.AuthConfig?) async throws -> Decision {
+        if try await isCheckpoint(image) {
+            return Decision(kind: .vm, reason: "it is the path of a virtual machine's checkpoint")
+        }
         if let id = try await vmImage(image) {
             return Decision(kind: .vm, reason: "it is among the VM images here", id: id)
         }

@@ -9,17 +9,7 @@ protocol RuntimeChooser: Sendable {
 
 extension RuntimeChoice: RuntimeChooser {
     func runtime(for config: CRI.ContainerConfig, in sandbox: SandboxRecord) async throws -> String {
-        let image = config.image?.image ?? ""
-        // Not the name of an image but the path of a machine that was saved.
-        if try await RootDirectory.offload({ try MachineCheckpoint.isPath(image) }) {
-            guard sandbox.handler != Kind.docker.rawValue else {
-                throw ShimError(
-                    .invalidArgument,
-                    "\(image) is a virtual machine's checkpoint, and the pod's runtime handler \"docker\" runs none")
-            }
-            return Kind.vm.rawValue
-        }
-        return try await decide(
+        try await decide(
             container: config.metadata?.name ?? "", image: config.image?.image ?? "", handler: sandbox.handler,
             annotations: sandbox.annotations
         ).kind.rawValue

@@ -23,13 +23,22 @@ final class MachineMeter: Sendable {
         var base: (time: ContinuousClock.Instant, nanoseconds: UInt64)?
         var rate: UInt64?
         var guest: MachineStatistics?
-        var measuring: Latch?
-        var isAskingGuest = false
+        var round: Round?
+    }
+
+    /// One measuring that everybody waits for who asks meanwhile.
+    fileprivate struct Round {
+        /// The host has told its part;
+        let host = Latch()
+        /// so has the guest, or it does not in time.
+        let all = Latch()
     }
     private let state = Mutex(State())
 
     /// How long a guest may take to say what it knows of itself.
     private static let guestLimit = Duration.seconds(1)
+    /// Where nothing is known, a busy host is given so long.
+    private static let firstLimit = Duration.seconds(10)
     /// A rate over less would jump.
     private static let ratePeriod = Duration.seconds(1)
 
@@ -39,28 +48,36 @@ final class MachineMeter: Sendable {
         self.logger = logger
     }
 
-    /// - Returns: how it is now, or what is known last when that takes longer than `limit`; nil when nothing is known.
+    /// - Returns: how it is now, or what is known last when that takes longer than `limit`. Where nothing is known yet the
+    ///   host's own numbers are waited for somewhat longer; nil when they are not to be had either.
     func measurement(within limit: Duration) async -> MachineMeasurement? {
-        let (latch, isNew) = state.withLock { state in
-            if let latch = state.measuring { return (latch, false) }
-            let latch = Latch()
-            state.measuring = latch
-            return (latch, true)
+        let (round, isNew) = state.withLock { state in
+            if let round = state.round { return (round, false) }
+            let round = Round()
+            state.round = round
+            return (round, true)
         }
         if isNew {
             // Not its caller's: that may have gone before it is done.
             Task {
-                await measure()
-                state.withLock { $0.measuring = nil }
-                latch.open()
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await self.askGuest() }
+                    group.addTask {
+                        await self.askHost()
+                        round.host.open()
+                    }
+                }
+                state.withLock { $0.round = nil }
+                round.all.open()
             }
         }
-        _ = await latch.wait(atMost: limit)
+        _ = await round.all.wait(atMost: limit)
+        if let last = state.withLock({ $0.last }) { return last }
+        _ = await round.host.wait(atMost: Self.firstLimit)
         return state.withLock { $0.last }
     }
 
-    private func measure() async {
-        await askGuest()
+    private func askHost() async {
         let machine = machine
         let hasNamespace = machine.config.network.namespace != nil
         do {
@@ -85,7 +102,10 @@ final class MachineMeter: Sendable {
         else { return }
         do {
             let said = try await client.statistics(within: Self.guestLimit)
-            state.withLock { $0.guest = said }
+            state.withLock { state in
+                state.guest = said
+                state.last?.guest = said
+            }
         } catch {
             logger.debug(
                 "a machine says nothing of itself", metadata: ["container": "\(machine.id)", "error": "\(error)"])

@@ -108,6 +108,11 @@ extension VMRuntime {
         if case .efi(let variables?) = config.boot {
             try await DiskCopy.make(of: variables, at: draft + "/" + MachineCheckpoint.variablesName)
         }
+        // Who stops a machine lets it go on for that: what was copied since is not what was saved.
+        guard try await client.hello().status.isPaused == true else {
+            throw ShimError(
+                .wrongState, "container \(machine.record.container.name) was stopped while it was checkpointed")
+        }
         // A later one's own.
         config.restoreFrom = nil
         let container = machine.record.container

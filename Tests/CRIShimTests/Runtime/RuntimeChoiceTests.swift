@@ -24,6 +24,7 @@ import VMImages
         RuntimeChoice(
             vmImage: { ["machine", "both", "vms/here", Self.vmID].contains($0) ? Self.vmID : nil },
             dockerImage: { ["container", "both", "vms/docker", Self.dockerID].contains($0) ? Self.dockerID : nil },
+            isCheckpoint: { $0 == "/saved/machine" },
             patterns: [try #require(ImagePattern("vms/*")), try #require(ImagePattern("far/container"))],
             manifests: manifests)
     }
@@ -32,6 +33,7 @@ import VMImages
         "the first rule that knows the image decides",
         arguments: [
             ("machine", RuntimeChoice.Kind.vm, "among the VM images", Self.vmID),
+            ("/saved/machine", .vm, "a virtual machine's checkpoint", nil),
             (Self.vmID, .vm, "among the VM images", Self.vmID),
             ("container", .docker, "among Docker's images", Self.dockerID),
             (Self.dockerID, .docker, "among Docker's images", Self.dockerID),

@@ -25,7 +25,10 @@ struct RealMachineOperationTests {
         let guest = try await LinuxGuest.made()
         try await ShimHarness.with(
             docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"),
-            configure: { $0.stateDirectory = $0.rootDirectory + "/s" }
+            configure: {
+                $0.stateDirectory = $0.rootDirectory + "/s"
+                $0.vmSlots = 4
+            }
         ) { shim in
             let store = ImageStore(
                 directory: shim.configuration.rootDirectory + "/images", logger: Logger(label: "images"))
@@ -95,7 +98,7 @@ struct RealMachineOperationTests {
                 defer { kill(process.id, SIGCONT) }
                 let start = ContinuousClock.now
                 let stopped = try await all()
-                #expect(ContinuousClock.now - start < .seconds(15), "a supervisor is waited for longer than that")
+                #expect(ContinuousClock.now - start < .seconds(25), "a supervisor is waited for longer than that")
                 #expect(stopped.map(\.attributes?.id) == [first, second])
                 for (now, then) in zip(stopped, before) {
                     #expect((now.cpu?.timestamp ?? 0) >= (then.cpu?.timestamp ?? .max))
@@ -178,6 +181,19 @@ struct RealMachineOperationTests {
             // The first one goes on, and neither knows of the other.
             let now = try #require(Int(try await Self.run(id, shim, count).filter(\.isNumber)))
             #expect(now > saved)
+            // What is restored may have a command of its own, whose code and output are its container's.
+            let job = try await shim.create(
+                "job", in: restoredIn, other, image: Self.image,
+                script: "[ $(cat /tmp/count) -gt 0 ] && cat /data/file; exit 7"
+            ) { $0.annotations = [MachineCheckpoint.annotation: place] }
+            _ = try await shim.client.call(
+                CRI.RuntimeService.startContainer, .init { $0.containerId = job }, timeout: .seconds(150))
+            try await eventually("the job ends", within: .seconds(120)) {
+                try await shim.status(job).state == .containerExited
+            }
+            let ended = try await shim.status(job)
+            #expect(ended.exitCode == 7, "\(ended.reason) \(ended.message)")
+            #expect(try shim.log(ended) == ["stdout F kept"])
             for sandbox in [sandbox, restoredIn] {
                 _ = try await shim.client.call(
                     CRI.RuntimeService.removePodSandbox, .init { $0.podSandboxId = sandbox }, timeout: .seconds(60))

@@ -86,35 +86,41 @@ struct LinuxMachineOperationTests {
             let small = directory + "/small"
             try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: true)
             try await Command.checked("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", small])
-            defer { _ = umount2(small, Int32(MNT_DETACH)) }
             // Sparse: what it is given is more than there is room for.
             let guest = try await LinuxGuest.made()
-            test.config.disks = [
-                try await DiskClone.make(of: guest.disk, format: .raw, at: small + "/disk").disk
-            ]
-            let machine = try await test.start { $0.stallInterval = .milliseconds(500) }
-            try await machine.ssh("true")
-            let filler = small + "/filler"
-            try Data(count: 16 << 20).write(to: URL(filePath: filler))
-            try await machine.ssh(
-                "(dd if=/dev/urandom of=/data/big bs=1M count=16; sync; touch /tmp/done) >/dev/null 2>&1 </dev/null &")
-            var changes = machine.machine.changes.makeAsyncIterator()
-            guard case .stalled(let reason) = await changes.next() else {
-                Issue.record("it is not stalled")
-                return
+            do {
+                test.config.disks = [try await DiskClone.make(of: guest.disk, format: .raw, at: small + "/disk").disk]
+                let machine = try await test.start { $0.stallInterval = .milliseconds(500) }
+                try await fill(small, under: machine)
+                await machine.machine.powerOff()
+                _ = await machine.machine.waitForEnd()
+            } catch {
+                try await Command.checked("umount", ["-l", small])
+                throw error
             }
-            #expect(reason.contains("full"), "\(reason)")
-            // Held, it is not revived.
-            try await machine.machine.pause()
-            try FileManager.default.removeItem(atPath: filler)
-            try await Task.sleep(for: .seconds(2))
-            try await machine.machine.resume()
-            #expect(await changes.next() == .resumed)
-            #expect(
-                try await machine.ssh("while [ ! -e /tmp/done ]; do usleep 100000; done; stat -c %s /data/big")
-                    == "16777216\n")
-            await machine.machine.powerOff()
-            _ = await machine.machine.waitForEnd()
+            try await Command.checked("umount", [small])
         }
+    }
+
+    private func fill(_ small: String, under machine: RunningMachine) async throws {
+        try await machine.ssh("true")
+        let filler = small + "/filler"
+        try Data(count: 16 << 20).write(to: URL(filePath: filler))
+        try await machine.ssh(
+            "(dd if=/dev/urandom of=/data/big bs=1M count=16; sync; touch /tmp/done) >/dev/null 2>&1 </dev/null &")
+        var changes = machine.machine.changes.makeAsyncIterator()
+        guard case .stalled(let reason) = await changes.next() else {
+            Issue.record("it is not stalled")
+            return
+        }
+        #expect(reason.contains("full"), "\(reason)")
+        // Held, it is not revived.
+        try await machine.machine.pause()
+        try FileManager.default.removeItem(atPath: filler)
+        try await Task.sleep(for: .seconds(2))
+        try await machine.machine.resume()
+        #expect(await changes.next() == .resumed)
+        let size = try await machine.ssh("while [ ! -e /tmp/done ]; do usleep 100000; done; stat -c %s /data/big")
+        #expect(size == "16777216\n")
     }
 }
