@@ -149,7 +149,7 @@ extension Supervisor {
 
     /// Brings home what the command left behind, and lets the guest write what it has not written.
     func windUp() async {
-        guard let guest else { return }
+        guard let guest, board.status.wasReachable else { return }
         let path = config.terminationMessagePath
         let wantsMessage = !path.isEmpty && !config.terminationMessageFile.isEmpty
         let script = wantsMessage ? #"head -c 4096 "$1" 2>/dev/null; sync"# : "sync"
@@ -161,6 +161,22 @@ extension Supervisor {
             try await NIOThreadPool.singleton.runIfActive { try AtomicFile.write(bytes, to: file, mode: 0o644) }
         } catch {
             logger.warning("the guest's last words were not fetched", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// For a disk that is kept, where the power button does not do it.
+    func shutDownGuest() async {
+        guard let guest else { return }
+        do {
+            let result = try await guest.complete(
+                ["/bin/sh", "-c", "if [ \"$(id -u)\" = 0 ]; then shutdown -h now; else sudo -n shutdown -h now; fi"],
+                deadline: .seconds(10))
+            guard result.code != 0 else { return }
+            logger.warning("the guest does not shut down", metadata: ["said": "\(result.errors)"])
+        } catch let error as VZEngineError where error.code == .guestUnreachable {
+            // It ends its connections before itself.
+        } catch {
+            logger.warning("the guest was not told to shut down", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -108,6 +108,7 @@ final class Supervisor: Sendable {
             } catch {
                 logger.warning("the power button could not be pressed", metadata: ["error": "\(error)"])
             }
+        case .shutDownGuest: await shutDownGuest()
         case .windUp:
             await windUp()
             note(.woundUp)

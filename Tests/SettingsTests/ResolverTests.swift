@@ -174,7 +174,10 @@ import Testing
                 "guests: x", 2,
                 "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, passphraseFile, not \"x\""
             ),
-            ("guests: [x]", 2, "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, passphraseFile"),
+            (
+                "guests: [x]", 2,
+                "must be a list of mappings with the keys match, name, user, keyFile, passwordFile, passphraseFile"
+            ),
             (
                 "guests: [{match: a, usr: b}]", 2,
                 "unknown key \"usr\" in section \"shim.guests\"; did you mean \"user\"?"

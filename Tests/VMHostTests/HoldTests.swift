@@ -33,7 +33,8 @@ struct HoldTests {
             description: "a command that succeeded",
             events: [(2, .commandStarted), (9, .commandEnded(code: 0)), (10, .woundUp)]),
         Fate(
-            description: "a command that was lost", events: [(2, .commandStarted), (9, .commandLost("x")), (14, .timer)],
+            description: "a command that was lost",
+            events: [(2, .commandStarted), (9, .commandLost("x")), (14, .timer)],
             code: 255, reason: "GuestUnreachable", endedAt: 9, heldAt: 14),
         Fate(
             description: "a guest that was never reached", events: [(9, .guestGivenUp("x"))], code: 255,
@@ -44,7 +45,8 @@ struct HoldTests {
         Fate(
             description: "a command that was stopped",
             events: [
-                (2, .commandStarted), (8, .stopAsked(grace: .seconds(30))), (9, .commandEnded(code: 143)), (10, .woundUp),
+                (2, .commandStarted), (8, .stopAsked(grace: .seconds(30))), (9, .commandEnded(code: 143)),
+                (10, .woundUp),
             ]),
         Fate(
             description: "a guest that panicked: its machine is gone",
@@ -144,7 +146,9 @@ struct HoldTests {
 struct LogCommandTests {
     @Test("its output is the log in place of the console's, and it is begun again when it ends")
     func writesLog() async throws {
-        try await HostHarness.with { config in config.logCommand = ["sh", "-c", "echo from inside; echo warn >&2; sleep 0.2"] } _: {
+        try await HostHarness.with { config in
+            config.logCommand = ["sh", "-c", "echo from inside; echo warn >&2; sleep 0.2"]
+        } _: {
             host async throws in
             try await host.reached()
             host.engine.machine?.say("console words\n")

@@ -8,11 +8,13 @@ import VZEngine
 /// The script for macOS guests, in a root directory that looks like a Mac's to it: what only macOS has are stand-ins.
 @Suite("Setting up a macOS guest", .enabled(if: Namespace.isUsable, "skipped, because a root of its own needs root"))
 struct MacSetupTests {
-    private static let shell = FileManager.default.fileExists(atPath: "/bin/bash") ? ["/bin/sh", "/bin/bash"] : ["/bin/sh"]
+    private static let shell =
+        FileManager.default.fileExists(atPath: "/bin/bash") ? ["/bin/sh", "/bin/bash"] : ["/bin/sh"]
 
     private func config(_ change: (inout MachineConfig) -> Void) -> MachineConfig {
         var config = MachineConfig(
-            id: "a", sandboxID: "0123456789abcdef", boot: .mac(hardwareModel: "", machineIdentifier: "", auxiliaryStorage: ""),
+            id: "a", sandboxID: "0123456789abcdef",
+            boot: .mac(hardwareModel: "", machineIdentifier: "", auxiliaryStorage: ""),
             credentials: .init(user: "admin"))
         config.guestOS = .macos
         change(&config)
@@ -65,7 +67,8 @@ struct MacSetupTests {
             "mac/networksetup":
                 "if [ $1 = -listallnetworkservices ]; then printf 'a star means off\\nEthernet\\n*Wi-Fi\\n'; else echo \"$@\" >> /said; fi",
             "mac/defaults": "exit 0", "mac/killall": "exit 0",
-            "apfs.util": "while read -r name target; do [ -L /$name ] || ln -s /$target /$name; done < /etc/synthetic.d/vzcri",
+            "apfs.util":
+                "while read -r name target; do [ -L /$name ] || ln -s /$target /$name; done < /etc/synthetic.d/vzcri",
         ]
         try FileManager.default.createDirectory(atPath: directory + "/mac", withIntermediateDirectories: true)
         for (path, text) in programs {
@@ -85,7 +88,9 @@ struct MacSetupTests {
         }
     }
 
-    @Test("a mount path leads to the share: in a directory there is, one there is not, at the top, and below a new top", arguments: shell)
+    @Test(
+        "a mount path leads to the share: in a directory there is, one there is not, at the top, and below a new top",
+        arguments: shell)
     func links(shell: String) async throws {
         let config = config(
             mounts([
@@ -125,19 +130,22 @@ struct MacSetupTests {
         #expect(outcome.output == "shared\nmine\nkept\n", "\(outcome.errors)")
         #expect(
             outcome.errors.contains(
-                "MountPathUnavailable: /Home/full: a directory with contents is there; its files are at /private/var/vzcri/m0"))
+                "MountPathUnavailable: /Home/full: a directory with contents is there; its files are at /private/var/vzcri/m0"
+            ))
         #expect(outcome.errors.contains("MountPathUnavailable: /Home/file"))
     }
 
     @Test("without root the shares are in the user's home, and a path that needs root is said to be elsewhere")
     func unprivileged() async throws {
         let config = config(mounts([("m0", "", "/Home/admin/data"), ("m0", "", "/builds")]))
-        let outcome = try await run(config, sudo: false, look: "cat /Home/admin/data/file; test ! -e /builds && echo none")
+        let outcome = try await run(
+            config, sudo: false, look: "cat /Home/admin/data/file; test ! -e /builds && echo none")
         #expect(outcome.code == 0, "\(outcome.errors)")
         #expect(outcome.output == "shared\nnone\n")
         #expect(
             outcome.errors.contains(
-                "MountPathUnavailable: /builds: the root directory of macOS takes no new name; its files are at /Home/admin/.vzcri/m0"))
+                "MountPathUnavailable: /builds: the root directory of macOS takes no new name; its files are at /Home/admin/.vzcri/m0"
+            ))
     }
 
     @Test("names, name servers and hosts are the pod's; hosts are written once however often it runs")
@@ -172,10 +180,13 @@ struct MacSetupTests {
                 """, "\(outcome.errors)")
     }
 
-    @Test("a name in the local network is one macOS takes", arguments: [
-        ("My.Pod", "My-Pod-01234567"), ("...", "macos-vm-01234567"),
-        (String(repeating: "x", count: 80), String(repeating: "x", count: 54) + "-01234567"), ("a--ü--b", "a-b-01234567"),
-    ])
+    @Test(
+        "a name in the local network is one macOS takes",
+        arguments: [
+            ("My.Pod", "My-Pod-01234567"), ("...", "macos-vm-01234567"),
+            (String(repeating: "x", count: 80), String(repeating: "x", count: 54) + "-01234567"),
+            ("a--ü--b", "a-b-01234567"),
+        ])
     func localName(name: String, expected: String) {
         #expect(MacSetup.localName(name, of: "0123456789abcdef") == expected)
         #expect(expected.utf8.count <= 63)

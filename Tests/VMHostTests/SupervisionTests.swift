@@ -11,10 +11,14 @@ struct SupervisionTests {
         var supervision: Supervision
         var now: Int64 = 0
 
-        init(command: [String] = [], mounts: Bool = false, keepsDisk: Bool = false, hold: Int? = nil) {
+        init(
+            command: [String] = [], mounts: Bool = false, keepsDisk: Bool = false,
+            guestOS: MachineConfig.GuestOS = .linux, hold: Int? = nil
+        ) {
             var config = MachineConfig(
                 id: "a", sandboxID: "b", boot: .efi(variables: nil), credentials: .init(user: "root"))
             config.main.command = command
+            config.guestOS = guestOS
             config.keepsDisk = keepsDisk
             config.holdOnFailure = hold
             if mounts { config.mounts = [.init(tag: "t", guestPath: "/mnt", readOnly: false)] }
@@ -222,6 +226,37 @@ struct SupervisionTests {
         run.at(1, .guestReady)
         #expect(run.at(2, .prepareFailed("no virtiofs")) == [.powerOff])
         #expect(quiet(run.at(3, .machineEnded(.forced))) == finish(128, "StartError", at: 2))
+    }
+
+    // MARK: macOS
+
+    @Test("a Mac's button only asks who sits in front of it: an ephemeral one writes what it has and is switched off")
+    func stopMac() {
+        var run = Run(guestOS: .macos)
+        run.started()
+        #expect(run.at(5, .stopAsked(grace: .seconds(30))) == [.windUp, .wake(at: .seconds(35))])
+        #expect(run.supervision.phase == .stopping)
+        #expect(run.at(7, .woundUp) == [.powerOff])
+        #expect(quiet(run.at(8, .machineEnded(.forced))) == finish(143, "Error", at: 5))
+    }
+
+    @Test("a Mac that does not write in time is switched off; so is one that is still booting")
+    func stopSlowMac() {
+        var run = Run(guestOS: .macos)
+        run.at(0, .started)
+        #expect(run.at(5, .stopAsked(grace: .seconds(30))) == [.windUp, .wake(at: .seconds(35))])
+        #expect(run.at(35, .timer) == [.powerOff])
+        #expect(quiet(run.at(36, .machineEnded(.forced))) == finish(143, "Error", at: 5))
+    }
+
+    @Test("a Mac whose disk is kept is shut down from inside, but not for ever")
+    func keptMac() {
+        var run = Run(command: ["x"], keepsDisk: true, guestOS: .macos)
+        run.started(hasCommand: true)
+        run.at(9, .commandEnded(code: 0))
+        #expect(run.at(10, .woundUp) == [.shutDownGuest, .wake(at: .seconds(30))])
+        #expect(run.at(30, .timer) == [.powerOff])
+        #expect(run.at(31, .machineEnded(.forced)) == finish(0, "Completed", at: 9))
     }
 
     // MARK: Starting

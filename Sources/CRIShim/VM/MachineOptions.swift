@@ -45,7 +45,8 @@ struct MachineOptions: Sendable, Hashable {
 
     /// - Throws: `invalidArgument` that names the annotation and its value.
     init(
-        _ container: [String: String], _ pod: [String: String], defaults: MachineDefaults, image: MachineImage, what: String
+        _ container: [String: String], _ pod: [String: String], defaults: MachineDefaults, image: MachineImage,
+        what: String
     ) throws {
         let read = Reader(container: container, pod: pod, what: what)
         let isMac = image.guestOS == .macos
@@ -54,11 +55,12 @@ struct MachineOptions: Sendable, Hashable {
             try read.value(Self.diskSize, "an amount such as 64Gi", ByteCount.parse)
             ?? defaults.diskBytes.map { try Self.grown($0, image) } ?? nil
         memoryRequestBytes = try read.value(Self.memoryRequest, "an amount such as 4Gi", ByteCount.parse)
-        screen = try read.value(
-            Self.display, "the size of a display: WIDTHxHEIGHT, WIDTHxHEIGHT@PPI, or none"
-        ) { text -> MachineDefaults.Display?? in
-            text == "none" ? .some(nil) : MachineDefaults.Display(text).map { .some($0) }
-        } ?? defaults.display ?? (isMac ? Self.macDisplay : nil)
+        screen =
+            try read.value(
+                Self.display, "the size of a display: WIDTHxHEIGHT, WIDTHxHEIGHT@PPI, or none"
+            ) { text -> MachineDefaults.Display?? in
+                text == "none" ? .some(nil) : MachineDefaults.Display(text).map { .some($0) }
+            } ?? defaults.display ?? (isMac ? Self.macDisplay : nil)
         if let wanted = try read.truth(Self.nested) {
             guard !wanted || !isMac else {
                 throw read.refusal(Self.nested, "macOS guests cannot run machines of their own")
@@ -81,14 +83,17 @@ struct MachineOptions: Sendable, Hashable {
         _ read: Reader, _ defaults: MachineDefaults, _ boot: MachineConfig.Boot
     ) throws {
         let isKernel = if case .kernel = boot { true } else { false }
-        let given = try read.value(Self.bootArguments, "one line of up to \(Self.longestArguments) printable characters") {
+        let given = try read.value(
+            Self.bootArguments, "one line of up to \(Self.longestArguments) printable characters"
+        ) {
             text -> String? in
             let isLine = text.unicodeScalars.allSatisfy { $0.isASCII && $0.properties.generalCategory != .control }
             return isLine && text.utf8.count <= Self.longestArguments ? text : nil
         }
         if given != nil, !isKernel {
             throw read.refusal(
-                Self.bootArguments, "this image starts by its own boot loader; only a kernel that is started directly takes them")
+                Self.bootArguments,
+                "this image starts by its own boot loader; only a kernel that is started directly takes them")
         }
         kernelArguments = isKernel ? given ?? defaults.bootArguments : ""
     }

@@ -118,7 +118,9 @@ enum MacSetup {
             }
             """
         ]
-        for share in config.shares where used.contains(share.tag) { lines.append("share \(GuestSetup.quoted(share.tag))") }
+        for share in config.shares where used.contains(share.tag) {
+            lines.append("share \(GuestSetup.quoted(share.tag))")
+        }
         lines.append(linker)
         let ordered = config.mounts.enumerated().sorted { left, right in
             (depth(left.element), left.offset) < (depth(right.element), right.offset)

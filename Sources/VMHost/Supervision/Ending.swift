@@ -20,6 +20,8 @@ struct Ending: Sendable, Hashable {
 
     static let switchedOff = Ending(137, "Error", "the machine was switched off: its time to stop was over")
 
+    static let stopped = Ending(143, "Error", "the machine was switched off when it was asked to stop")
+
     /// The end of a machine whose container had no end of its own by then.
     static func machine(_ end: MachineEnd, wasStopped: Bool, hadCommand: Bool) -> Ending {
         switch end {

@@ -31,6 +31,8 @@ struct Supervision: Sendable {
         case runCommand
         case terminateCommand
         case pressPowerButton
+        /// From inside the guest.
+        case shutDownGuest
         /// Answered by `woundUp`, soon in any case.
         case windUp
         case powerOff
@@ -62,6 +64,8 @@ struct Supervision: Sendable {
     let needsGuest: Bool
     /// A disk that is kept is worth a shutdown.
     let keepsDisk: Bool
+    /// macOS only asks whoever sits in front of it what to do when its button is pressed.
+    let heedsButton: Bool
     /// How long a machine that failed is kept.
     let holdTime: Duration?
 
@@ -82,6 +86,7 @@ struct Supervision: Sendable {
         hasCommand = !config.main.command.isEmpty
         needsGuest = hasCommand || !config.mounts.isEmpty
         keepsDisk = config.keepsDisk
+        heedsButton = config.guestOS == .linux
         holdTime = config.holdOnFailure.map { .seconds($0) }
     }
 
@@ -196,7 +201,7 @@ struct Supervision: Sendable {
         guard keepsDisk else { return goDown(ending, at) }
         let hardAt = min(now.elapsed + Self.shutdownTime, stopAt ?? .seconds(Int64.max))
         state = .goingDown(ending, at: at, hardAt: hardAt)
-        return [.pressPowerButton, .wake(at: hardAt)]
+        return [heedsButton ? .pressPowerButton : .shutDownGuest, .wake(at: hardAt)]
     }
 
     private mutating func goDown(_ ending: Ending, _ at: Moment) -> [Action] {
@@ -248,6 +253,10 @@ struct Supervision: Sendable {
         }
         guard let stopAt, now.elapsed < stopAt else { return timer(now) }
         switch state {
+        case .running where !heedsButton:
+            // An ephemeral disk needs no shutdown; what the guest shares with the host is written before it is switched off.
+            state = .windingUp(.stopped, at: now)
+            return [.windUp, .wake(at: stopAt)]
         case .running: return [.pressPowerButton, .wake(at: min(stopAt, now.elapsed + Self.buttonInterval))]
         case .commandRunning: return [.terminateCommand, .wake(at: stopAt)]
         case .starting, .settling, .windingUp, .held, .goingDown: return [.wake(at: stopAt)]

@@ -47,7 +47,8 @@ import VZEngine
         #expect(plain.hold == 60 && plain.kernelArguments == "panic=5" && plain.isNested)
         let own = try options(
             [
-                MachineOptions.holdOnFailure: "0", MachineOptions.bootArguments: "debug", MachineOptions.nested: "false",
+                MachineOptions.holdOnFailure: "0", MachineOptions.bootArguments: "debug",
+                MachineOptions.nested: "false",
                 MachineOptions.keepDisk: "true", MachineOptions.diskSize: "2Gi", MachineOptions.memoryRequest: "1Gi",
             ], [:], defaults)
         #expect(own.hold == 0 && own.kernelArguments == "debug" && !own.isNested && own.keepsDisk)
@@ -58,14 +59,19 @@ import VZEngine
     }
 
     @Test(arguments: [
-        ("journalctl -f -o cat", ["/bin/sh", "-c", "journalctl -f -o cat"]), (#"["log", "stream"]"#, ["log", "stream"]),
-    ]) func `a log command is a line for the shell, or a list of arguments`(_ text: String, _ command: [String]) throws {
+        ("journalctl -f -o cat", ["/bin/sh", "-c", "journalctl -f -o cat"]),
+        (#"["log", "stream"]"#, ["log", "stream"]),
+    ]) func `a log command is a line for the shell, or a list of arguments`(_ text: String, _ command: [String]) throws
+    {
         #expect(try options([MachineOptions.logCommand: text]).logCommandLine == command)
     }
 
     @Test(
         arguments: [
-            (MachineOptions.display, ["", "1920", "1920x", "0x0", "-1x5", "1920x1080@", "1920x1080@80@80", "99999x1", "+800x600"]),
+            (
+                MachineOptions.display,
+                ["", "1920", "1920x", "0x0", "-1x5", "1920x1080@", "1920x1080@80@80", "99999x1", "+800x600"]
+            ),
             (MachineOptions.nested, ["yes", "1", "TRUE", ""]), (MachineOptions.keepDisk, ["yes", "True"]),
             (MachineOptions.diskSize, ["", "big", "-1Gi", "0", "1e3", "64GiB", "Gi", "99999999Pi"]),
             (MachineOptions.memoryRequest, ["lots"]),
@@ -77,7 +83,9 @@ import VZEngine
         for value in values {
             let error = #expect(throws: ShimError.self) { try options([key: value]) }
             #expect(error?.code == .invalidArgument, "\(key): \(value)")
-            #expect(error?.message.contains("annotation \(key): \(value.debugDescription)") == true, "\(error?.message ?? "")")
+            #expect(
+                error?.message.contains("annotation \(key): \(value.debugDescription)") == true,
+                "\(error?.message ?? "")")
         }
     }
 
@@ -105,7 +113,8 @@ import VZEngine
         #expect(config.display == nil && config.nestedVirtualization == nil && config.holdOnFailure == nil)
         #expect(config.logCommand == nil && !config.keepsDisk)
         try options([
-            MachineOptions.display: "1920x1080@90", MachineOptions.nested: "true", MachineOptions.holdOnFailure: "1h30m",
+            MachineOptions.display: "1920x1080@90", MachineOptions.nested: "true",
+            MachineOptions.holdOnFailure: "1h30m",
             MachineOptions.logCommand: "dmesg -w", MachineOptions.keepDisk: "true",
         ]).apply(to: &config)
         #expect(config.display == .init(width: 1920, height: 1080, pixelsPerInch: 90))
@@ -113,11 +122,14 @@ import VZEngine
         #expect(config.logCommand == ["/bin/sh", "-c", "dmesg -w"])
     }
 
-    @Test(arguments: [
-        ("1048576", 1 << 20), ("1", 1), ("64Gi", 64 << 30), ("1.5Gi", 3 << 29), ("500M", 500_000_000), ("1k", 1000),
-        ("2Ti", 2 << 40), ("0.5", nil), ("0", nil), ("0Gi", nil), ("", nil), (".5Gi", nil), ("1..5Gi", nil), ("5 Gi", nil),
-        ("5gi", nil), ("1e9", nil), ("-1", nil),
-    ] as [(String, Int64?)]) func `amounts are read as Kubernetes writes them`(_ text: String, _ bytes: Int64?) {
+    @Test(
+        arguments: [
+            ("1048576", 1 << 20), ("1", 1), ("64Gi", 64 << 30), ("1.5Gi", 3 << 29), ("500M", 500_000_000), ("1k", 1000),
+            ("2Ti", 2 << 40), ("0.5", nil), ("0", nil), ("0Gi", nil), ("", nil), (".5Gi", nil), ("1..5Gi", nil),
+            ("5 Gi", nil),
+            ("5gi", nil), ("1e9", nil), ("-1", nil),
+        ] as [(String, Int64?)]) func `amounts are read as Kubernetes writes them`(_ text: String, _ bytes: Int64?)
+    {
         #expect(ByteCount.parse(text) == bytes)
     }
 
@@ -136,7 +148,8 @@ import VZEngine
     @Test(arguments: [
         Wish(limit: 1 << 30, request: "2Gi", image: 4 << 30, mebibytes: 1024),
         Wish(request: "2Gi", least: "\(3 << 30)", image: 4 << 30, mebibytes: 2048),
-        Wish(least: "\(3 << 30)", image: 4 << 30, mebibytes: 3072), Wish(image: 4 << 30, standard: 1 << 30, mebibytes: 4096),
+        Wish(least: "\(3 << 30)", image: 4 << 30, mebibytes: 3072),
+        Wish(image: 4 << 30, standard: 1 << 30, mebibytes: 4096),
         Wish(standard: 1 << 30, mebibytes: 1024), Wish(mebibytes: 512), Wish(guest: .macos, mebibytes: 8192),
         Wish(request: "1000000001", mebibytes: 954),
     ]) func `memory: limit, request, image, configuration, in this order`(_ wish: Wish) throws {
