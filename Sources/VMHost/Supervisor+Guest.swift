@@ -13,12 +13,8 @@ extension Supervisor {
 
     /// Keeps in touch with the guest as long as the machine lives.
     func reachGuest(_ machine: any Machine) async {
-        let guest: any Guest
         do {
-            let address = try await machine.guestAddress()
-            guest = try surroundings.guest(address)
-            parts.withLock { $0.guest = guest }
-            board.update { $0.address = address }
+            try place(try await machine.guestAddress(), isMove: false)
             note(.addressed)
         } catch {
             giveUp("the guest has no address: \(error)")
@@ -26,8 +22,9 @@ extension Supervisor {
         }
         var touch = GuestTouch(limit: .seconds(config.readinessTimeout))
         var lastBoot: String?
-        while !Task.isCancelled {
+        while !Task.isCancelled, let guest {
             do {
+                let place = placeNumber
                 let watch = try await enter(guest, preparedBoot: lastBoot)
                 touch.succeeded()
                 lastBoot = watch.bootID
@@ -36,7 +33,7 @@ extension Supervisor {
                     status.wasReachable = true
                 }
                 note(.guestReady)
-                let why = await watch.untilLost()
+                let why = await untilLost(watch, orMovedFrom: place)
                 board.update { $0.isReachable = false }
                 logger.info("the guest is not reachable any more", metadata: ["reason": "\(why)"])
             } catch let error as VZEngineError where error.code == .startFailed {
@@ -130,10 +127,12 @@ extension Supervisor {
             guard parts.withLock({ $0.peerPorts.insert(port).inserted }) else { continue }
             do {
                 let group = surroundings.group
+                // A machine on a bridge has its supervisor outside of the pod.
+                let namespace = config.network.mode == .bridged ? config.network.namespace : nil
                 let logger = logger
                 try await guest.listen(port: port) { stream in
                     do {
-                        try await Relay.run(stream, toLocalPort: port, group: group)
+                        try await Relay.run(stream, toLocalPort: port, in: namespace, group: group)
                     } catch {
                         logger.debug(
                             "a connection from the guest ended", metadata: ["port": "\(port)", "error": "\(error)"])

@@ -22,6 +22,7 @@ extension Supervisor {
             surroundings.standstill.set(stalled: false)
             board.update { $0.stalled = nil }
             await setClock()
+        case .addressChanged(let address): guestMoved(to: address)
         case .restarted, .networkLost: break
         }
     }

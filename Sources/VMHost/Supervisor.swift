@@ -36,6 +36,10 @@ final class Supervisor: Sendable {
     struct Parts {
         var machine: (any Machine)?
         var guest: (any Guest)?
+        /// How often the guest has moved, the channels to where it was before, and who wants to hear of the next move.
+        var moves = 0
+        var formerGuests: [any Guest] = []
+        var moved: AsyncStream<String>.Continuation?
         var start: Task<any Machine, any Error>?
         /// Ports the guest is served on already.
         var peerPorts: Set<Int> = []
@@ -92,6 +96,7 @@ final class Supervisor: Sendable {
     private func settle(_ record: ExitRecord) async {
         main.abandon()
         await guest?.close()
+        for former in parts.withLock({ $0.formerGuests }) { await former.close() }
         await log.close()
         let last: Fanout.Event = .exited(code: record.exitCode)
         main.output.publish(last)

@@ -16,9 +16,11 @@ extension Shim {
 
     static func machines(
         _ configuration: ShimConfiguration, store: StateStore, slots: VMSlots, images: any MachineImages,
-        group: any EventLoopGroup, logger: Logger
+        instance: String, group: any EventLoopGroup, logger: Logger
     ) -> VMRuntime {
-        var options = VMRuntime.Options(root: configuration.rootDirectory, state: configuration.stateDirectory)
+        var options = VMRuntime.Options(
+            root: configuration.rootDirectory, state: configuration.stateDirectory, instance: instance)
+        options.bridge = configuration.bridgeInterface
         options.readinessTimeout = configuration.guestReadinessTimeout
         options.disk = DiskGuard(
             path: configuration.rootDirectory + "/machines", reserve: configuration.diskReserve, logger: logger)

@@ -72,7 +72,8 @@ public final class Shim: Service {
         let images = try Self.machineImages(configuration, logger: logger)
         let slots = VMSlots(linux: configuration.vmSlots ?? MachineResources.Host.this.cpus)
         machines = Self.machines(
-            configuration, store: store, slots: slots, images: images, group: group, logger: logger)
+            configuration, store: store, slots: slots, images: images, instance: root.instance, group: group,
+            logger: logger)
         let runtimes = Runtimes(standard: docker, machines: machines)
         let sandboxes = Sandboxes(
             store: store, root: root, runtimes: runtimes,

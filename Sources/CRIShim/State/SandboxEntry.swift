@@ -11,6 +11,9 @@ struct SandboxEntry: Sendable {
     var holderRuns = false
     /// Empty until known; the first is the pod's address.
     var addresses: [String] = []
+    /// Those of its machines that have their own, by their places in the pod. They stay when a machine has ended, until the next
+    /// at its place has one.
+    var guestAddresses: [Int: String] = [:]
     /// The file of the network namespace that we made for it; nil for the host's and for its holder's.
     var ownNamespace: String?
     /// The holder's process as this host sees it; 0 when it does not run or runs elsewhere.
@@ -38,6 +41,12 @@ struct SandboxEntry: Sendable {
     /// Its holder died while a machine lives in it.
     var needsHolderAgain: Bool {
         record.phase == .ready && !isStopping && record.runtime != nil && !holderRuns && !machines.isEmpty
+    }
+
+    /// What others reach the pod by; the first is the pod's. Empty until known.
+    var podAddresses: [String] {
+        guard record.hasGuestAddress == true else { return addresses }
+        return guestAddresses.sorted { $0.key < $1.key }.map(\.value)
     }
 
     var state: CRI.PodSandboxState { isReady ? .sandboxReady : .sandboxNotready }
@@ -73,6 +82,7 @@ struct SandboxEntry: Sendable {
             $0.labels = record.labels
             $0.annotations = record.annotations
             $0.runtimeHandler = record.handler
+            let addresses = podAddresses
             if let first = addresses.first {
                 $0.network = .init { network in
                     network.ip = first

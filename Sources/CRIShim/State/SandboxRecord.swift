@@ -64,6 +64,8 @@ struct SandboxRecord: Codable, Sendable, Hashable {
     var security = SandboxSecurity()
     /// The pod's network is one that we made, not its holder's. Absent in records of before there were such.
     var hasOwnNetwork: Bool?
+    /// The pod's address is that of its machine, which has one of its own on a bridge of the host's.
+    var hasGuestAddress: Bool?
 
     /// What makes a sandbox the same as another: at most one exists per name, namespace, uid and attempt.
     var reservation: String { Self.reservation(metadata) }

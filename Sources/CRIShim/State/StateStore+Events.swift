@@ -34,6 +34,17 @@ extension StateStore {
         return EventSubscription(id: id, events: events, overflow: overflow)
     }
 
+    /// Tells the subscribers that a pod has another address. The CRI has no word for that: they hear of a container of the pod
+    /// that runs, and with it of the pod as it is.
+    func announceAddress(of container: String, inSandbox id: String) {
+        state.withLock { state in
+            guard let sandbox = state.sandboxes[id]?.entry, state.containers[container]?.entry.phase == .running else {
+                return
+            }
+            state.announce(.containerStartedEvent, of: container, sandbox: sandbox)
+        }
+    }
+
     func unsubscribe(_ subscription: EventSubscription) {
         let removed = state.withLock { $0.subscribers.removeValue(forKey: subscription.id) }
         removed?.events.finish()

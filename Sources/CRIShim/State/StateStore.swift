@@ -42,6 +42,9 @@ final class StateStore: Sendable {
         let element = try Self.element(sandbox.listed)
         state.withLock { state in
             var sandbox = sandbox
+            if let present = state.sandboxes[sandbox.id]?.entry {
+                sandbox.guestAddresses = present.guestAddresses
+            }
             sandbox.machines = state.sandboxes[sandbox.id]?.entry.machines ?? []
             let before = state.sandboxes.updateValue(Slot(entry: sandbox, element: element), forKey: sandbox.id)?.entry
             state.sandboxList = nil

@@ -25,6 +25,8 @@ struct MachineLaunch: Codable, Sendable, Hashable {
     var supervisor: ProcessIdentity?
     /// The machine's other processes, once they are known.
     var processes: [ProcessIdentity] = []
+    /// On a bridge: the guest's last known address.
+    var address: String?
 }
 
 extension MachineBundle {

@@ -18,8 +18,10 @@ enum MachineMapping {
         var namespace: String?
         /// The machine's place in its pod, from 0.
         var index = 0
-        /// The machine's place on this host, from 0: decides its hardware address.
-        var hostIndex = 0
+        /// The bridge it is to be on.
+        var bridge: String?
+        /// Of the machine's network card.
+        var hardwareAddress: HardwareAddress?
         var size: MachineResources.Size
         var wishes = MachineOptions()
         var readinessTimeout: Int
@@ -45,7 +47,13 @@ enum MachineMapping {
         config.network.peerPorts = ports.peers
         config.network.podAddress = input.creation.sandbox.addresses.first
         config.network.index = input.index
-        config.network.macAddress = macAddress(input.hostIndex)
+        if let bridge = input.bridge {
+            config.network.mode = .bridged
+            config.network.interface = bridge
+            // Where the ports of the pod's containers are brought to.
+            config.network.podAddress = "127.0.0.1"
+        }
+        config.network.macAddress = input.hardwareAddress?.description ?? ""
         config.main = try main(container, what)
         config.naming.hostname = sandbox.hostname
         config.naming.nameServers = sandbox.dns?.servers ?? []
@@ -87,12 +95,6 @@ enum MachineMapping {
         main.stdin = container.stdin
         main.stdinOnce = container.stdinOnce
         return main
-    }
-
-    /// Of our own range of locally administered addresses; the same again for the next machine at that place.
-    static func macAddress(_ index: Int) -> String {
-        func hex(_ byte: Int) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
-        return "02:76:7a:\(hex(index >> 16 & 0xff)):\(hex(index >> 8 & 0xff)):\(hex(index & 0xff))"
     }
 
     /// - Throws: `unsupported` for what no machine can have.

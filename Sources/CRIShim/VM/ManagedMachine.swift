@@ -7,8 +7,6 @@ final class ManagedMachine: Sendable {
     let bundle: MachineBundle
     let config: MachineConfig
     let record: MachineContainerRecord
-    /// Its place among the machines of this host.
-    let hostIndex: Int
 
     var id: String { config.id }
 
@@ -44,11 +42,10 @@ final class ManagedMachine: Sendable {
     }
     let state = Mutex(State())
 
-    init(bundle: MachineBundle, config: MachineConfig, record: MachineContainerRecord, hostIndex: Int) {
+    init(bundle: MachineBundle, config: MachineConfig, record: MachineContainerRecord) {
         self.bundle = bundle
         self.config = config
         self.record = record
-        self.hostIndex = hostIndex
     }
 
     var isLaunched: Bool { state.withLock { $0.launch != nil } }

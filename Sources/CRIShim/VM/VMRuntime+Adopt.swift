@@ -22,6 +22,15 @@ extension VMRuntime {
             state.withLock { $0.machines[machine.id] = machine }
             slots.restore(machine.config.guestOS, forMachine: machine.id, inSandbox: machine.record.sandboxID)
         }
+        try await RootDirectory.offload { [addresses] in
+            try addresses.adopt(
+                try found.map { machine in
+                    .init(
+                        holder: machine.id, address: HardwareAddress(machine.config.network.macAddress),
+                        mayLive: try machine.bundle.readExit() == nil)
+                })
+        }
+        try restoreAddresses(of: found)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for machine in found { group.addTask { [self] in try await adopt(machine) } }
             try await group.waitForAll()
@@ -47,7 +56,7 @@ extension VMRuntime {
                     .corruptRecord, "\(bundle.config) describes machine \(config.id): move it away to go on")
             }
             let machine = ManagedMachine(
-                bundle: bundle, config: config, record: record, hostIndex: place(of: config))
+                bundle: bundle, config: config, record: record)
             var launch = try bundle.read(MachineLaunch.self, schema: MachineLaunch.schema, at: bundle.launch)
             if let bytes = try RootDirectory.read(bundle.supervisor) {
                 let supervisor = try RecordCoding.decodePlain(
@@ -68,11 +77,6 @@ extension VMRuntime {
             try RootDirectory.removeTree(options.state + "/m/" + name)
         }
         return machines
-    }
-
-    /// The place on the host that a hardware address of ours stands for.
-    static func place(of config: MachineConfig) -> Int {
-        config.network.macAddress.split(separator: ":").suffix(3).reduce(0) { $0 << 8 + (Int($1, radix: 16) ?? 0) }
     }
 
     private func adopt(_ machine: ManagedMachine) async throws {

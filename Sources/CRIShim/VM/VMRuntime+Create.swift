@@ -30,11 +30,9 @@ extension VMRuntime {
         let size = try checkpoint.map { try Self.size(of: $0, asked, request) } ?? asked
         let id = Identifiers.hex(64)
         try slots.take(image.guestOS, forMachine: id, inSandbox: creation.sandbox.id)
-        let place = takePlace()
-        defer { leavePlace(place) }
         do {
             let machine = try await shielded { [self] in
-                try await make(id, creation, image, request, size, wishes, place: place, from: checkpoint)
+                try await make(id, creation, image, request, size, wishes, from: checkpoint)
             }
             try Task.checkCancellation()
             try insert(machine)
@@ -45,7 +43,7 @@ extension VMRuntime {
             try await shielded { [self] in
                 state.withLock { $0.machines[id] = nil }
                 try await RootDirectory.offload { try Self.discard(bundle) }
-                slots.release(machine: id)
+                await release(id)
             }
             throw error
         }
@@ -58,7 +56,7 @@ extension VMRuntime {
 
     private func make(
         _ id: String, _ creation: ContainerCreation, _ image: MachineImage, _ request: MachineResources.Request?,
-        _ size: MachineResources.Size, _ wishes: MachineOptions, place: Int, from checkpoint: MachineCheckpoint?
+        _ size: MachineResources.Size, _ wishes: MachineOptions, from checkpoint: MachineCheckpoint?
     ) async throws -> ManagedMachine {
         let final = MachineBundle(id: id, root: options.root, state: options.state)
         // Under its own name only once it is whole.
@@ -76,6 +74,7 @@ extension VMRuntime {
             }
             return mounts
         }
+        let address = try await RootDirectory.offload { [addresses] in try addresses.take(for: id) }
         var disks: [MachineConfig.Disk] = []
         for (index, disk) in (checkpoint?.disks ?? image.disks).enumerated() {
             // The first is the one the guest starts from. A machine that goes on finds its disk as it was.
@@ -87,10 +86,11 @@ extension VMRuntime {
         }
         var input = MachineMapping.Input(
             id: id, creation: creation, image: image, disks: disks, boot: wishes.boot(image.boot), mounts: mounts,
-            namespace: creation.sandbox.namespace, hostIndex: place, size: size, wishes: wishes,
+            namespace: creation.sandbox.namespace, hardwareAddress: address, size: size, wishes: wishes,
             readinessTimeout: options.readinessTimeout)
         (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
         input.index = freeIndex(inSandbox: creation.sandbox.id)
+        input.bridge = bridge(for: creation.sandbox.record)
         let boot = checkpoint?.boot ?? wishes.boot(image.boot)
         (input.boot, input.hosts) = try await RootDirectory.offload {
             let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
@@ -108,7 +108,7 @@ extension VMRuntime {
             try draft.write(record, to: draft.container)
             try Self.rename(draft.directory, to: final.directory)
         }
-        return ManagedMachine(bundle: final, config: machine, record: record, hostIndex: place)
+        return ManagedMachine(bundle: final, config: machine, record: record)
     }
 
     private static func config(
@@ -124,21 +124,6 @@ extension VMRuntime {
     ) throws -> MachineResources.Size {
         try checkpoint.check(size, request)
         return .init(cpus: checkpoint.record.config.cpus, memoryBytes: checkpoint.record.config.memoryBytes)
-    }
-
-    // MARK: Places
-
-    private func takePlace() -> Int {
-        state.withLock { state in
-            let taken = Set(state.machines.values.map(\.hostIndex)).union(state.placesInUse)
-            let place = (0...).first { !taken.contains($0) }!
-            state.placesInUse.insert(place)
-            return place
-        }
-    }
-
-    private func leavePlace(_ place: Int) {
-        _ = state.withLock { $0.placesInUse.remove(place) }
     }
 
     /// The lowest number that no machine of the pod has which still lives.

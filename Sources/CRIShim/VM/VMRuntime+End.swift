@@ -31,7 +31,7 @@ extension VMRuntime {
             }
         }
         // Before its end is seen: who waits for it may take the slot at once.
-        if isClean { slots.release(machine: machine.id) }
+        if isClean { await release(machine.id) }
         show(record, of: machine)
         machine.ended.open()
         if !isClean { await waitForever(machine) }
@@ -114,7 +114,19 @@ extension VMRuntime {
         logger.error(
             "a machine's processes cannot be ended; its slot stays taken until they are gone", metadata: meta(machine))
         while !Task.isCancelled, await !ProcessWait.untilGone(machine.processes, within: .seconds(60)) {}
-        if !Task.isCancelled { slots.release(machine: machine.id) }
+        if !Task.isCancelled { await release(machine.id) }
+    }
+
+    /// Gives back what a machine has of the host's: nothing of it runs any more.
+    func release(_ id: String) async {
+        do {
+            try await RootDirectory.offload { [addresses] in try addresses.release(of: id) }
+        } catch {
+            logger.error(
+                "a machine's hardware address was not given back; the next start does it",
+                metadata: ["container": "\(id)", "error": "\(error)"])
+        }
+        slots.release(machine: id)
     }
 
     func stopContainer(_ container: ContainerEntry, timeout: Int64) async throws {
@@ -184,7 +196,7 @@ extension VMRuntime {
         let bundle = machine.bundle
         try await RootDirectory.offload { try Self.discard(bundle) }
         _ = state.withLock { $0.machines.removeValue(forKey: machine.id) }
-        slots.release(machine: machine.id)
+        await release(machine.id)
         store.removeContainer(machine.id)
         machine.ended.open()
         machine.gone.open()

@@ -111,7 +111,10 @@ extension VMRuntime {
         case .exited: break  // Told when nothing of it runs any more.
         }
         if status.processes != before?.processes, !status.processes.isEmpty {
-            await remember(status.processes, of: machine)
+            await remember(machine) { $0.processes = status.processes }
+        }
+        if let address = status.address?.host, machine.config.network.mode == .bridged {
+            await noteAddress(address, of: machine)
         }
         if status.phase != before?.phase || status.wasReachable != before?.wasReachable {
             logger.debug(
@@ -119,10 +122,10 @@ extension VMRuntime {
         }
     }
 
-    /// Notes the processes of a machine, for whoever finds its supervisor dead.
-    private func remember(_ processes: [ProcessIdentity], of machine: ManagedMachine) async {
+    /// Notes what is known of a machine, for whoever finds its supervisor dead.
+    func remember(_ machine: ManagedMachine, _ change: @Sendable (inout MachineLaunch) -> Void) async {
         let launch = machine.state.withLock { state in
-            state.launch?.processes = processes
+            if state.launch != nil { change(&state.launch!) }
             return state.launch
         }
         guard let launch else { return }
@@ -130,7 +133,7 @@ extension VMRuntime {
         do {
             try await RootDirectory.offload { try bundle.write(launch, to: bundle.launch) }
         } catch {
-            logger.warning("noting a machine's processes failed", metadata: meta(machine, ["error": "\(error)"]))
+            logger.warning("noting what runs of a machine failed", metadata: meta(machine, ["error": "\(error)"]))
         }
     }
 }

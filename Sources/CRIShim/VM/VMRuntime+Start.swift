@@ -28,7 +28,9 @@ extension VMRuntime {
         }
         machine.state.withLock { $0.launch = launch }
         do {
-            let supervisor = try await launcher.launch(bundle, namespace: namespace)
+            // What is on a bridge of the host's is so from the host's namespace.
+            let place = machine.config.network.mode == .bridged ? nil : namespace
+            let supervisor = try await launcher.launch(bundle, namespace: place)
             launch.supervisor = supervisor.identity
             machine.state.withLock { [launch] in
                 $0.launch = launch

@@ -17,6 +17,10 @@ final class VMRuntime: ContainerRuntime {
         var root: String
         /// `m/<id>` is below; short.
         var state: String
+        /// What tells this shim from others: see ``RootDirectory/instance``.
+        var instance: String
+        /// The bridge on which machines have addresses of their own; nil: they share their pod's.
+        var bridge: String?
         var readinessTimeout = 300
         /// How long StartContainer waits for the machine to run.
         var startLimit = Duration.seconds(90)
@@ -35,6 +39,7 @@ final class VMRuntime: ContainerRuntime {
     let options: Options
     let store: StateStore
     let slots: VMSlots
+    let addresses: HardwareAddressPool
     let images: any MachineImages
     let launcher: any SupervisorLauncher
     let group: any EventLoopGroup
@@ -46,8 +51,6 @@ final class VMRuntime: ContainerRuntime {
 
     struct State {
         var machines: [String: ManagedMachine] = [:]
-        /// Places on this host of machines that are being made.
-        var placesInUse: Set<Int> = []
         var isShuttingDown = false
     }
     let state = Mutex(State())
@@ -59,6 +62,7 @@ final class VMRuntime: ContainerRuntime {
         self.options = options
         self.store = store
         self.slots = slots
+        addresses = HardwareAddressPool(root: options.root, instance: options.instance)
         self.images = images
         self.launcher = launcher
         self.group = group

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 import VZEngine
 
 /// Carries bytes between a connection through the guest and something else, each direction closed by itself.
@@ -26,17 +25,11 @@ enum Relay {
         }
     }
 
-    /// To a port of this side's localhost.
-    static func run(_ stream: any GuestStream, toLocalPort port: Int, group: any EventLoopGroup) async throws {
-        let channel = try await ClientBootstrap(group: group)
-            .connectTimeout(.seconds(10))
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .connect(host: "127.0.0.1", port: port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-                }
-            }
+    /// To a port of the localhost of a network namespace; nil is that of this process.
+    static func run(
+        _ stream: any GuestStream, toLocalPort port: Int, in namespace: String? = nil, group: any EventLoopGroup
+    ) async throws {
+        let channel = try await LocalConnection.make(port: port, in: namespace, group: group)
         try await channel.executeThenClose { inbound, outbound in
             try await both {
                 while let bytes = try await stream.next() { try await outbound.write(bytes) }

@@ -6,6 +6,8 @@ public enum MachineChange: Sendable, Hashable {
     case stalled(reason: String)
     /// It goes on after it was stalled.
     case resumed
+    /// The guest is reached elsewhere from now on, by what its network says.
+    case addressChanged(GuestAddress)
     /// Its network is gone, until it is restarted.
     case networkLost(reason: String)
 }

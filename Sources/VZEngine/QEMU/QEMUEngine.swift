@@ -137,14 +137,17 @@ enum QEMUChecks {
             throw refuse("\(port.number) is no port")
         }
         let mac = config.network.macAddress
-        guard
-            mac.isEmpty || mac.split(separator: ":").filter({ $0.count == 2 && $0.allSatisfy(\.isHexDigit) }).count == 6
-        else { throw refuse("\(mac) is no hardware address") }
+        guard mac.isEmpty || HardwareAddress(mac)?.isGroup == false else {
+            throw refuse("\(mac) is no hardware address")
+        }
         if config.restoreFrom != nil, !config.shares.isEmpty {
             throw refuse("a machine that was saved has no shared directories: QEMU cannot save them")
         }
         if config.network.mode == .bridged, config.network.interface == nil {
             throw refuse("a bridged network needs the name of a bridge")
+        }
+        if config.network.mode == .bridged, mac.isEmpty {
+            throw refuse("a machine on a bridge needs a hardware address, by which its address is found")
         }
     }
 }

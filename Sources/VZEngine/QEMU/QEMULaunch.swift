@@ -54,7 +54,10 @@ struct QEMULaunch {
             await parts.cgroup?.add(server.child.id)
         }
         let (monitor, console, errors) = (try SocketPair(), try SocketPair(), try ErrorOutput())
-        let tap = config.network.mode == .bridged ? try TapDevice.make(bridge: config.network.interface ?? "") : nil
+        let tap =
+            config.network.mode == .bridged
+            ? try TapDevice.make(
+                bridge: config.network.interface ?? "", name: TapDevice.name(ofMachine: config.id)) : nil
         var arguments = QEMUArguments(
             config: config, accelerator: host.accelerator, firmware: host.firmware, monitor: 3, console: 4,
             sshPort: sshPort)
@@ -98,8 +101,17 @@ struct QEMULaunch {
             metadata: ["pid": "\(child.id)", "accelerator": "\(host.accelerator)", "ssh": "\(sshPort)"])
         return QEMUMachine(
             config: config, parts: parts, child: child, monitor: client, console: reader, errors: errors,
-            address: tap == nil ? .known(GuestAddress(host: "127.0.0.1", port: sshPort)) : .learned(tap),
+            address: tap.map { .learned($0, addressWatch($0)) }
+                ?? .known(GuestAddress(host: "127.0.0.1", port: sshPort)),
             options: options, logger: logger)
+    }
+
+    private func addressWatch(_ tap: TapDevice) -> AddressWatch {
+        let card = HardwareAddress(config.network.macAddress)
+        return AddressWatch(
+            of: card!,  // checked before the start
+            sources: SystemAddressDiscovery.ofMachine(device: tap.name, bridge: config.network.interface),
+            logger: logger)
     }
 
     /// The file of a machine that this one goes on from.

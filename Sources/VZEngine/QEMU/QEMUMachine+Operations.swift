@@ -52,7 +52,7 @@ extension QEMUMachine {
         statistics.diskWrittenBytes = disks.reduce(0) { $0 + $1.stats.written }
         statistics.memoryBytes = try await monitor.ask("query-balloon", for: QMPBalloon.self).actual
         statistics.availableMemoryBytes = try await guestMemory().availableBytes
-        if case .learned(let tap?) = address, let counters = try await counters(of: tap) {
+        if case .learned(let tap, _) = address, let counters = try await counters(of: tap) {
             // What the host received there the guest has sent.
             statistics.networkReceivedBytes = Int64(clamping: counters.sentBytes)
             statistics.networkSentBytes = Int64(clamping: counters.receivedBytes)

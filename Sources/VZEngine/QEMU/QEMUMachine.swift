@@ -14,7 +14,7 @@ final class QEMUMachine: Machine {
     enum Address: Sendable {
         case known(GuestAddress)
         /// Its network tells, once it speaks there.
-        case learned(TapDevice?)
+        case learned(TapDevice, AddressWatch)
     }
 
     let processes: [ProcessIdentity]
@@ -70,10 +70,10 @@ final class QEMUMachine: Machine {
     func guestAddress() async throws -> GuestAddress {
         switch address {
         case .known(let address): return address
-        case .learned(let tap):
-            guard let tap else { throw VZEngineError(.failed, "the machine has no network") }
+        case .learned(_, let watch):
             return GuestAddress(
-                host: try await tap.learnAddress(of: config.network.macAddress), port: config.credentials.port)
+                host: try await watch.first(within: .seconds(config.readinessTimeout)).description,
+                port: config.credentials.port)
         }
     }
 
@@ -122,6 +122,10 @@ final class QEMUMachine: Machine {
             group.addTask { await self.watchPanic() }
             group.addTask { await self.reviveWhenStalled() }
             for server in parts.shareServers { group.addTask { await self.watch(server) } }
+            if case .learned(_, let addresses) = address {
+                group.addTask { await addresses.run() }
+                group.addTask { await self.followAddress(addresses) }
+            }
             let process = await child.waitForEnd()
             monitor.close()
             // The last words are on their way still.
@@ -244,6 +248,13 @@ final class QEMUMachine: Machine {
             return
         }
         _ = judge { $0.outlivedPanic() }
+    }
+
+    private func followAddress(_ addresses: AddressWatch) async {
+        for await address in addresses.changes {
+            let place = GuestAddress(host: address.description, port: config.credentials.port)
+            changed.yield(.addressChanged(place))
+        }
     }
 
     private func watch(_ server: ShareServer) async {

@@ -119,6 +119,11 @@ final class FakeSupervisor: ControlService {
         }
     }
 
+    /// The guest's network gives it another address.
+    func move(to host: String) {
+        publish { $0.address = GuestAddress(host: host, port: 22) }
+    }
+
     private func publish(_ change: (inout MachineStatus) -> Void) {
         state.withLock { state in
             guard !state.isOver else { return }

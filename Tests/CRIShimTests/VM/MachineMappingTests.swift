@@ -132,13 +132,4 @@ import VZEngine
         )
         #expect(hosts == [.init(address: "10.1.2.3", names: ["web", "web.ns"])])
     }
-
-    @Test func `a place on the host has its own hardware address, and is found again by it`() {
-        var config = MachineConfig(id: "a", sandboxID: "s", boot: Self.image.boot, credentials: Self.image.credentials)
-        for place in [0, 1, 255, 256, 70000] {
-            config.network.macAddress = MachineMapping.macAddress(place)
-            #expect(config.network.macAddress.utf8.count == 17)
-            #expect(VMRuntime.place(of: config) == place)
-        }
-    }
 }

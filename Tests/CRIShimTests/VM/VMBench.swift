@@ -63,7 +63,8 @@ struct VMBench: Sendable {
         self.supervisors = supervisors
         store = StateStore()
         slots = VMSlots(linux: count)
-        var options = VMRuntime.Options(root: directory + "/r", state: directory + "/s")
+        var options = VMRuntime.Options(
+            root: directory + "/r", state: directory + "/s", instance: "0123456789abcdef0123456789abcdef")
         options.startLimit = .seconds(20)
         options.stopLimit = .seconds(5)
         options.host = .init(cpus: 4, memoryBytes: 8 << 30)

@@ -61,37 +61,6 @@ struct MachineCgroupTests {
     }
 }
 
-@Suite("Which address a machine speaks from")
-struct FrameReaderTests {
-    private let mac: [UInt8] = [0x52, 0x54, 0, 0, 0, 0x0a]
-
-    private func frame(_ type: [UInt8], _ offset: Int, _ address: [UInt8]) -> [UInt8] {
-        var frame = [UInt8](repeating: 0xff, count: 6) + mac + type
-        frame += [UInt8](repeating: 0, count: 60 - frame.count)
-        frame.replaceSubrange(offset..<offset + 4, with: address)
-        return frame
-    }
-
-    @Test("is the source of its packets and what it says in ARP")
-    func found() {
-        let packet = frame([8, 0], 26, [192, 168, 1, 7])
-        #expect(FrameReader.sender(of: packet[...], "52:54:00:00:00:0A") == "192.168.1.7")
-        #expect(FrameReader.sender(of: packet[...], "") == "192.168.1.7")
-        let question = frame([8, 6], 28, [10, 0, 0, 9])
-        #expect(FrameReader.sender(of: question[...], "52:54:00:00:00:0a") == "10.0.0.9")
-    }
-
-    @Test("is not another's, not the one of the time before DHCP, and no address of the link alone")
-    func notFound() {
-        #expect(FrameReader.sender(of: frame([8, 0], 26, [192, 168, 1, 7])[...], "52:54:00:00:00:0b") == nil)
-        for address: [UInt8] in [[0, 0, 0, 0], [169, 254, 1, 1], [127, 0, 0, 1], [255, 255, 255, 255]] {
-            #expect(FrameReader.sender(of: frame([8, 0], 26, address)[...], "") == nil)
-        }
-        #expect(FrameReader.sender(of: frame([0x86, 0xdd], 26, [192, 168, 1, 7])[...], "") == nil)
-        #expect(FrameReader.sender(of: mac[...], "") == nil)
-    }
-}
-
 @Suite("Which virtiofsd it is")
 struct ShareServerKindTests {
     @Test("its help tells")
