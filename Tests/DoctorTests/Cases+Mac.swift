@@ -44,6 +44,11 @@ extension Case {
             host.texts["/data/machines/1f/exit.json"] =
                 #"{"exitCode":128,"finishedAt":1799995000000000000,"message":"The number of virtual machines exceeds the limit."}"#
         },
+        .mac("host slots", "a leaked slot, in the engine's own words", .failure, "leaked", fix: "shutdown -r now") {
+            host, _ in
+            host.texts["/data/machines/1f/exit.json"] =
+                #"{"exitCode":128,"finishedAt":1799995000000000000,"message":"macOS runs two macOS guests at a time at most"}"#
+        },
         .mac("host slots", "a slot that was leaked before the restart", .ok) { host, _ in
             host.texts["/data/machines/1f/exit.json"] =
                 #"{"exitCode":128,"finishedAt":1799980000000000000,"message":"The number of virtual machines exceeds the limit."}"#

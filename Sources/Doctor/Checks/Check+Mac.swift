@@ -113,7 +113,7 @@ extension Check {
             let finished = text.value(of: "\"finishedAt\":").flatMap { Int64($0.prefix { $0.isNumber }) } ?? 0
             guard finished / 1_000_000_000 >= boot else { continue }
             let message = text.lowercased()
-            if message.contains("virtualmachinelimitexceeded") || message.contains("exceeds the limit")
+            if message.contains("two macos guests at a time") || message.contains("exceeds the limit")
                 || message.contains("maximum supported number of active virtual machines")
             {
                 return true

@@ -13,7 +13,9 @@ import Testing
         return outcome.output
     }
 
-    @Test func `a machine is made as its annotations say, listed, and its console and display can be seen`() async throws {
+    @Test func `a machine is made as its annotations say, listed, and its console and display can be seen`()
+        async throws
+    {
         try await MachineHost.with { shim in
             let config = shim.sandboxConfig("seen")
             let sandbox = try await shim.runSandbox(config, handler: "vm")
