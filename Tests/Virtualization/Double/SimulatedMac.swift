@@ -89,7 +89,7 @@ public final class SimulatedMac: Sendable {
         machine.service = try SimulatedService(holding: disk.path) { guest.perform(.crash) }
     }
 
-    /// The place is free when the process is gone.
+    /// The place is free by the time the process is gone.
     func release(_ machine: VZVirtualMachine) {
         let id = ObjectIdentifier(machine)
         guard let service = machine.service else {
@@ -100,8 +100,9 @@ public final class SimulatedMac: Sendable {
         let linger = behaviour.serviceLingers
         // The service's own queue may wait; it holds nothing but the process.
         DispatchQueue.global().asyncAfter(deadline: .now() + linger.seconds) { [self] in
-            service.end()
+            // In this order: whoever sees that the process is gone finds the place free.
             _ = state.withLock { $0.running.remove(id) }
+            service.end()
         }
     }
 
