@@ -184,7 +184,7 @@ final class LinkPool: Sendable {
 
     /// A server that is up may be full for a moment: servers bound how many who have not logged in they listen to.
     private func connect() async throws -> SSHConnection {
-        let end = ContinuousClock.now + configuration.connectTimeout
+        let end = ContinuousClock.now + configuration.openTimeout
         var pause = Duration.milliseconds(100)
         while true {
             do {

@@ -44,8 +44,26 @@ struct RealMachineDiskTests {
 
     /// The shim's last task may let go of its root a moment later.
     private static func unmount(_ mount: String) async throws {
-        try await eventually("the file system is let go") { try await Command.run("umount", [mount]).end.isSuccess }
+        let end = ContinuousClock.now + .seconds(90)
+        while try await !Command.run("umount", [mount]).end.isSuccess {
+            if ContinuousClock.now > end {
+                let holders = try await Command.run("/bin/sh", ["-c", whoHolds, "sh", mount]).text
+                Issue.record("\(mount) is still in use: \(holders)")
+                try await Command.checked("umount", ["-l", mount])
+                return
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
     }
+
+    private static let whoHolds = """
+        grep -F "$1" /proc/self/mountinfo
+        for process in /proc/[0-9]*; do
+            if ls -l $process/fd $process/cwd $process/root 2>/dev/null | grep -F "$1"; then
+                echo "$process: $(tr '\\0' ' ' <$process/cmdline)"
+            fi
+        done
+        """
 
     private static func condition(_ shim: ShimHarness) async throws -> CRI.RuntimeCondition {
         let status = try await shim.call(CRI.RuntimeService.status) { $0.verbose = true }.status

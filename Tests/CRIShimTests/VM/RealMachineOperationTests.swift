@@ -149,7 +149,7 @@ struct RealMachineOperationTests {
             try await Self.run(
                 id, shim,
                 """
-                setsid sh -c 'i=0; while true; do i=$((i+1)); echo $i >/tmp/count; usleep 20000; done' \
+                setsid sh -c 'i=0; while true; do i=$((i+1)); echo $i >/tmp/next && mv /tmp/next /tmp/count; usleep 20000; done' \
                     >/dev/null 2>&1 </dev/null &
                 echo kept >/data/file; until [ -s /tmp/count ]; do usleep 10000; done
                 """)

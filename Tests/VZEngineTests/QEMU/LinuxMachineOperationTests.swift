@@ -12,7 +12,7 @@ import Testing
 struct LinuxMachineOperationTests {
     /// Counts on in memory, whoever watches.
     private static let counting =
-        "setsid sh -c 'i=0; while true; do i=$((i+1)); echo $i >/tmp/count; usleep 50000; done' >/dev/null 2>&1 </dev/null &"
+        "setsid sh -c 'i=0; while true; do i=$((i+1)); echo $i >/tmp/next && mv /tmp/next /tmp/count; usleep 50000; done' >/dev/null 2>&1 </dev/null &"
 
     private func count(_ machine: RunningMachine) async throws -> Int {
         let text = try await machine.ssh("cat /tmp/count || true")
