@@ -11,7 +11,7 @@ import Testing
         try await withTemporaryDirectory { directory in
             let disk = directory + "/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
-            let mounted = try await ChildProcess.run("/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk])
+            let mounted = try await ChildProcess.run("/bin/mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", disk])
             try #require(mounted.code == 0, "\(mounted.errors)")
             do {
                 try await body(disk)
