@@ -79,11 +79,17 @@ struct MachineBridgeTests {
                         #expect(try await shim.sandboxStatus(sandbox).network == nil, "absent until it is known")
                         let id = try await shim.create(
                             "main", in: sandbox, config, image: Self.image,
-                            script: "ip -4 -o addr show dev eth0; exit 42")
+                            script: "ip -4 -o addr show dev eth0; until [ -e /tmp/go ]; do usleep 50000; done; exit 42")
                         try await shim.start(id)
                         let address = try #require(try await shim.sandboxStatus(sandbox).network?.ip)
                         #expect(network.contains(address, 10...17))
                         #expect(try network.machineDevices().count == 1)
+                        _ = try await shim.client.call(
+                            CRI.RuntimeService.execSync,
+                            .init {
+                                $0.containerId = id
+                                $0.cmd = ["touch", "/tmp/go"]
+                            }, timeout: .seconds(180))
                         let ended = try await Self.ended(id, shim)
                         #expect(ended.exitCode == 42)
                         #expect(try shim.log(ended).contains { $0.contains("inet \(address)/24") })
