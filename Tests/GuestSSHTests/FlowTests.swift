@@ -203,8 +203,7 @@ struct FlowTests {
         try await withLink(options: "MaxStartups 1:100:1") { link, server in
             // Whoever looked whether it is up may still be counted.
             try await link.waitUntilReachable(within: .seconds(30))
-            let stranger = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connect(host: "127.0.0.1", port: server.port).get()
+            let stranger = try await Self.stranger(at: server.port)
             async let alone = link.run(GuestCommand(["sh", "-c", "exit 7"]), isAlone: true)
             // It is turned away until the stranger has left.
             try await Task.sleep(for: .milliseconds(300))
@@ -212,4 +211,30 @@ struct FlowTests {
             #expect(try await alone.collect().code == 7)
         }
     }
+
+    /// Somebody whom the server has let in, and who then says nothing.
+    private static func stranger(at port: Int) async throws -> any Channel {
+        while true {
+            let greeted = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Bool.self)
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelInitializer { $0.pipeline.addHandler(Greeting(greeted)) }
+                .connect(host: "127.0.0.1", port: port).get()
+            if try await greeted.futureResult.get() { return channel }
+            channel.close(promise: nil)
+        }
+    }
+}
+
+/// Tells whether the server lets one in: it speaks first then, in the protocol's name.
+private final class Greeting: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+    private let greeted: EventLoopPromise<Bool>
+
+    init(_ greeted: EventLoopPromise<Bool>) { self.greeted = greeted }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        greeted.succeed(String(buffer: unwrapInboundIn(data)).hasPrefix("SSH-"))
+    }
+    func channelInactive(context: ChannelHandlerContext) { greeted.succeed(false) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

@@ -29,18 +29,44 @@ public enum LoopFileSystem {
             try await run(["mount", "-o", "loop", image, place])
             do {
                 let result = try await body(place)
-                try await run(["umount", place])
+                try await unmount(place)
                 return result
             } catch {
-                // Whoever still has a file open there keeps the file system, not the place.
-                try await run(["umount", "-l", place])
+                try await unmount(place)
                 throw error
             }
         }
     }
 
+    /// What has just ended, and a child between fork and exec, may have a file open there for a moment longer.
+    private static func unmount(_ place: String) async throws {
+        let end = ContinuousClock.now + .seconds(90)
+        while try await outcome(["umount", place]).code != 0 {
+            if ContinuousClock.now > end {
+                let holders = try await outcome(["/bin/sh", "-c", whoHolds, "sh", place]).output
+                // Whoever still has a file open there keeps the file system, not the place.
+                try await run(["umount", "-l", place])
+                throw Failure(description: "\(place) is still in use: \(holders)")
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private static let whoHolds = """
+        grep -F "$1" /proc/self/mountinfo
+        for process in /proc/[0-9]*; do
+            if ls -l $process/fd $process/cwd $process/root 2>/dev/null | grep -F "$1"; then
+                echo "$process: $(tr '\\0' ' ' <$process/cmdline)"
+            fi
+        done
+        """
+
+    private static func outcome(_ command: [String]) async throws -> ChildProcess.Outcome {
+        try await ChildProcess.run("/usr/bin/env", ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + command)
+    }
+
     private static func run(_ command: [String]) async throws {
-        let outcome = try await ChildProcess.run("/usr/bin/env", ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + command)
+        let outcome = try await outcome(command)
         guard outcome.code == 0 else {
             throw Failure(description: "\(command.joined(separator: " ")): \(outcome.errors)")
         }

@@ -19,51 +19,10 @@ import Darwin
 /// A real machine on a small file system that fills up.
 @Suite(
     .enabled(
-        if: LinuxGuest.canRun && geteuid() == 0 && access("/dev/loop-control", W_OK) == 0,
+        if: LinuxGuest.canRun && LoopFileSystem.canRun,
         "skipped, because a file system of its own needs root and loop devices"))
 struct RealMachineDiskTests {
     private static let image = "localhost/linux-guest:latest"
-
-    /// Runs `body` below a new ext4 file system of 2 GiB.
-    private static func onSmallDisk(_ body: (String) async throws -> Void) async throws {
-        try await withTemporaryDirectory { directory in
-            let (file, mount) = (directory + "/image", directory + "/m")
-            try RootDirectory.makeDirectory(mount, mode: 0o700)
-            try await Command.checked("truncate", ["-s", "2G", file])
-            try await Command.checked("mkfs.ext4", ["-q", "-m", "0", file], deadline: .seconds(60))
-            try await Command.checked("mount", ["-o", "loop", file, mount])
-            do {
-                try await body(mount)
-            } catch {
-                try await unmount(mount)
-                throw error
-            }
-            try await unmount(mount)
-        }
-    }
-
-    /// The shim's last task may let go of its root a moment later.
-    private static func unmount(_ mount: String) async throws {
-        let end = ContinuousClock.now + .seconds(90)
-        while try await !Command.run("umount", [mount]).end.isSuccess {
-            if ContinuousClock.now > end {
-                let holders = try await Command.run("/bin/sh", ["-c", whoHolds, "sh", mount]).text
-                Issue.record("\(mount) is still in use: \(holders)")
-                try await Command.checked("umount", ["-l", mount])
-                return
-            }
-            try await Task.sleep(for: .milliseconds(100))
-        }
-    }
-
-    private static let whoHolds = """
-        grep -F "$1" /proc/self/mountinfo
-        for process in /proc/[0-9]*; do
-            if ls -l $process/fd $process/cwd $process/root 2>/dev/null | grep -F "$1"; then
-                echo "$process: $(tr '\\0' ' ' <$process/cmdline)"
-            fi
-        done
-        """
 
     private static func condition(_ shim: ShimHarness) async throws -> CRI.RuntimeCondition {
         let status = try await shim.call(CRI.RuntimeService.status) { $0.verbose = true }.status
@@ -75,7 +34,7 @@ struct RealMachineDiskTests {
         async throws
     {
         let guest = try await LinuxGuest.made()
-        try await Self.onSmallDisk { mount in
+        try await LoopFileSystem.with(["mkfs.ext4", "-q", "-m", "0"], size: 2 << 30) { mount in
             try await ShimHarness.with(
                 docker: .unix(path: "/tmp/no-engine-\(Identifiers.hex(8)).sock"), directory: mount + "/s",
                 configure: {

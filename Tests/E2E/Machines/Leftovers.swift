@@ -52,6 +52,9 @@ struct Leftovers: Sendable {
         }
     }
 
-    /// The interfaces a shim made: their names are its own.
-    func interfaces(of shim: ShimProcess) -> Set<String> { interfaces.filter { $0.hasPrefix("vz") } }
+    /// The interfaces a shim made: they are named after its instance.
+    func interfaces(of shim: ShimProcess) throws -> Set<String> {
+        let instance = try String(contentsOfFile: shim.directory + "/state/instance", encoding: .utf8)
+        return interfaces.filter { $0 == "vzcri\(instance.prefix(8))" || $0.hasPrefix("v\(instance.prefix(6))") }
+    }
 }

@@ -137,14 +137,14 @@ struct DiskCloneTests {
     func cost(method: DiskClone.Method) async throws {
         try await LoopFileSystem.with(["mkfs.xfs", "-q"], size: 200 << 30) { place in
             let base = place + "/base"
-            let descriptor = open(base, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+            let descriptor = open(base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             defer { close(descriptor) }
             // Blocks of its own, as a disk that was written has.
             try #require(descriptor >= 0 && posix_fallocate(descriptor, 0, 100 << 30) == 0)
             try #require(pwrite(descriptor, "here", 4, 50 << 30) == 4 && fsync(descriptor) == 0)
             let before = try free(place)
             let (disk, _) = try await DiskClone.make(of: base, format: .raw, at: place + "/clone", method: method)
-            let clone = open(disk.path, O_RDWR)
+            let clone = open(disk.path, O_RDWR | O_CLOEXEC)
             defer { close(clone) }
             try #require(fsync(clone) == 0)
             #expect(before - (try free(place)) < 1 << 20)
@@ -154,7 +154,7 @@ struct DiskCloneTests {
             #expect(pread(clone, &word, 4, 50 << 30) == 4 && String(decoding: word, as: UTF8.self) == "here")
             // What is written into it is in it, and nowhere else.
             #expect(pwrite(clone, "else", 4, 50 << 30) == 4)
-            let original = open(base, O_RDONLY)
+            let original = open(base, O_RDONLY | O_CLOEXEC)
             defer { close(original) }
             #expect(pread(original, &word, 4, 50 << 30) == 4 && String(decoding: word, as: UTF8.self) == "here")
         }
