@@ -39,13 +39,20 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 // Apple's framework on a Mac; elsewhere, for tests only, a double of it which no executable may link.
 #if os(Linux)
 let virtualizationTargets: [Target] = [
-    .target(name: "Virtualization", path: "Tests/Virtualization", swiftSettings: swiftSettings)
+    .target(name: "Virtualization", path: "Tests/Virtualization", swiftSettings: swiftSettings),
+    // `vm-host` over a simulated Mac.
+    .executableTarget(
+        name: "vm-host-double",
+        dependencies: ["VMHost", "VZEngine", "VZEngineApple", "Virtualization", "Launch", arguments, logging],
+        path: "Tests/AppleHost", swiftSettings: swiftSettings),
 ]
+let appleHost: [Target.Dependency] = ["vm-host-double"]
 let virtualization: [Target.Dependency] = ["Virtualization"]
 /// The double has what Apple's framework has on Apple silicon only.
 let virtualizationSettings: [SwiftSetting] = [.define("VIRTUALIZATION_DOUBLE")]
 #else
 let virtualizationTargets: [Target] = []
+let appleHost: [Target.Dependency] = []
 let virtualization: [Target.Dependency] = []
 let virtualizationSettings: [SwiftSetting] = []
 #endif
@@ -223,7 +230,7 @@ let package = Package(
         // Drives the built executables as a user would.
         tests(
             "E2E",
-            nio + [
+            nio + appleHost + [
                 nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "Support",
                 "cri-shim", "vk-adapter", "vm-host", logging,
             ]),

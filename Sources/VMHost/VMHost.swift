@@ -1,11 +1,11 @@
 import HostFiles
 public import Logging
-import NIOCore
+public import NIOCore
 import NIOPosix
 import Processes
 import ServiceLifecycle
 import UnixSignals
-import VZEngine
+public import VZEngine
 
 #if canImport(Glibc)
 import Glibc
@@ -18,14 +18,20 @@ public enum VMHost {
     /// The grace of a machine whose supervisor is told to end.
     private static let signalGrace = Duration.seconds(30)
 
+    /// Makes the engine that runs the machine.
+    public typealias EngineMaker = @Sendable (_ group: any EventLoopGroup, _ logger: Logger) -> any MachineEngine
+
     /// Runs the machine of a bundle to its end. One process runs one machine, once.
     ///
+    /// - Parameter engine: nil is this system's.
     /// - Throws: `VZEngineError` when the bundle is not for this program, or is or was run by another; its machine is not
     ///   touched then. A machine that fails to start is no error here: `exit.json` says so.
-    public static func run(bundle: String, runDirectory: String, logger: Logger) async throws {
+    public static func run(
+        bundle: String, runDirectory: String, logger: Logger, engine: EngineMaker? = nil
+    ) async throws {
         let bundle = MachineBundle(directory: bundle, runDirectory: runDirectory)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let engine = SystemEngine.make(group: group, logger: logger)
+        let engine = (engine ?? SystemEngine.make)(group, logger)
         do {
             try await run(bundle, logger: logger, heedsSignals: true) { config, logger in
                 let standstill = Standstill()

@@ -59,6 +59,14 @@ struct ImportTests {
         }
     }
 
+    @Test("nothing but tests is built on the double of Apple's framework")
+    func double() throws {
+        for target in try Manifest.load(repository).targets {
+            let isOn = target.dependencies.contains { ["Virtualization", "vm-host-double"].contains($0.name) }
+            if isOn { #expect(Walls.onTheDouble.contains(target.name), "\(target.name)") }
+        }
+    }
+
     @Test("nothing re-exports a module")
     func exported() throws {
         for path in try repository.ownSwiftFiles(under: "Sources") {

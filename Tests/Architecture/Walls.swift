@@ -64,6 +64,9 @@ enum Walls {
         "VZEngineApple": ["Virtualization"], "VZEngineAppleTests": ["Virtualization"],
     ]
 
+    /// What may be built on the tests' double of Apple's framework: the engine, and tests.
+    static let onTheDouble: Set = ["VZEngineApple", "VZEngineAppleTests", "vm-host-double", "E2E"]
+
     /// Rooms every idle daemon holds in memory. All of Foundation (with its Unicode tables) stays out of them.
     static let withoutFoundation: Set = [
         "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "Processes", "GuestSSH",

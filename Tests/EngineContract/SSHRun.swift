@@ -12,9 +12,14 @@ public final class SSHRun: ContractRun {
     private let credentials: MachineConfig.Credentials
     private let said = NIOLockedValueBox("")
     private let reader: Task<Void, Never>
+    private let panic: String
 
-    public init(_ machine: any Machine, _ credentials: MachineConfig.Credentials, greeting: String) {
-        (self.machine, self.credentials, self.greeting) = (machine, credentials, greeting)
+    /// - Parameter panic: a command that makes its kernel give up.
+    public init(
+        _ machine: any Machine, _ credentials: MachineConfig.Credentials, greeting: String,
+        panic: String = "echo c >/proc/sysrq-trigger"
+    ) {
+        (self.machine, self.credentials, self.greeting, self.panic) = (machine, credentials, greeting, panic)
         let (said, console) = (said, machine.console)
         reader = Task { for await bytes in console { said.withLockedValue { $0 += String(buffer: bytes) } } }
     }
@@ -60,7 +65,7 @@ public final class SSHRun: ContractRun {
         let command =
             switch deed {
             case .powerOff: "poweroff -f"
-            case .panic: "echo c >/proc/sysrq-trigger"
+            case .panic: panic
             case .restart: "reboot -f"
             }
         try await ssh("(usleep 300000; \(command)) >/dev/null 2>&1 </dev/null &")

@@ -51,6 +51,7 @@ open class VZVirtioFileSystemDevice: VZDirectorySharingDevice {
     public let tag: String
     private let queue: DispatchQueue
     private var current: VZDirectoryShare?
+    var replaced: ((VZVirtioFileSystemDevice) -> Void)?
 
     init(_ configuration: VZVirtioFileSystemDeviceConfiguration, _ queue: DispatchQueue) {
         tag = configuration.tag
@@ -66,6 +67,14 @@ open class VZVirtioFileSystemDevice: VZDirectorySharingDevice {
         set {
             dispatchPrecondition(condition: .onQueue(queue))
             current = newValue
+            replaced?(self)
+        }
+    }
+
+    /// What is behind it. On the machine's queue.
+    var simulated: SimulatedHardware.Share? {
+        (current as? VZSingleDirectoryShare).map {
+            SimulatedHardware.Share(path: $0.directory.url.path, isReadOnly: $0.directory.isReadOnly)
         }
     }
 }

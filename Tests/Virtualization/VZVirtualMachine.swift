@@ -41,7 +41,9 @@ open class VZVirtualMachine: NSObject {
     let mac: SimulatedMac
     let console: FileHandle?
     var current = State.stopped
-    var service: SimulatedService?
+    var service: (any MachineProcess)?
+    /// Its process, when the guest runs for real.
+    var contained: ContainedGuest? { service as? ContainedGuest }
     /// What the guest would do, were it not paused.
     var pending: [SimulatedGuest.Action] = []
     private(set) lazy var guest = SimulatedGuest(self)
@@ -73,6 +75,16 @@ open class VZVirtualMachine: NSObject {
         shares = configuration.directorySharingDevices.compactMap {
             ($0 as? VZVirtioFileSystemDeviceConfiguration).map { VZVirtioFileSystemDevice($0, queue) }
         }
+        super.init()
+        for case let share as VZVirtioFileSystemDevice in shares {
+            share.replaced = { [weak self] in self?.replaced($0) }
+        }
+    }
+
+    private func replaced(_ device: VZVirtioFileSystemDevice) {
+        guard let contained, let share = device.simulated else { return }
+        // Apple's says nothing either.
+        try? contained.replace(device.tag, share)
     }
 
     /// A machine that nobody holds any more is no more: its process ends.
@@ -116,10 +128,8 @@ open class VZVirtualMachine: NSObject {
 
     open func start(completionHandler: @escaping (Result<Void, any Error>) -> Void) {
         begin(through: .starting, allowed: canStart, after: \.startTime) { [self] in
+            if let error = mac.behaviour.startError { throw VZError(error, "The virtual machine failed to start.") }
             try mac.admit(self)
-            if mac.behaviour.startError == nil { return }
-            mac.release(self)
-            throw VZError(mac.behaviour.startError!, "The virtual machine failed to start.")
         } then: { [self] in
             current = .running
             guest.boot()
@@ -145,6 +155,7 @@ open class VZVirtualMachine: NSObject {
     open func pause(completionHandler: @escaping (Result<Void, any Error>) -> Void) {
         begin(through: .pausing, allowed: canPause, after: \.pauseTime) {
         } then: { [self] in
+            try contained?.pause()
             current = .paused
         } done: {
             completionHandler($0)
@@ -154,6 +165,7 @@ open class VZVirtualMachine: NSObject {
     open func resume(completionHandler: @escaping (Result<Void, any Error>) -> Void) {
         begin(through: .resuming, allowed: canResume, after: \.pauseTime) {
         } then: { [self] in
+            try contained?.resume()
             current = .running
             let actions = pending
             pending = []
@@ -176,7 +188,8 @@ open class VZVirtualMachine: NSObject {
             current = .paused
             try canBeSaved.get()
             if mac.behaviour.diskIsFull { throw VZError(.outOfDiskSpace, "There is no space left.") }
-            let saved = SavedState(hardware: hardware, memory: guest.memory)
+            let saved = SavedState(
+                hardware: hardware, memory: guest.memory, files: try contained.map { try $0.savedMemory() })
             do {
                 try JSONEncoder().encode(saved).write(to: saveFileURL)
             } catch {
@@ -196,7 +209,7 @@ open class VZVirtualMachine: NSObject {
             guard saved.hardware == hardware else {
                 throw VZError(.restore, "Failed to restore. The configuration is another one.")
             }
-            try mac.admit(self)
+            try mac.admit(self, remembering: saved.files)
             guest.memory = saved.memory
         } then: { [self] in
             current = .paused
@@ -208,6 +221,8 @@ open class VZVirtualMachine: NSObject {
     private struct SavedState: Codable {
         var hardware: SimulatedHardware
         var memory: [String: String]
+        /// Of a guest that runs for real.
+        var files: Data?
     }
 
     fileprivate static let transition = VZError(

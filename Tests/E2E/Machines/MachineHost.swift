@@ -20,27 +20,37 @@ enum MachineHost {
         programs: String? = nil,
         _ body: (ShimProcess) async throws -> Void
     ) async throws {
+        try await withTemporaryDirectory { directory in
+            try await with(
+                in: directory, docker: docker, server: server, configuration: configuration, programs: programs, body)
+        }
+    }
+
+    /// In a directory that is there, and that the caller removes.
+    static func with(
+        in directory: String, docker: Bool = false, server: LinuxGuest.SSHServer = .dropbear,
+        configuration: String = "",
+        programs: String? = nil, _ body: (ShimProcess) async throws -> Void
+    ) async throws {
         let guest = try await LinuxGuest.made(server)
         if docker { try await DockerEngine.requireImage() }
         let before = try await Leftovers.look()
-        try await withTemporaryDirectory { directory in
-            let socket = docker ? try DockerEngine.requireSocket() : directory + "/no-engine.sock"
-            let shim = ShimProcess(directory, docker: socket, programs: programs)
-            try Data(configuration.utf8).write(to: URL(filePath: directory + "/config.yaml"))
-            try await importImage(guest, into: shim)
-            try await shim.start()
-            do {
-                try await body(shim)
-            } catch {
-                try? await shim.ensureRunning()
-                try? await shim.removeEverything()
-                await shim.stop()
-                throw error
-            }
-            try await shim.removeEverything()
+        let socket = docker ? try DockerEngine.requireSocket() : directory + "/no-engine.sock"
+        let shim = ShimProcess(directory, docker: socket, programs: programs)
+        try Data(configuration.utf8).write(to: URL(filePath: directory + "/config.yaml"))
+        try await importImage(guest, into: shim)
+        try await shim.start()
+        do {
+            try await body(shim)
+        } catch {
+            try? await shim.ensureRunning()
+            try? await shim.removeEverything()
             await shim.stop()
-            try await Leftovers.expectNone(below: directory, since: before)
+            throw error
         }
+        try await shim.removeEverything()
+        await shim.stop()
+        try await Leftovers.expectNone(below: directory, since: before)
     }
 
     private static func importImage(_ guest: LinuxGuest, into shim: ShimProcess) async throws {

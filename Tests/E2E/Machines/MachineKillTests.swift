@@ -36,26 +36,6 @@ import Testing
         }
     }
 
-    @Test func `the end of the shim's process group is not the end of its machines`() async throws {
-        try await MachineHost.with { shim in
-            let config = shim.sandboxConfig("group")
-            let sandbox = try await shim.runSandbox(config, handler: "vm")
-            let machine = try await shim.startMachine("main", in: sandbox, config)
-            _ = try await shim.execute(machine, ["true"])
-            let before = try await shim.status(machine)
-            let daemon = try #require(try Leftovers.processes(below: shim.socket).first { $0.contains(" serve") })
-            let id = try #require(Int32(daemon.split(separator: " ")[0]))
-            // As launchd does without AbandonProcessGroup.
-            try #require(getpgid(id) == id)
-            kill(-id, SIGKILL)
-            await shim.kill()
-            try await shim.start()
-            let after = try await shim.status(machine)
-            #expect(after.state == .containerRunning && after.startedAt == before.startedAt)
-            #expect(try await shim.execute(machine, ["echo", "still here"]).text == "still here\n")
-        }
-    }
-
     @Test func `random kills of the shim at any point of a machine's life lose and leak nothing`() async throws {
         var random = Faults.random("killing cri-shim while machines come and go")
         try await MachineHost.with { shim in

@@ -49,23 +49,4 @@ import Testing
             try await eventually("descriptors are given back") { try shim.openDescriptors() <= descriptors + 2 }
         }
     }
-
-    @Test func `a pod without a slot is told so, and gets one when it is free`() async throws {
-        try await MachineHost.with(configuration: "shim:\n  vmSlots: 1\n") { shim in
-            let config = shim.sandboxConfig("slots")
-            let sandbox = try await shim.runSandbox(config, handler: "vm")
-            let first = try await shim.startMachine("first", in: sandbox, config)
-            let refused = await status { _ = try await shim.createMachine("second", in: sandbox, config) }
-            #expect(refused?.code == .resourceExhausted)
-            #expect(refused?.message.hasPrefix("WaitingForVMSlot:") == true)
-            var both = shim.sandboxConfig("both")
-            both.annotations["vzcri.dev/vm-slots"] = "2"
-            let impossible = await status { [both] in _ = try await shim.runSandbox(both, handler: "vm") }
-            #expect(impossible?.code == .invalidArgument)
-            // Not removed: ended is enough.
-            try await shim.stopContainer(first, grace: 0)
-            let second = try await shim.startMachine("second", in: sandbox, config)
-            #expect(try await shim.status(second).state == .containerRunning)
-        }
-    }
 }

@@ -11,6 +11,8 @@ public struct GuestBehaviour: Sendable {
     public var diskIsFull = false
     /// What the guest writes to its console when it starts.
     public var bootText = "simulated guest: ready\n"
+    /// Whether a Linux guest with an initial RAM disk runs for real: its programs, on this host's kernel.
+    public var runsGuests = false
     /// From the power button to the end. A Mac shows a dialog, and waits.
     public var linuxHeedsPowerButton = true
     public var macHeedsPowerButton = false

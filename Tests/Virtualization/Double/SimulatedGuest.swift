@@ -25,6 +25,9 @@ public final class SimulatedGuest: @unchecked Sendable {
     /// The process that holds the disk.
     public var service: Int32? { onQueue { $0.service?.id } }
 
+    /// Where one that runs for real is reached.
+    public var address: String? { onQueue { $0.contained?.address } }
+
     // Only touched on the machine's queue.
     var memory: [String: String] = [:]
     private weak var machine: VZVirtualMachine?
@@ -80,8 +83,7 @@ public final class SimulatedGuest: @unchecked Sendable {
     private func share(_ tag: String) throws -> SimulatedHardware.Share {
         let found = onQueue { machine -> SimulatedHardware.Share? in
             for case let device as VZVirtioFileSystemDevice in machine.directorySharingDevices where device.tag == tag {
-                guard let directory = (device.share as? VZSingleDirectoryShare)?.directory else { continue }
-                return SimulatedHardware.Share(path: directory.url.path, isReadOnly: directory.isReadOnly)
+                if let share = device.simulated { return share }
             }
             return nil
         }
@@ -95,11 +97,19 @@ public final class SimulatedGuest: @unchecked Sendable {
 
     // MARK: On the machine's queue
 
-    func boot() { say(machine?.mac.behaviour.bootText ?? "") }
+    func boot() {
+        // One that runs for real says so itself.
+        guard machine?.contained == nil else { return }
+        say(machine?.mac.behaviour.bootText ?? "")
+    }
 
     func feelPowerButton() {
         guard let behaviour = machine?.mac.behaviour else { return }
         guard hardware.isMac ? behaviour.macHeedsPowerButton : behaviour.linuxHeedsPowerButton else { return }
+        if let contained = machine?.contained {
+            try? contained.pressPowerButton()
+            return
+        }
         queue.asyncAfter(deadline: .now() + behaviour.shutdownTime.seconds) { [self] in perform(.powerOff) }
     }
 
@@ -109,7 +119,7 @@ public final class SimulatedGuest: @unchecked Sendable {
         case .say(let text): say(text)
         case .remember(let key, let value): memory[key] = value
         case .powerOff:
-            say("simulated guest: Power down\n")
+            if machine.contained == nil { say("simulated guest: Power down\n") }
             machine.guestStopped()
         case .panic(let restarts):
             say("[    1.000000] Kernel panic - not syncing: simulated\n")

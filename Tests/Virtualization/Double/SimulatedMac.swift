@@ -70,7 +70,8 @@ public final class SimulatedMac: Sendable {
     // MARK: For machines
 
     /// On the machine's queue. Takes a place and starts its process.
-    func admit(_ machine: VZVirtualMachine) throws {
+    /// - Parameter memory: what a guest that ran for real had in its memory when it was saved.
+    func admit(_ machine: VZVirtualMachine, remembering memory: Data? = nil) throws {
         Self.ignoresBrokenPipes
         let guest = machine.guest
         try state.withLock { state in
@@ -85,8 +86,38 @@ public final class SimulatedMac: Sendable {
             }
             state.guests.append(guest)
         }
-        guard behaviour.hasService, let disk = machine.hardware.disks.first else { return }
-        machine.service = try SimulatedService(holding: disk.path) { guest.perform(.crash) }
+        do {
+            machine.service = try process(of: machine, guest, memory)
+        } catch {
+            _ = state.withLock { $0.running.remove(ObjectIdentifier(machine)) }
+            throw error
+        }
+    }
+
+    private func process(
+        of machine: VZVirtualMachine, _ guest: SimulatedGuest, _ memory: Data?
+    ) throws -> (any MachineProcess)? {
+        let behaviour = behaviour
+        let disk = machine.hardware.disks.first?.path
+        if behaviour.runsGuests, case .linux(_, let initrd?, _) = machine.hardware.platform {
+            var shares: [(tag: String, share: SimulatedHardware.Share)] = []
+            for case let device as VZVirtioFileSystemDevice in machine.directorySharingDevices {
+                if let share = device.simulated { shares.append((device.tag, share)) }
+            }
+            return try ContainedGuest(
+                disk: disk ?? "", initialRamdisk: initrd, shares: shares,
+                memory: try memory.map { try ContainedGuest.file(with: $0) },
+                console: machine.console
+            ) { event in
+                switch event {
+                case .poweredOff: guest.perform(.powerOff)
+                case .restarted: guest.perform(.restart)
+                case .died: guest.perform(.crash)
+                }
+            }
+        }
+        guard behaviour.hasService, let disk else { return nil }
+        return try SimulatedService(holding: disk) { guest.perform(.crash) }
     }
 
     /// The place is free by the time the process is gone.

@@ -1,9 +1,16 @@
 import Foundation
 import Synchronization
 
+/// A process of the framework's in which a machine runs.
+protocol MachineProcess: Sendable {
+    var id: Int32 { get }
+    /// Waits for its end.
+    func end()
+}
+
 /// The framework runs every machine in a process of its own, which holds the disk and outlives a stop by a moment. Here it
 /// is one that waits for the end of its input, and so ends with this process as well.
-final class SimulatedService: Sendable {
+final class SimulatedService: MachineProcess {
     private struct State {
         var isEnding = false
     }
