@@ -154,19 +154,22 @@ let package = Package(
             name: "proto-bench", dependencies: ["Proto", "RPC", nio[0]], path: "Benchmarks/proto-bench",
             swiftSettings: swiftSettings),
 
+        // What the measurements of machines share.
+        .target(name: "Measuring", path: "Benchmarks/measuring", swiftSettings: swiftSettings),
+
         // Measures the start of machines; `make bench` runs it.
         .executableTarget(
-            name: "vm-bench", dependencies: ["Proto", "RPC", "Processes", "Sockets", logging, nio[2]],
+            name: "vm-bench", dependencies: ["Measuring", "Proto", "RPC", "Processes", "Sockets", logging, nio[2]],
             path: "Benchmarks/vm-bench", swiftSettings: swiftSettings),
 
         // Measures clones of disks; `make bench` runs it.
         .executableTarget(
-            name: "clone-bench", dependencies: ["VZEngine"], path: "Benchmarks/clone-bench",
+            name: "clone-bench", dependencies: ["Measuring", "VZEngine"], path: "Benchmarks/clone-bench",
             swiftSettings: swiftSettings),
 
         // Measures commands in a guest; `make bench` runs it.
         .executableTarget(
-            name: "ssh-bench", dependencies: ["GuestSSH", "CSSH2", logging, nio[0]],
+            name: "ssh-bench", dependencies: ["Measuring", "GuestSSH", "CSSH2", logging, nio[0]],
             path: "Benchmarks/ssh-bench", swiftSettings: swiftSettings),
 
         // Tests

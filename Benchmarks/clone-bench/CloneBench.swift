@@ -1,3 +1,4 @@
+import Measuring
 import VZEngine
 
 #if canImport(Glibc)
@@ -49,10 +50,10 @@ enum CloneBench {
                 if round > 0 { times[which].append(time / .milliseconds(1)) }
             }
         }
-        let (small, large) = (median(times[0]), median(times[1]))
+        let (small, large) = (Measuring.median(times[0]), Measuring.median(times[1]))
         let isMet = large <= small * 1.5 && written < 1 << 20
         print(
-            "\(method.rawValue): 100 GB \(text(large)) ms, 1 GB \(text(small)) ms: \(text(large / small)) of its time; "
+            "\(method.rawValue): 100 GB \(Measuring.text(large)) ms, 1 GB \(Measuring.text(small)) ms: \(Measuring.text(large / small)) of its time; "
                 + "\(written / 1024) KiB written; wanted at most 1.500, below 1024 KiB: \(isMet ? "met" : "missed")")
     }
 
@@ -76,24 +77,5 @@ enum CloneBench {
         return Int64(status.f_bfree) * Int64(status.f_frsize)
     }
 
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        let half = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
-    }
-
-    private static func text(_ value: Double) -> String {
-        let thousandths = Int((value * 1000).rounded())
-        let rest = String(thousandths % 1000)
-        return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - rest.count))\(rest)"
-    }
-
-    private static func fail(_ text: String) -> Never {
-        _ = "clone-bench: \(text)\n".withCString { write(2, $0, strlen($0)) }
-        exit(1)
-    }
-}
-
-struct BenchError: Error, CustomStringConvertible {
-    let description: String
+    private static func fail(_ text: String) -> Never { Measuring.fail("clone-bench", text) }
 }

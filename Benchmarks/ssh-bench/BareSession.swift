@@ -1,4 +1,5 @@
 import CSSH2
+import Measuring
 
 #if canImport(Glibc)
 import Glibc

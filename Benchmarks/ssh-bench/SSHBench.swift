@@ -1,5 +1,6 @@
 import GuestSSH
 import Logging
+import Measuring
 import NIOCore
 
 #if canImport(Glibc)
@@ -93,31 +94,12 @@ enum SSHBench {
             a.append(left / .seconds(1))
             b.append(right / .seconds(1))
         }
-        let (mine, peers) = (median(a), median(b))
+        let (mine, peers) = (Measuring.median(a), Measuring.median(b))
         let ratio = mine / peers
         print(
-            "\(what): \(text(mine)) s, bare libssh2 \(text(peers)) s: \(text(ratio)) of its time; wanted at most "
-                + "\(text(limit)): \(ratio <= limit ? "met" : "missed")")
+            "\(what): \(Measuring.text(mine)) s, bare libssh2 \(Measuring.text(peers)) s: \(Measuring.text(ratio)) of its time; wanted at most "
+                + "\(Measuring.text(limit)): \(ratio <= limit ? "met" : "missed")")
     }
 
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        let half = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
-    }
-
-    private static func text(_ value: Double) -> String {
-        let thousandths = Int((value * 1000).rounded())
-        let rest = String(thousandths % 1000)
-        return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - rest.count))\(rest)"
-    }
-
-    private static func fail(_ text: String) -> Never {
-        _ = "ssh-bench: \(text)\n".withCString { write(2, $0, strlen($0)) }
-        exit(1)
-    }
-}
-
-struct BenchError: Error, CustomStringConvertible {
-    let description: String
+    private static func fail(_ text: String) -> Never { Measuring.fail("ssh-bench", text) }
 }

@@ -1,3 +1,4 @@
+import Measuring
 import Processes
 
 #if canImport(Glibc)

@@ -1,4 +1,5 @@
 import Logging
+import Measuring
 import NIOPosix
 import Proto
 import RPC

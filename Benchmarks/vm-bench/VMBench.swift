@@ -1,4 +1,5 @@
 import Logging
+import Measuring
 import NIOPosix
 import Processes
 import Proto
@@ -47,23 +48,16 @@ enum VMBench {
         let (a, b) = (Sample.median(ours), Sample.median(bare))
         print("median: vz-cri \(a)   bare \(b)")
         let limit = b.wall * 1.05 + 0.150
-        print("wall \(ratio(a.wall, b.wall)) of bare; wanted at most \(text(limit)) s, which is 5 % and 150 ms more")
+        print(
+            "wall \(ratio(a.wall, b.wall)) of bare; wanted at most \(Measuring.text(limit)) s, which is 5 % and 150 ms more"
+        )
         print("CPU  \(ratio(a.processor, b.processor)) of bare; wanted at most 1.05")
         print(a.wall <= limit && a.processor <= b.processor * 1.05 ? "both goals are met" : "a goal is missed")
     }
 
-    private static func ratio(_ a: Double, _ b: Double) -> String { text(a / b) }
+    private static func ratio(_ a: Double, _ b: Double) -> String { Measuring.text(a / b) }
 
-    static func text(_ value: Double) -> String {
-        let thousandths = Int((value * 1000).rounded())
-        let rest = String(thousandths % 1000)
-        return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - rest.count))\(rest)"
-    }
-
-    private static func fail(_ text: String) -> Never {
-        _ = "vm-bench: \(text)\n".withCString { write(2, $0, strlen($0)) }
-        exit(1)
-    }
+    private static func fail(_ text: String) -> Never { Measuring.fail("vm-bench", text) }
 }
 
 /// One start: seconds on the clock, and seconds of processor time of everything that took part.
@@ -71,18 +65,10 @@ struct Sample: CustomStringConvertible {
     var wall: Double
     var processor: Double
 
-    var description: String { "\(VMBench.text(wall)) s, CPU \(VMBench.text(processor)) s" }
+    var description: String { "\(Measuring.text(wall)) s, CPU \(Measuring.text(processor)) s" }
 
     static func median(_ samples: [Sample]) -> Sample {
-        func middle(_ values: [Double]) -> Double {
-            let sorted = values.sorted()
-            let half = sorted.count / 2
-            return sorted.count % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
-        }
-        return Sample(wall: middle(samples.map(\.wall)), processor: middle(samples.map(\.processor)))
+        Sample(
+            wall: Measuring.median(samples.map(\.wall)), processor: Measuring.median(samples.map(\.processor)))
     }
-}
-
-struct BenchError: Error, CustomStringConvertible {
-    let description: String
 }

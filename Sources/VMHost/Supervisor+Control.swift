@@ -110,7 +110,11 @@ extension Supervisor: ControlService {
         let follower = config.main.command.isEmpty ? console.follow() : main.output.follow()
         defer { follower.leave() }
         try await session.accept()
-        if let size = request.size, config.main.tty { try? await main.resize(size) }
+        if let size = request.size, config.main.tty {
+            do { try await main.resize(size) } catch {
+                logger.debug("the command's terminal keeps its size", metadata: ["error": "\(error)"])
+            }
+        }
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 while let event = await follower.next() {

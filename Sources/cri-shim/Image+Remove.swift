@@ -11,10 +11,10 @@ struct ImageRemove: ParsableCommand {
     @Argument(help: "Names, ids, or the beginnings of ids.") var images: [String]
 
     func run() throws {
-        try options.run { store, machines in
+        try options.run { store, root in
             var missing: [String] = []
             for reference in images {
-                let removal = try store.remove(reference) { try MachineReferences.digests(in: machines) }
+                let removal = try store.remove(reference) { try MachineReferences.digests(ofRoot: root) }
                 guard let removal else {
                     missing.append(reference)
                     continue
@@ -23,7 +23,7 @@ struct ImageRemove: ParsableCommand {
                 if removal.isDeleted {
                     print("deleted \(removal.id)")
                 } else if try store.resolve(removal.id)?.names.isEmpty ?? false {
-                    print("kept \(removal.id): a machine uses it; its data goes when that is removed")
+                    print("kept \(removal.id): a machine or a checkpoint uses it; its data goes when that is removed")
                 }
             }
             if !missing.isEmpty { throw ImageMissing.error(missing.joined(separator: ", ")) }
@@ -33,12 +33,12 @@ struct ImageRemove: ParsableCommand {
 
 struct ImagePrune: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prune", abstract: "Remove data that no name and no machine needs any more.")
+        commandName: "prune", abstract: "Remove data that no name, no machine and no checkpoint needs any more.")
     @OptionGroup var options: ImageStoreOptions
 
     func run() throws {
-        try options.run { store, machines in
-            let collected = try store.collect { try MachineReferences.digests(in: machines) }
+        try options.run { store, root in
+            let collected = try store.collect { try MachineReferences.digests(ofRoot: root) }
             for id in collected.images { print("deleted \(id)") }
             print("removed \(collected.files) files")
         }

@@ -32,7 +32,7 @@ struct ImageStoreOptions: ParsableArguments {
     var config: String?
 
     /// Runs `body` with the store, and turns its failure into one line and an exit code.
-    func run(_ body: (ImageStore, _ machines: String) throws -> Void) throws {
+    func run(_ body: (ImageStore, _ root: String) throws -> Void) throws {
         var flags = FlagValues()
         flags.set("root", root)
         let root = try Start.configured {
@@ -45,7 +45,7 @@ struct ImageStoreOptions: ParsableArguments {
         var logger = Logger(label: "image") { _ in StandardErrorLog() }
         logger.logLevel = .warning
         do {
-            try body(ImageStore(directory: root + "/images", logger: logger), root + "/machines")
+            try body(ImageStore(directory: root + "/images", logger: logger), root)
         } catch let error as VMImageError where error.code == .invalidArgument {
             throw ProgramFailure("\(error)", exitCode: Exit.usage)
         } catch let error as ExitCode {

@@ -55,6 +55,20 @@ struct TerminalTests {
         }
     }
 
+    @Test("a terminal of no size is one all the same, and has its input (C11)", arguments: [(0, 0), (0, 24), (80, 0)])
+    func noSize(columns: Int, rows: Int) async throws {
+        try await withLink { link, _ in
+            let process = try await link.run(
+                terminal(
+                    ["/bin/sh", "-c", "test -t 0 && test -t 1 || exit 9; read a; echo \"got $a\"; exit 4"],
+                    columns: columns, rows: rows))
+            process.resize(TerminalSize(columns: columns, rows: rows))
+            try await process.write(ByteBuffer(string: "x\r"))
+            let outcome = try await process.collect()
+            #expect(outcome.code == 4 && outcome.text.contains("got x"))
+        }
+    }
+
     @Test("typed keys are echoed; Ctrl-C interrupts; Ctrl-D ends the input")
     func keys() async throws {
         try await withLink { link, _ in

@@ -10,7 +10,7 @@ extension Shim {
         let root = configuration.rootDirectory
         return StoreImages(
             catalog: VMImageCatalog(
-                store: ImageStore(directory: root + "/images", logger: logger), machines: root + "/machines"),
+                store: ImageStore(directory: root + "/images", logger: logger), root: root),
             credentials: GuestCredentials(profiles: configuration.guests, environment: login))
     }
 

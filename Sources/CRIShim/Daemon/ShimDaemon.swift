@@ -95,8 +95,7 @@ public final class Shim: Service {
                 machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
                 dockerHealth: dockerHealth, choice: choice),
             runtimes: runtimes,
-            statistics: ContainerStatistics(
-                store: store, runtimes: runtimes, directory: configuration.rootDirectory + "/machines"),
+            statistics: ContainerStatistics(store: store, runtimes: runtimes),
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
         service.register(in: &router)

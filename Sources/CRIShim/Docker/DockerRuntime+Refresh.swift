@@ -46,7 +46,11 @@ extension DockerRuntime {
 
     /// A container that is no more.
     private func forget(_ id: String) async throws {
-        state.withLock { $0.pumps.removeValue(forKey: id) }?.cancel()
+        let pump = state.withLock { state in
+            state.meters[id] = nil
+            return state.pumps.removeValue(forKey: id)
+        }
+        pump?.cancel()
         store.removeContainer(id)
         for sandbox in store.sandboxes(matching: nil) where sandbox.holder == id {
             try store.updateSandbox(sandbox.id) { $0.forget(holder: id) }

@@ -59,8 +59,16 @@ extension DockerRuntime {
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 if let stdin = io.stdin {
                     group.addTask {
-                        for try await bytes in stdin { try await connection.write(bytes) }
-                        try await connection.closeInput()
+                        for try await bytes in stdin {
+                            // A command may end while its input still comes: its output and its code say how.
+                            do { try await connection.write(bytes) } catch {
+                                logger.debug("input is not wanted any more", metadata: ["error": "\(error)"])
+                                return false
+                            }
+                        }
+                        do { try await connection.closeInput() } catch {
+                            logger.debug("input has ended already", metadata: ["error": "\(error)"])
+                        }
                         return false
                     }
                 }

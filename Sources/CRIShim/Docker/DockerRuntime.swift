@@ -26,6 +26,7 @@ final class DockerRuntime: SandboxRuntime {
         var health = RuntimeHealth(
             isReady: false, reason: "DockerNotReached", message: "the Docker Engine has not been reached yet")
         var pumps: [String: LogPump] = [:]
+        var meters: [String: EngineMeter] = [:]
     }
     let state = Mutex(State())
 

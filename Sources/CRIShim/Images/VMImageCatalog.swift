@@ -7,13 +7,13 @@ import VMImages
 /// call.
 final class VMImageCatalog: Sendable {
     let store: ImageStore
-    /// Where machines' bundles are.
-    private let machines: String
+    /// Where machines and checkpoints say what they need.
+    private let root: String
 
-    /// - Parameter machines: the directory of all machines' bundles.
-    init(store: ImageStore, machines: String) {
+    /// - Parameter root: the shim's.
+    init(store: ImageStore, root: String) {
         self.store = store
-        self.machines = machines
+        self.root = root
     }
 
     /// By id or name; nil when it is not here.
@@ -25,11 +25,11 @@ final class VMImageCatalog: Sendable {
         try await offload { [store] in try store.list() }
     }
 
-    /// Takes all of the image's names away; its data goes when no machine needs it.
+    /// Takes all of the image's names away; its data goes when no machine and no checkpoint needs it.
     /// - Returns: false when there is no such image.
     func remove(_ reference: String) async throws -> Bool {
-        try await offload { [store, machines] in
-            try store.remove(reference, allNames: true) { try MachineReferences.digests(in: machines) } != nil
+        try await offload { [store, root] in
+            try store.remove(reference, allNames: true) { try MachineReferences.digests(ofRoot: root) } != nil
         }
     }
 
@@ -37,8 +37,8 @@ final class VMImageCatalog: Sendable {
     /// it is tried again the next time.
     func collectUnused() async {
         do {
-            try await offload { [store, machines] in
-                _ = try store.collect { try MachineReferences.digests(in: machines) }
+            try await offload { [store, root] in
+                _ = try store.collect { try MachineReferences.digests(ofRoot: root) }
             }
         } catch {
             store.logger.warning("unused images could not be removed", metadata: ["error": "\(error)"])

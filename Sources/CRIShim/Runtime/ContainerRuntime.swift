@@ -75,6 +75,10 @@ protocol ContainerRuntime: Sendable {
     /// Carries one connection to a port inside the sandbox, also to one that listens on its loopback only.
     func forward(_ sandbox: SandboxEntry, port: Int, connection: PortConnection) async throws
 
+    /// What some of its containers use, by their ids; nothing of those of which nothing is known. Nobody is waited for
+    /// longer than a moment.
+    func measurements(of containers: [ContainerEntry]) async -> [String: Measurement]
+
     /// What `verbose` answers say about a container, beyond its status.
     func details(_ container: ContainerEntry) -> [String: String]
 }

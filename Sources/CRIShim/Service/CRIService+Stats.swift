@@ -23,6 +23,18 @@ extension CRIService {
             let stats = try await statistics.sandboxes(matching: request.filter)
             return .init { $0.stats = stats }
         }
+        read(CRI.RuntimeService.listMetricDescriptors, in: &router) { _ in
+            .now(.init { $0.descriptors = ContainerMetrics.descriptors })
+        }
+        work(CRI.RuntimeService.listPodSandboxMetrics, in: &router) { _, _ in
+            let metrics = await statistics.metrics()
+            return .init { $0.podMetrics = metrics }
+        }
+        router.handle(CRI.RuntimeService.streamPodSandboxMetrics) { _, _, writer in
+            for page in Self.pagesOfStats(await statistics.metrics()) {
+                try await writer.write(.init { $0.podSandboxMetrics = Array(page) })
+            }
+        }
         router.handle(CRI.RuntimeService.streamContainerStats) { request, _, writer in
             do {
                 for page in Self.pagesOfStats(try await statistics.containers(matching: request.filter)) {

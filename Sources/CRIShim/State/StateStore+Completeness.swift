@@ -97,6 +97,7 @@ extension StateStore.State {
         sandboxes[machine.sandboxID]?.entry = entry
         // Only a sandbox whose holder is dead looks different for it.
         guard entry.isReady != slot.entry.isReady else { return }
+        // Never fails: the same texts were encoded before.
         if let element = try? StateStore.element(entry.listed) { sandboxes[machine.sandboxID]?.element = element }
         sandboxList = nil
         announce(entry, before: slot.entry)

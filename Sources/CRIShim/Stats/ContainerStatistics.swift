@@ -1,20 +1,14 @@
 import Proto
 
-/// Answers what containers and pods use. Machines are measured; of other containers nothing is known here.
+/// Answers what containers and pods use.
 struct ContainerStatistics: Sendable {
     let store: StateStore
     let runtimes: Runtimes
-    /// Where machines' disks are.
-    let directory: String
 
-    /// - Throws: `notFound`; `unsupported` for a container that nobody measures.
+    /// - Throws: `notFound`.
     func container(_ id: String) async throws -> CRI.ContainerStats {
         let container = try store.container(id)
-        guard let runtime = runtimes.machines, container.runtime == runtime.name else {
-            throw ShimError(
-                .unsupported, "what container \(container.id) uses is not measured: it is no virtual machine")
-        }
-        return stats(of: container, try await measured([container])[container.id])
+        return Self.stats(of: container, await runtimes.measurements(of: [container])[container.id])
     }
 
     func containers(matching filter: CRI.ContainerStatsFilter?) async throws -> [CRI.ContainerStats] {
@@ -26,14 +20,13 @@ struct ContainerStatistics: Sendable {
             }
         }
         try store.requireContainersKnown(matching: wanted)
-        let found = store.containers(matching: wanted).filter { isMeasured($0) }
-        let measured = try await measured(found)
-        return found.map { stats(of: $0, measured[$0.id]) }
+        let found = store.containers(matching: wanted).filter { $0.phase != .exited }
+        let measured = await runtimes.measurements(of: found)
+        return found.map { Self.stats(of: $0, measured[$0.id]) }
     }
 
     func sandbox(_ id: String) async throws -> CRI.PodSandboxStats {
-        let sandbox = try store.sandbox(id)
-        return try await stats(of: [sandbox])[0]
+        Self.stats(of: await measured([try store.sandbox(id)])[0])
     }
 
     func sandboxes(matching filter: CRI.PodSandboxStatsFilter?) async throws -> [CRI.PodSandboxStats] {
@@ -43,20 +36,47 @@ struct ContainerStatistics: Sendable {
                 $0.labelSelector = filter.labelSelector
             }
         }
-        return try await stats(of: store.sandboxes(matching: wanted).filter(\.isReady))
+        return await measured(store.sandboxes(matching: wanted).filter(\.isReady)).map(Self.stats)
+    }
+
+    /// For `/metrics/cadvisor`: of every pod that is ready.
+    func metrics() async -> [CRI.PodSandboxMetrics] {
+        await measured(store.sandboxes(matching: nil).filter(\.isReady)).map(ContainerMetrics.metrics)
+    }
+
+    /// A pod and its containers, as they were measured.
+    struct MeasuredPod: Sendable {
+        var sandbox: SandboxEntry
+        /// Those that have not ended.
+        var containers: [(entry: ContainerEntry, measurement: Measurement?)]
+
+        /// nil when it has none that runs, or one of them is not known: a sum that leaves something out is no sum.
+        var sum: Measurement? {
+            let running = containers.filter { $0.entry.phase == .running }.map(\.measurement)
+            let known = running.compactMap { $0 }.filter { $0.processor != nil }
+            return known.count == running.count ? Measurement.sum(known) : nil
+        }
+
+        /// What can be said of the pod although something of it is not known.
+        var partial: Measurement? {
+            Measurement.sum(containers.compactMap(\.measurement).filter { $0.processor != nil })
+        }
+    }
+
+    /// All pods' containers side by side.
+    private func measured(_ sandboxes: [SandboxEntry]) async -> [MeasuredPod] {
+        let containers = sandboxes.map { sandbox in
+            store.containers(inSandbox: sandbox.id).filter { $0.phase != .exited }
+        }
+        let all = await runtimes.measurements(of: containers.flatMap { $0 })
+        return zip(sandboxes, containers).map { sandbox, containers in
+            MeasuredPod(sandbox: sandbox, containers: containers.map { ($0, all[$0.id]) })
+        }
     }
 
     // MARK: Messages
 
-    private func isMeasured(_ container: ContainerEntry) -> Bool {
-        container.runtime == runtimes.machines?.name && container.phase != .exited
-    }
-
-    private func measured(_ containers: [ContainerEntry]) async throws -> [String: MachineMeasurement] {
-        await runtimes.machines?.measurements(of: containers) ?? [:]
-    }
-
-    private func stats(of container: ContainerEntry, _ measurement: MachineMeasurement?) -> CRI.ContainerStats {
+    private static func stats(of container: ContainerEntry, _ measurement: Measurement?) -> CRI.ContainerStats {
         .init {
             $0.attributes = .init {
                 $0.id = container.id
@@ -64,59 +84,46 @@ struct ContainerStatistics: Sendable {
                 $0.labels = container.record.labels
                 $0.annotations = container.record.annotations
             }
-            $0.cpu = measurement?.cpu
-            $0.memory = measurement?.memory
-            $0.writableLayer = measurement?.writableLayer(on: directory)
+            $0.cpu = measurement?.cpuUsage
+            $0.memory = measurement?.memoryUsage
+            $0.writableLayer = measurement?.writableLayer
+            $0.swap = measurement?.swapUsage
         }
     }
 
-    /// All pods' machines side by side.
-    private func stats(of sandboxes: [SandboxEntry]) async throws -> [CRI.PodSandboxStats] {
-        let containers = sandboxes.map { sandbox in
-            store.containers(inSandbox: sandbox.id).filter { $0.phase != .exited }
-        }
-        let all = try await measured(containers.flatMap { $0 }.filter(isMeasured))
-        return zip(sandboxes, containers).map { sandbox, containers in
-            CRI.PodSandboxStats {
-                $0.attributes = .init {
-                    $0.id = sandbox.id
-                    $0.metadata = sandbox.metadata
-                    $0.labels = sandbox.record.labels
-                    $0.annotations = sandbox.record.annotations
+    private static func stats(of pod: MeasuredPod) -> CRI.PodSandboxStats {
+        .init {
+            $0.attributes = .init {
+                $0.id = pod.sandbox.id
+                $0.metadata = pod.sandbox.metadata
+                $0.labels = pod.sandbox.record.labels
+                $0.annotations = pod.sandbox.record.annotations
+            }
+            $0.linux = .init {
+                $0.containers = pod.containers.map { stats(of: $0.entry, $0.measurement) }
+                $0.network = pod.partial?.networkUsage
+                guard let sum = pod.sum else { return }
+                $0.cpu = sum.cpuUsage
+                $0.memory = sum.memoryUsage
+                guard let processes = sum.processes else { return }
+                $0.process = .init {
+                    $0.timestamp = sum.time
+                    $0.processCount = .init { $0.value = processes }
                 }
-                $0.linux = pod(containers, all)
             }
         }
     }
+}
 
-    private func pod(
-        _ containers: [ContainerEntry], _ all: [String: MachineMeasurement]
-    ) -> CRI.LinuxPodSandboxStats {
-        let machines = containers.filter(isMeasured)
-        let parts = machines.compactMap { all[$0.id] }.filter { $0.usage != nil }
-        return .init {
-            $0.containers = machines.map { stats(of: $0, all[$0.id]) }
-            guard let time = parts.map(\.time).max() else { return }
-            $0.network = parts.lazy.compactMap(\.network).first
-            $0.process = .init {
-                $0.timestamp = time
-                $0.processCount = .init { $0.value = parts.reduce(0) { $0 + UInt64($1.processes) } }
+extension Runtimes {
+    /// What containers use, by their ids; all runtimes side by side.
+    func measurements(of containers: [ContainerEntry]) async -> [String: Measurement] {
+        await withTaskGroup(of: [String: Measurement].self) { group in
+            for runtime in all {
+                let own = containers.filter { $0.runtime == runtime.name }
+                if !own.isEmpty { group.addTask { await runtime.measurements(of: own) } }
             }
-            // A sum that leaves something out is no sum.
-            guard machines.count == containers.count else { return }
-            var sum = MachineMeasurement(time: time, usage: .sum([]))
-            // Machines share nothing with each other.
-            for part in parts {
-                sum.usage?.processorNanoseconds += part.usage?.processorNanoseconds ?? 0
-                sum.usage?.ownBytes += part.workingSet
-                sum.usage?.fileBytes += part.usage?.fileBytes ?? 0
-                sum.usage?.pageFaults += part.usage?.pageFaults ?? 0
-                sum.usage?.majorPageFaults += part.usage?.majorPageFaults ?? 0
-                if let rate = part.rate { sum.rate = (sum.rate ?? 0) + rate }
-                sum.memoryBytes += part.memoryBytes
-            }
-            $0.cpu = sum.cpu
-            $0.memory = sum.memory
+            return await group.reduce(into: [:]) { all, part in all.merge(part) { $1 } }
         }
     }
 }

@@ -1,4 +1,3 @@
-import Proto
 import VZEngine
 
 /// What a machine uses, as it was at one moment.
@@ -29,56 +28,18 @@ struct MachineMeasurement: Sendable {
         return memoryBytes - min(memoryBytes, workingSet)
     }
 
-    var cpu: CRI.CpuUsage? {
-        usage.map { usage in
-            .init {
-                $0.timestamp = time
-                $0.usageCoreNanoSeconds = .init { $0.value = usage.processorNanoseconds }
-                if let rate { $0.usageNanoCores = .init { $0.value = rate } }
-            }
-        }
-    }
-
-    var memory: CRI.MemoryUsage? {
-        usage.map { usage in
-            .init {
-                $0.timestamp = time
-                $0.workingSetBytes = .init { $0.value = workingSet }
-                $0.availableBytes = .init { $0.value = available }
-                $0.usageBytes = .init { $0.value = resident }
-                $0.rssBytes = .init { $0.value = workingSet }
-                $0.pageFaults = .init { $0.value = usage.pageFaults }
-                $0.majorPageFaults = .init { $0.value = usage.majorPageFaults }
-            }
-        }
-    }
-
     /// - Parameter directory: of the file system that holds the disks.
-    func writableLayer(on directory: String) -> CRI.FilesystemUsage {
-        .init {
-            $0.timestamp = time
-            $0.fsId = .init { $0.mountpoint = directory }
-            $0.usedBytes = .init { $0.value = diskBytes }
-            $0.inodesUsed = .init { $0.value = disks }
+    func measurement(disksIn directory: String) -> Measurement {
+        var measurement = Measurement(time: time)
+        if let usage {
+            measurement.processor = .init(total: usage.processorNanoseconds, rate: rate)
+            measurement.memory = .init(
+                workingSet: workingSet, usage: resident, resident: workingSet, available: available,
+                pageFaults: usage.pageFaults, majorPageFaults: usage.majorPageFaults)
+            measurement.processes = UInt64(processes)
+            measurement.interfaces = interfaces
         }
-    }
-
-    var network: CRI.NetworkUsage? {
-        let all = interfaces.filter { $0.name != "lo" }
-        guard let standard = all.first(where: { $0.name == "eth0" }) ?? all.first else { return nil }
-        func message(_ counters: InterfaceCounters) -> CRI.NetworkInterfaceUsage {
-            .init {
-                $0.name = counters.name
-                $0.rxBytes = .init { $0.value = counters.receivedBytes }
-                $0.rxErrors = .init { $0.value = counters.receiveErrors }
-                $0.txBytes = .init { $0.value = counters.sentBytes }
-                $0.txErrors = .init { $0.value = counters.sendErrors }
-            }
-        }
-        return .init {
-            $0.timestamp = time
-            $0.defaultInterface = message(standard)
-            $0.interfaces = all.map(message)
-        }
+        measurement.disk = .init(directory: directory, bytes: diskBytes, files: disks)
+        return measurement
     }
 }

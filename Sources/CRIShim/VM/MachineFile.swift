@@ -43,6 +43,20 @@ extension MachineBundle {
         return try RecordCoding.decode(type, schema: schema, from: bytes, place: path)
     }
 
+    /// The machine and its container. nil where there is nothing, which is all a crash may leave: a bundle gets its name
+    /// when it is whole, and loses it before it is taken apart. Blocks.
+    /// - Throws: `corruptRecord` when one of the two is missing from a bundle that holds anything.
+    func records() throws -> (config: MachineConfig, container: MachineContainerRecord)? {
+        let machine = try read(MachineConfig.self, schema: MachineConfig.schema, at: config)
+        let record = try read(MachineContainerRecord.self, schema: MachineContainerRecord.schema, at: container)
+        if let machine, let record { return (machine, record) }
+        guard try !RootDirectory.entries(of: directory).isEmpty else { return nil }
+        throw ShimError(
+            .corruptRecord,
+            "the virtual machine in \(directory) has no \(machine == nil ? config : container): restore that file, or move "
+                + "the directory away. It is kept as it is, as its disks and a running guest may be in use")
+    }
+
     func readExit() throws -> ExitRecord? { try read(ExitRecord.self, schema: ExitRecord.schema, at: exit) }
 
     /// Writes one of its records. Blocks.

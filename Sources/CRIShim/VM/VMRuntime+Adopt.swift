@@ -37,17 +37,14 @@ extension VMRuntime {
         }
     }
 
-    /// Every machine on disk. What is half-made or half-removed goes. Blocks.
+    /// Every machine on disk. What is half-made or half-removed goes; a machine that has lost a record is kept, and named
+    /// by the error. Blocks.
     private static func scan(_ options: Options) throws -> [ManagedMachine] {
         let directory = options.root + "/machines"
         var machines: [ManagedMachine] = []
         for name in try RootDirectory.entries(of: directory).sorted() {
             let bundle = MachineBundle(id: name, root: options.root, state: options.state)
-            guard !name.hasPrefix("."),
-                let config = try bundle.read(MachineConfig.self, schema: MachineConfig.schema, at: bundle.config),
-                let record = try bundle.read(
-                    MachineContainerRecord.self, schema: MachineContainerRecord.schema, at: bundle.container)
-            else {
+            guard !name.hasPrefix("."), let (config, record) = try bundle.records() else {
                 try RootDirectory.removeTree(directory + "/" + name)
                 continue
             }

@@ -2,6 +2,7 @@ import HostFiles
 import Logging
 import Proto
 import Synchronization
+import VMImages
 import VZEngine
 
 #if canImport(Glibc)
@@ -38,8 +39,9 @@ extension VMRuntime {
         let config = machine.config
         guard config.main.command.isEmpty else {
             throw unable(
-                "its command speaks over a connection that a saved machine does not have. Checkpoint a container without a "
-                    + "command; what is restored from it may have one")
+                "its command speaks over a connection that a saved machine does not have: restored, nobody would have its "
+                    + "output, its exit code or its input. Checkpoint a container without a command; what is restored from "
+                    + "it may have one")
         }
         guard config.shares.isEmpty else {
             throw unable(
@@ -70,7 +72,13 @@ extension VMRuntime {
         // Under its own name only once it is whole.
         let draft = location + ".partial-" + Identifiers.hex(8)
         do {
-            try await RootDirectory.offload { try RootDirectory.makeDirectory(draft, mode: 0o700) }
+            let imageID = machine.record.container.imageID
+            try await RootDirectory.offload { [options] in
+                try RootDirectory.makeDirectory(draft, mode: 0o700)
+                // Before the machine may go, and with it what kept the image that the saved disks lie upon.
+                try CheckpointPins(root: options.root).add(
+                    .init(location: location, draft: draft, digests: [imageID]))
+            }
             try await hold(machine, for: .checkpoint)
             do {
                 try await saveHeld(machine, to: draft, timeout)

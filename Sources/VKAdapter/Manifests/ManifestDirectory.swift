@@ -53,10 +53,11 @@ struct ManifestDirectory: Sendable {
         var known: [String: Facts] = [:]
         var isFirst = true
         var trouble: String?
+        var isUnwatched = false
         while !Task.isCancelled {
             // The watch begins before the look: a change is in one or the other. What cannot be watched is looked at now
             // and then.
-            let watcher = try? FileWatcher(directory: path)
+            let watcher = watch(&isUnwatched)
             do {
                 let (before, path) = (known, path)
                 let look = try await pool.runIfActive { try Self.look(path, known: before) }
@@ -85,6 +86,19 @@ struct ManifestDirectory: Sendable {
                 trouble = text
             }
             await waitForChange(watcher)
+        }
+    }
+
+    /// nil when the directory cannot be watched; that is said once.
+    private func watch(_ isUnwatched: inout Bool) -> FileWatcher? {
+        do {
+            let watcher = try FileWatcher(directory: path)
+            isUnwatched = false
+            return watcher
+        } catch {
+            if !isUnwatched { logger.warning("changes of manifests are looked for every \(interval): \(error)") }
+            isUnwatched = true
+            return nil
         }
     }
 

@@ -48,7 +48,9 @@ final class MainProgram: Sendable {
             // Its terminal may have been resized while it was being started.
             var given = request.terminal
             while config.tty, let wanted = size.withLock({ $0 }), wanted != given {
-                try? await program.resize(wanted)
+                do { try await program.resize(wanted) } catch {
+                    logger.debug("the command's terminal keeps its size", metadata: ["error": "\(error)"])
+                }
                 given = wanted
             }
             let end = try await follow(program, clock)

@@ -87,7 +87,7 @@ public struct ImageReference: Sendable, Hashable {
         return (registry, name[...])
     }
 
-    private static func isDigest(_ text: Substring) -> Bool {
+    static func isDigest(_ text: some StringProtocol) -> Bool {
         text.hasPrefix("sha256:") && text.utf8.count == 71 && text.utf8.dropFirst(7).allSatisfy(isHexByte)
     }
 

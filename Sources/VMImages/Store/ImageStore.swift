@@ -17,6 +17,16 @@ public final class ImageStore: Sendable {
     struct Contents: Sendable {
         var manifest: Manifest
         var config: VMImageConfig
+
+        /// Everything by which a file of the store is named: digests, or somebody means another file.
+        var names: [String] {
+            let boot: [String?] =
+                switch config.boot {
+                case .kernel(let digest, let initrd, _): [digest, initrd]
+                case .efi(let variables): [variables]
+                }
+            return manifest.digests + boot.compactMap { $0 } + config.disks.map(\.digest)
+        }
     }
 
     /// What may still be written to the file system of a directory, in bytes.
@@ -182,6 +192,11 @@ public final class ImageStore: Sendable {
                 .newerRecord, "image \(id) was made for a newer version of this program (layout \(config.schema))")
         }
         let contents = Contents(manifest: manifest, config: config)
+        if let name = contents.names.first(where: { !ImageReference.isDigest($0) }) {
+            throw VMImageError(
+                .badRecord,
+                "image \(id) names a file \"\(name)\", which is no digest: remove the image, it is not to be trusted")
+        }
         known.withLock { $0[id] = contents }
         return contents
     }

@@ -5,11 +5,17 @@ import HostFiles
 public enum MachineReferences {
     private static let sizeLimit = 4 << 20
 
+    /// Every digest that a machine or a checkpoint needs. Blocks.
+    /// - Parameter root: the shim's; `machines` and `checkpoints` are below.
+    public static func digests(ofRoot root: String) throws -> Set<String> {
+        try digests(in: root + "/machines").union(CheckpointPins(root: root).digests())
+    }
+
     /// Every digest (`sha256:…`) that a machine's bundle names in its JSON files: the image's id, and the parts of paths
     /// into the store. Blocks.
     ///
     /// - Parameter directory: `<root>/machines`.
-    public static func digests(in directory: String) throws -> Set<String> {
+    static func digests(in directory: String) throws -> Set<String> {
         var digests: Set<String> = []
         for machine in try Directories.names(directory) {
             for name in try names("\(directory)/\(machine)") where name.hasSuffix(".json") {

@@ -48,7 +48,7 @@ import VMImages
             let docker = Docker()
             let machines = VMImageCatalog(
                 store: ImageStore(directory: directory + "/images", logger: Logger(label: "test")),
-                machines: directory + "/machines")
+                root: directory)
             let health =
                 dockerRuns
                 ? RuntimeHealth.ready : RuntimeHealth(isReady: false, reason: "Gone", message: "Docker is gone")

@@ -89,6 +89,7 @@ final class FakeHolder: SandboxRuntime {
         _ container: ContainerEntry, options: RemoteCommandOptions, io: RemoteCommandIO
     ) async -> RemoteCommandResult { .exited(code: 0) }
     func forward(_ sandbox: SandboxEntry, port: Int, connection: PortConnection) async throws {}
+    func measurements(of containers: [ContainerEntry]) async -> [String: Measurement] { [:] }
     func details(_ container: ContainerEntry) -> [String: String] { [:] }
 }
 

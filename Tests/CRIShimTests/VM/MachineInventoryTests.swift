@@ -61,6 +61,20 @@ import VZEngine
         }
     }
 
+    @Test(arguments: ["config.json", "container.json"])
+    func `a machine that lost a record is listed and names it; an empty directory is none`(lost: String) async throws {
+        try await VMBench.with { bench in
+            let bad = try await bench.create(in: bench.sandbox())
+            let directory = bench.directory + "/r/machines/"
+            try FileManager.default.removeItem(atPath: directory + bad + "/" + lost)
+            try RootDirectory.makeDirectory(directory + Identifiers.hex(64), mode: 0o700)
+            let machines = try await inventory(bench).list()
+            #expect(machines.map(\.id) == [bad])
+            #expect(machines.first?.state == .unreadable)
+            #expect(machines.first?.message.contains(directory + bad + "/" + lost) == true)
+        }
+    }
+
     @Test func `no machines are no error`() async throws {
         try await VMBench.with { bench async throws in
             let machines = try await inventory(bench).list()

@@ -1,3 +1,4 @@
+import Foundation
 import HostFiles
 import Processes
 import Support
@@ -125,6 +126,25 @@ import VZEngine
             let error = await #expect(throws: ShimError.self) { _ = try await first.restarted(sandboxes: [sandbox]) }
             #expect(error?.code == .newerRecord)
             #expect(first.bundles == [id])
+        }
+    }
+
+    @Test(arguments: ["config.json", "container.json"])
+    func `a machine that lost a record is named and kept with all it has, instead of being taken for a leftover`(
+        lost: String
+    ) async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let id = try await first.create(in: sandbox)
+            try await first.start(id)
+            let bundle = first.directory + "/r/machines/\(id)"
+            try FileManager.default.removeItem(atPath: "\(bundle)/\(lost)")
+            let before = try RootDirectory.entries(of: bundle).sorted()
+            let error = await #expect(throws: ShimError.self) { _ = try await first.restarted(sandboxes: [sandbox]) }
+            #expect(error?.code == .corruptRecord)
+            #expect(error?.message.contains("\(bundle)/\(lost)") == true)
+            #expect(try RootDirectory.entries(of: bundle).sorted() == before)
+            #expect(first.runDirectories.count == 1)
         }
     }
 

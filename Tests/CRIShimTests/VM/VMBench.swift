@@ -38,11 +38,12 @@ struct VMBench: Sendable {
     let runtime: VMRuntime
 
     static func with(
-        slots: Int = 4, configure: (inout VMRuntime.Options) -> Void = { _ in },
+        slots: Int = 4, logger: Logger? = nil, configure: (inout VMRuntime.Options) -> Void = { _ in },
         _ body: (VMBench) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
-            let bench = VMBench(directory: directory, slots: slots, supervisors: .init(), configure: configure)
+            let bench = VMBench(
+                directory: directory, slots: slots, supervisors: .init(), logger: logger, configure: configure)
             do {
                 try await body(bench)
                 await bench.supervisors.endAll()
@@ -56,7 +57,7 @@ struct VMBench: Sendable {
     }
 
     init(
-        directory: String, slots count: Int, supervisors: FakeSupervisors,
+        directory: String, slots count: Int, supervisors: FakeSupervisors, logger given: Logger? = nil,
         configure: (inout VMRuntime.Options) -> Void = { _ in }
     ) {
         self.directory = directory
@@ -69,8 +70,8 @@ struct VMBench: Sendable {
         options.stopLimit = .seconds(5)
         options.host = .init(cpus: 4, memoryBytes: 8 << 30)
         configure(&options)
-        var logger = Logger(label: "vm")
-        logger.logLevel = .critical
+        var logger = given ?? Logger(label: "vm")
+        if given == nil { logger.logLevel = .critical }
         runtime = VMRuntime(
             options: options, store: store, slots: slots, images: FakeImages(), launcher: supervisors,
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)

@@ -2,6 +2,7 @@ import Proto
 import Support
 import Synchronization
 import Testing
+import VMImages
 import VZEngine
 
 @testable import CRIShim
@@ -10,8 +11,7 @@ import VZEngine
 @Suite struct VMOperationTests {
     private func statistics(_ bench: VMBench) -> ContainerStatistics {
         ContainerStatistics(
-            store: bench.store, runtimes: Runtimes(standard: FakeHolder(store: bench.store), machines: bench.runtime),
-            directory: "/d")
+            store: bench.store, runtimes: Runtimes(standard: FakeHolder(store: bench.store), machines: bench.runtime))
     }
 
     private func reachable(_ bench: VMBench, _ id: String) async throws {
@@ -39,7 +39,7 @@ import VZEngine
                 #expect((stats.memory?.workingSetBytes?.value ?? 0) > 0)
                 #expect(stats.cpu?.usageCoreNanoSeconds != nil)
                 #expect(stats.memory?.availableBytes?.value == 77 << 20)
-                #expect(stats.writableLayer?.fsId?.mountpoint == "/d")
+                #expect(stats.writableLayer?.fsId?.mountpoint == bench.directory + "/r/machines")
                 #expect(stats.writableLayer?.inodesUsed?.value == 1)
             }
             try bench.supervisor(ids[1]).isMute.withLock { $0 = true }
@@ -80,6 +80,24 @@ import VZEngine
             #expect(try await statistics.containers(matching: nil).map(\.attributes?.id) == [second])
             #expect(try await statistics.container(first).cpu == nil)
             await #expect(throws: ShimError.self) { _ = try await statistics.container("nothing") }
+        }
+    }
+
+    @Test func `machines have metrics too, of what is known of them`() async throws {
+        try await VMBench.with { bench in
+            let sandbox = try bench.sandbox { $0.metadata = .init(name: "web", namespace: "ci", uid: "u") }
+            let id = try await bench.create(in: sandbox)
+            try await bench.start(id)
+            let metrics = try #require(await statistics(bench).metrics().first { $0.podSandboxId == sandbox.id })
+            let machine = try #require(metrics.containerMetrics.first { $0.containerId == id })
+            let names = Set(machine.metrics.map(\.name))
+            #expect(
+                names.isSuperset(of: [
+                    "container_cpu_usage_seconds_total", "container_memory_working_set_bytes",
+                    "container_fs_usage_bytes", "container_processes", "container_start_time_seconds",
+                ]))
+            #expect(!names.contains("container_memory_cache"), "nobody knows it")
+            #expect(machine.metrics.allSatisfy { $0.labelValues.contains("ci") && $0.labelValues.contains("web") })
         }
     }
 
@@ -169,6 +187,7 @@ import VZEngine
             #expect(supervisor.status().isPaused == nil)
             #expect(try RootDirectory.entries(of: place).sorted() == ["checkpoint.json", "disk0", "state"])
             #expect(try RootDirectory.entries(of: bench.directory + "/checkpoints") == ["one.tar"])
+            #expect(try CheckpointPins(root: bench.directory + "/r").digests() == [bench.container(id).record.imageID])
             let again = await #expect(throws: ShimError.self) {
                 try await bench.runtime.checkpoint(bench.container(id), to: place, timeout: 0)
             }

@@ -75,12 +75,20 @@ extension FakeRuntime {
             return answer
         }
         unary(Runtime.startContainer, &router) { state, request in try state.start(request.containerId) }
-        unary(Runtime.stopContainer, &router) { state, request in
-            if let container = state.containers[request.containerId] {
-                state.stops.append((container.config.metadata?.name ?? "", request.timeout))
+        router.handle(Runtime.stopContainer) { [self] request, _ in
+            let hangs = edit { state in
+                state.count(Runtime.stopContainer.name)
+                let name = state.containers[request.containerId]?.config.metadata?.name
+                if let name { state.stops.append((name, request.timeout)) }
+                if state.hangingStops.contains(name ?? "") { return true }
+                if !state.ignoresStops { state.end(request.containerId, 143) }
+                return false
             }
-            if !state.ignoresStops { state.end(request.containerId, 143) }
-            return .init()
+            guard hangs else { return .now(.init()) }
+            return .later {
+                try await Task.sleep(for: .seconds(3600))
+                return .init()
+            }
         }
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
         unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) }

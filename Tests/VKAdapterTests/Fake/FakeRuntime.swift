@@ -37,6 +37,8 @@ final class FakeRuntime: Sendable {
         var busySandboxes = 0
         /// `StopContainer` says that it worked, and nothing ends.
         var ignoresStops = false
+        /// `StopContainer` of these never answers, and nothing ends.
+        var hangingStops: Set<String> = []
         /// `CreateContainer` works and its answer is lost.
         var losesCreateAnswers = false
         var hasEvents = true

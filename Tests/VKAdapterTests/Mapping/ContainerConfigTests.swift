@@ -43,6 +43,22 @@ import Testing
         #expect(config.stdin && !config.tty)
     }
 
+    @Test("commands and arguments are expanded, and nothing else is read as a shell would (C15)")
+    func expansion() throws {
+        let config = try config(
+            Sample.pod {
+                $0.spec.containers[0].env = [
+                    EnvVar(name: "A", value: "$(NO) `x` \"q\""), EnvVar(name: "B", value: "<$(A)>"),
+                ]
+                $0.spec.containers[0].command = ["/bin/$(A)", "$(B)", "$$(A)", "$A ${A} `A`"]
+                $0.spec.containers[0].args = ["$(NO)", "\\$(A)\n*", ""]
+            })
+        let value = "$(NO) `x` \"q\""
+        #expect(config.command == ["/bin/\(value)", "<\(value)>", "$(A)", "$A ${A} `A`"])
+        #expect(config.args == ["$(NO)", "\\\(value)\n*", ""])
+        #expect(config.envs.first { $0.key == "B" }?.value == Array("<\(value)>".utf8))
+    }
+
     @Test("the hash follows name and image and nothing else")
     func hash() {
         let hash = PodMapping.hash(Sample.container())

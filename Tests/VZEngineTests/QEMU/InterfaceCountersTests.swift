@@ -18,6 +18,8 @@ struct InterfaceCountersTests {
         #expect(all[0].receivedBytes == 1000 && all[0].sentBytes == 1000)
         #expect(all[1].receivedBytes == .max && all[1].receiveErrors == 3)
         #expect(all[1].sentBytes == 9 && all[1].sendErrors == 11)
+        #expect(all[1].receivedPackets == 2 && all[1].receivedDropped == 4)
+        #expect(all[1].sentPackets == 10 && all[1].sentDropped == 12)
         #expect(InterfaceCounters.parse("garbage: 1 2").isEmpty)
     }
 }

@@ -150,12 +150,9 @@ public struct MachineInventory: Sendable {
         var supervisor: ProcessIdentity?
         var wasLaunched: Bool
 
-        /// Blocks. nil when there is no machine, or only half of one.
+        /// Blocks. nil when there is no machine any more.
         init?(_ bundle: MachineBundle, root: String) throws {
-            guard let config = try bundle.read(MachineConfig.self, schema: MachineConfig.schema, at: bundle.config),
-                let record = try bundle.read(
-                    MachineContainerRecord.self, schema: MachineContainerRecord.schema, at: bundle.container)
-            else { return nil }
+            guard let (config, record) = try bundle.records() else { return nil }
             entry = MachineEntry(id: config.id, console: bundle.console)
             entry.sandboxID = record.sandboxID
             entry.container = record.container.name
