@@ -27,6 +27,7 @@ extension Supervisor: ControlService {
 
     func exec(_ request: GuestExec, _ session: ControlSession) async throws {
         guard !request.command.isEmpty else { throw VZEngineError(.invalidArgument, "an exec without a command") }
+        try requireLife()
         let start = ContinuousClock.now
         let limit: Duration? = request.timeoutSeconds > 0 ? .seconds(request.timeoutSeconds) : nil
         try await board.waitForGuest(atMost: limit ?? .seconds(config.readinessTimeout))
@@ -46,6 +47,14 @@ extension Supervisor: ControlService {
         try await withDeadline(limit - (ContinuousClock.now - start), or: overdue) {
             try await self.serve(request, in: guest, session)
         }
+    }
+
+    /// A machine may be kept whose guest will never answer again.
+    private func requireLife() throws {
+        guard board.status.held?.reason == Ending.panicked else { return }
+        throw VZEngineError(
+            .guestUnreachable,
+            "the guest's kernel has panicked and runs nothing any more: look at its console and its display instead")
     }
 
     /// Runs the program and carries its bytes; it is killed when it does not end by itself.
@@ -158,6 +167,7 @@ extension Supervisor: ControlService {
 
     func forward(port: Int, _ session: ControlSession) async throws {
         guard (1...65535).contains(port) else { throw VZEngineError(.invalidArgument, "\(port) is no port") }
+        try requireLife()
         try await board.waitForGuest(atMost: .seconds(10))
         guard let guest else { throw VZEngineError(.guestUnreachable, "the machine has ended") }
         let stream = try await connect(guest, port)

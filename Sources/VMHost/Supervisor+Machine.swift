@@ -23,6 +23,10 @@ extension Supervisor {
             board.update { $0.stalled = nil }
             await setClock()
         case .addressChanged(let address): guestMoved(to: address)
+        case .panicked(let message):
+            note(.machinePanicked(message))
+            // Nobody answers there, and TCP would find that out much later.
+            await guest?.disconnect()
         case .restarted, .networkLost: break
         }
     }

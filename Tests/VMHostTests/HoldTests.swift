@@ -49,6 +49,19 @@ struct HoldTests {
                 (10, .woundUp),
             ]),
         Fate(
+            description: "a guest that panicked: its machine stands still",
+            events: [(2, .commandStarted), (9, .machinePanicked("Oops"))], code: 1, reason: "GuestPanicked",
+            endedAt: 9, heldAt: 9),
+        Fate(
+            description: "a guest that panicked under its command, which was lost first",
+            events: [(2, .commandStarted), (9, .commandLost("x")), (10, .machinePanicked("Oops"))], code: 1,
+            reason: "GuestPanicked", endedAt: 9, heldAt: 10),
+        Fate(
+            description: "a guest that panicked while it was stopped",
+            events: [
+                (2, .commandStarted), (8, .stopAsked(grace: .seconds(30))), (9, .machinePanicked("Oops")),
+            ]),
+        Fate(
             description: "a guest that panicked: its machine is gone",
             events: [(2, .commandStarted), (9, .machineEnded(.panicked(message: "Oops")))]),
     ]
@@ -108,6 +121,32 @@ struct HoldTests {
         #expect(stopped.at(25, .timer) == [.powerOff])
         var (over, _) = run(Self.fates[0], keepsDisk: true)
         #expect(over.at(610, .timer) == [.pressPowerButton, .wake(at: .seconds(630))])
+    }
+
+    @Test("a guest that panicked has no button to press, whatever becomes of its disk")
+    func panicked() {
+        var (run, _) = run(Self.fates[6], keepsDisk: true)
+        #expect(run.supervision.held?.message == "Oops")
+        #expect(run.at(20, .stopAsked(grace: .seconds(30))) == [.powerOff])
+        let end = run.at(21, .machineEnded(.panicked(message: "Oops")))
+        #expect(
+            end == [
+                .finish(
+                    ExitRecord(
+                        exitCode: 1, reason: "GuestPanicked", message: "Oops", startedAt: 1000, finishedAt: 1009))
+            ])
+        var (held, _) = self.run(Self.fates[0], keepsDisk: true)
+        #expect(held.at(20, .machinePanicked("Oops")) == [])
+        #expect(held.supervision.held?.exitCode == 42)
+        #expect(held.at(30, .stopAsked(grace: .seconds(30))) == [.powerOff])
+        let (gone, last) = self.run(Self.fates[6], hold: nil)
+        var unheld = gone
+        #expect(last == [.powerOff] && unheld.supervision.held == nil)
+        guard case .finish(let record)? = unheld.at(10, .machineEnded(.forced)).first else {
+            Issue.record("it has not ended")
+            return
+        }
+        #expect(record.reason == "GuestPanicked" && record.exitCode == 1)
     }
 
     @Test("a guest that is switched off by whoever looked at it ends with its own code")

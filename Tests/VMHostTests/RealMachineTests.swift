@@ -153,6 +153,38 @@ struct RealMachineTests {
         }
     }
 
+    @Test("a kernel that panics is held to be looked at: its last words, its display; commands are refused at once")
+    func panicIsHeld() async throws {
+        try await VMHostProcess.with { config, _ in
+            config.main.command = ["sh", "-c", "sleep 1; echo c > /proc/sysrq-trigger; sleep 600"]
+            config.holdOnFailure = 1800
+            config.display = .init(width: 640, height: 480, pixelsPerInch: 80)
+        } _: { host, directory in
+            try await eventually("the machine is held", within: .seconds(120)) {
+                do {
+                    return try await host.client.hello().status.held != nil
+                } catch {
+                    return !host.process.isRunning
+                }
+            }
+            let status = try await host.client.hello().status
+            #expect(status.phase == .running && status.held?.reason == "GuestPanicked", "\(status)")
+            let began = ContinuousClock.now
+            let refusal = await #expect(throws: VZEngineError.self) { () async throws in
+                _ = try await host.exec(["true"])
+            }
+            #expect(refusal?.code == .guestUnreachable)
+            #expect(refusal?.message.contains("panicked") == true)
+            #expect(ContinuousClock.now - began < .seconds(10))
+            try await host.client.screenshot(to: directory + "/picture.png")
+            #expect(try String(contentsOfFile: host.bundle.console, encoding: .utf8).contains("Kernel panic"))
+            try await host.client.stop(graceSeconds: 600)
+            let record = try host.record()
+            #expect(record.exitCode == 1 && record.reason == "GuestPanicked", "\(record)")
+            _ = await host.process.wait()
+        }
+    }
+
     @Test("a kernel that panics is no crash, and SIGTERM to the supervisor is a stop")
     func panicsAndSignals() async throws {
         try await VMHostProcess.with { config, _ in

@@ -18,6 +18,9 @@ struct Ending: Sendable, Hashable {
     static func startFailed(_ message: String) -> Ending { Ending(128, "StartError", message) }
     static func unreachable(_ message: String) -> Ending { Ending(255, "GuestUnreachable", message) }
 
+    /// The reason of one whose kernel gave up.
+    static let panicked = "GuestPanicked"
+
     static let switchedOff = Ending(137, "Error", "the machine was switched off: its time to stop was over")
 
     static let stopped = Ending(143, "Error", "the machine was switched off when it was asked to stop")
@@ -25,7 +28,7 @@ struct Ending: Sendable, Hashable {
     /// The end of a machine whose container had no end of its own by then.
     static func machine(_ end: MachineEnd, wasStopped: Bool, hadCommand: Bool) -> Ending {
         switch end {
-        case .panicked(let message): Ending(1, "GuestPanicked", message)
+        case .panicked(let message): Ending(1, panicked, message)
         case .crashed(let message): Ending(139, "MachineCrashed", message)
         case .forced: switchedOff
         case .poweredOff where wasStopped: Ending(143, "Error", "the guest shut down when it was asked to")

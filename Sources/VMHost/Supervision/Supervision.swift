@@ -21,6 +21,8 @@ struct Supervision: Sendable {
         /// What the guest had to leave behind is here, as far as it could be had.
         case woundUp
         case machineEnded(MachineEnd)
+        /// The guest's kernel gave up; its machine is still there to be looked at.
+        case machinePanicked(String)
         case stopAsked(grace: Duration)
         case timer
     }
@@ -74,6 +76,7 @@ struct Supervision: Sendable {
     private var hasAddress = false
     private var hasAskedForCommand = false
     private var stopAt: Duration?
+    private var hasPanicked = false
 
     /// The machine's own last words are awaited so long when the connection broke.
     static let settleTime = Duration.seconds(5)
@@ -125,6 +128,7 @@ struct Supervision: Sendable {
         case .commandLost(let message): commandLost(message, now)
         case .woundUp: woundUp(now)
         case .machineEnded(let machineEnd): machineEnded(machineEnd, now)
+        case .machinePanicked(let message): machinePanicked(message, now)
         case .stopAsked(let grace): stopAsked(grace, now)
         case .timer: timer(now)
         }
@@ -198,7 +202,7 @@ struct Supervision: Sendable {
     }
 
     private mutating func shutDown(_ ending: Ending, _ at: Moment, _ now: Moment) -> [Action] {
-        guard keepsDisk else { return goDown(ending, at) }
+        guard keepsDisk, !hasPanicked else { return goDown(ending, at) }
         let hardAt = min(now.elapsed + Self.shutdownTime, stopAt ?? .seconds(Int64.max))
         state = .goingDown(ending, at: at, hardAt: hardAt)
         return [heedsButton ? .pressPowerButton : .shutDownGuest, .wake(at: hardAt)]
@@ -224,6 +228,20 @@ struct Supervision: Sendable {
         case .windingUp(let ending, let at), .held(let ending, let at, _): return end(ending, at)
         case .goingDown(let ending, let at, _): return end(ending ?? ofMachine, at ?? now)
         case .ended: return []
+        }
+    }
+
+    /// Nothing in it answers any more.
+    private mutating func machinePanicked(_ message: String, _ now: Moment) -> [Action] {
+        hasPanicked = true
+        let panic = Ending.machine(.panicked(message: message), wasStopped: false, hadCommand: hasCommand)
+        switch state {
+        case .running, .commandRunning: return leave(panic, now, now)
+        // That is why it was lost.
+        case .settling(_, let since, _): return leave(panic, since, now)
+        case .windingUp(let ending, let at): return leave(ending, at, now)
+        case .goingDown(let ending, let at, .some): return goDown(ending ?? panic, at ?? now)
+        case .starting, .held, .goingDown, .ended: return []
         }
     }
 

@@ -8,6 +8,9 @@ public enum MachineChange: Sendable, Hashable {
     case resumed
     /// The guest is reached elsewhere from now on, by what its network says.
     case addressChanged(GuestAddress)
+    /// Its guest's kernel gave up, and it is kept as it is: its owner wants to look at it (`MachineConfig.holdOnFailure`), and
+    /// powers it off.
+    case panicked(message: String)
     /// Its network is gone, until it is restarted.
     case networkLost(reason: String)
 }

@@ -56,6 +56,7 @@ struct QEMUArguments {
             machine += ["-object", "memory-backend-memfd,id=memory,size=\(mebibytes)M,share=on"]
         }
         if let uuid = Self.uuid(of: config.id) { machine += ["-uuid", uuid] }
+        if config.holdOnFailure != nil { machine += ["-action", "panic=pause"] }
         return machine + ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
     }
 

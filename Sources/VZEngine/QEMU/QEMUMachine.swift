@@ -162,6 +162,7 @@ final class QEMUMachine: Machine {
             state.withLock { $0.diskFailure = failure }
         }
         let action = judge { $0.monitorSaid(event) }
+        if event.name == .guestPanicked { keepPanicked() }
         if event.name == .reset, action == .nothing {
             logger.info("the guest restarts")
             changed.yield(.restarted)
@@ -243,11 +244,24 @@ final class QEMUMachine: Machine {
         guard let message = await reader.panicked() else { return }
         state.withLock { $0.verdict.consolePanicked(message) }
         do {
+            if config.holdOnFailure != nil {
+                state.withLock { $0.verdict.keepPanicked() }
+                // Before it restarts: not every guest has the device that stops it at once.
+                try await monitor.execute("stop")
+                return keepPanicked()
+            }
             try await Task.sleep(for: .seconds(3))
         } catch {
             return
         }
         _ = judge { $0.outlivedPanic() }
+    }
+
+    /// Tells those who want to look at it.
+    private func keepPanicked() {
+        guard config.holdOnFailure != nil else { return }
+        let words = state.withLock { $0.verdict.panic }
+        changed.yield(.panicked(message: words ?? "the guest's kernel panicked"))
     }
 
     private func followAddress(_ addresses: AddressWatch) async {

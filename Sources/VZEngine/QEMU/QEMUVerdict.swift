@@ -15,7 +15,8 @@ struct QEMUVerdict {
     }
 
     private var cause: MachineEnd?
-    private var panic: String?
+    /// The console's last words.
+    private(set) var panic: String?
     private var isForced = false
 
     /// The first cause counts: what follows is how the machine goes down.
@@ -30,6 +31,9 @@ struct QEMUVerdict {
 
     /// The console had the kernel's last words.
     mutating func consolePanicked(_ message: String) { if panic == nil { panic = message } }
+
+    /// It is kept as it is: the kernel's words are the end, and what stops it then is no accident.
+    mutating func keepPanicked() { note(.panicked(message: "")) }
 
     /// A while later it still runs: its kernel does not restart by itself, and has no device to tell us.
     mutating func outlivedPanic() -> Action { panic == nil ? .nothing : .kill }

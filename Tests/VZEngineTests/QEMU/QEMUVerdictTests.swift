@@ -53,6 +53,16 @@ struct QEMUVerdictTests {
         #expect(verdict.outlivedPanic() == .kill)
     }
 
+    @Test("a panic that is kept: standing still is no accident, and powering off is how it is let go")
+    func keptPanic() {
+        var verdict = QEMUVerdict()
+        verdict.consolePanicked("Kernel panic - not syncing: z")
+        verdict.keepPanicked()
+        #expect(verdict.monitorSaid(QMPEvent(name: .stop)) == .nothing)
+        verdict.powerOffRequested()
+        #expect(verdict.end(.signalled(9), errors: "") == .panicked(message: "Kernel panic - not syncing: z"))
+    }
+
     @Test("a restart of the guest is no end")
     func reset() {
         var verdict = QEMUVerdict()
