@@ -1,3 +1,6 @@
+import HostFiles
+import VZEngine
+
 #if canImport(Glibc)
 import Glibc
 #else
@@ -23,19 +26,63 @@ enum HostFileKinds {
 
     /// Puts a file into a directory of ours: the very file where that is possible; a copy else, of one that is only read.
     static func stage(_ source: String, at place: String, readOnly: Bool) throws {
-        let resolved = try realPath(source)
+        let resolved = try resolved(source)
         if let slash = place.lastIndex(of: "/") {
             try RootDirectory.makeDirectory(String(place[..<slash]), mode: 0o755)
         }
-        if link(resolved, place) == 0 { return }
-        let code = errno
-        guard readOnly else {
-            throw ShimError(
-                .unsupported,
-                "the file \(source) cannot be shared with a virtual machine for writing "
-                    + "(\(String(cString: strerror(code)))): mount its directory, or mount it read-only")
+        do {
+            guard let slash = resolved.lastIndex(of: "/") else { return }
+            let name = String(resolved[resolved.index(after: slash)...])
+            let parent = try DirectoryHandle.openResolved(
+                slash == resolved.startIndex ? "/" : String(resolved[..<slash]))
+            guard let code = try parent.link(name, at: place) else { return }
+            guard readOnly else {
+                throw ShimError(
+                    .unsupported,
+                    "the file \(source) cannot be shared with a virtual machine for writing "
+                        + "(\(String(cString: strerror(code)))): mount its directory, or mount it read-only")
+            }
+            guard let bytes = try parent.read(name, limit: copyLimit) else {
+                throw ShimError(.notFound, "there is no file \(source)")
+            }
+            var status = stat()
+            try put(bytes, at: place, mode: lstat(resolved, &status) == 0 ? status.st_mode & 0o777 : 0o600)
+        } catch let error as HostFilesError {
+            throw ShimError(.failed, "sharing the file \(source) with a virtual machine failed", cause: error)
         }
-        try copy(resolved, to: place)
+    }
+
+    /// What of a file that is only read is copied at most.
+    private static let copyLimit = 1 << 30
+
+    /// Settles what is shared: each directory by the path without links that it has now.
+    static func resolve(_ shares: inout [MachineConfig.Share]) throws {
+        for index in shares.indices where shares[index].tag != MachineMounts.filesTag {
+            shares[index].source = try resolved(shares[index].source)
+            shares[index].isResolved = true
+        }
+    }
+
+    /// A path without links. Those on the way to a pod's volume are the host's; in it they are its containers', and whoever
+    /// named a path there has looked that there are none: one that is there now leads elsewhere on purpose.
+    static func resolved(_ path: String) throws -> String {
+        let resolved = try realPath(path)
+        guard let volume = volume(of: path) else { return resolved }
+        guard resolved == (try realPath(volume)) + path.dropFirst(volume.count) else {
+            throw ShimError(
+                .invalidArgument,
+                "\(path) cannot be shared with a virtual machine: a link in its volume leads to \(resolved)")
+        }
+        return resolved
+    }
+
+    /// The part of a path that is a pod's volume, as kubelets lay them out: `…/volumes/kubernetes.io~KIND/NAME`.
+    static func volume(of path: String) -> String? {
+        let names = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard let kind = names.firstIndex(where: { $0.hasPrefix("kubernetes.io~") }), kind > 0,
+            names[kind - 1] == "volumes", names.count > kind + 2
+        else { return nil }
+        return names[...(kind + 1)].joined(separator: "/")
     }
 
     static func copy(_ source: String, to place: String) throws {
@@ -43,7 +90,10 @@ enum HostFileKinds {
             throw ShimError(.notFound, "there is no file \(source)")
         }
         var status = stat()
-        let mode = stat(source, &status) == 0 ? status.st_mode & 0o777 : 0o600
+        try put(bytes, at: place, mode: stat(source, &status) == 0 ? status.st_mode & 0o777 : 0o600)
+    }
+
+    private static func put(_ bytes: [UInt8], at place: String, mode: mode_t) throws {
         let descriptor = open(place, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw RootDirectory.failure("writing \(place)", errno) }
         defer { close(descriptor) }

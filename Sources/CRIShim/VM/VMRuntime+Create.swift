@@ -64,11 +64,12 @@ extension VMRuntime {
         let config = creation.config
         let mounts = try await RootDirectory.offload {
             try RootDirectory.makeDirectory(draft.directory, mode: 0o700)
-            let mounts = try MachineMounts(
+            var mounts = try MachineMounts(
                 config.mounts, terminationPath: config.annotations[MachineMapping.terminationPath],
                 staging: final.staging, kind: HostFileKinds.kind)
             try checkpoint?.check(mounts)
             for directory in mounts.missing { try RootDirectory.makeDirectory(directory, mode: 0o755) }
+            try HostFileKinds.resolve(&mounts.shares)
             for file in mounts.staged {
                 try HostFileKinds.stage(file.source, at: draft.staging + "/" + file.subPath, readOnly: file.readOnly)
             }

@@ -59,6 +59,10 @@ enum SystemCall {
             throw failure("open", path)
         }
         defer { close(descriptor) }
+        var info = stat()
+        guard fstat(descriptor, &info) == 0, info.isRegularFile else {
+            throw AdapterError(.failed, "cannot read \(path): it is no regular file")
+        }
         var bytes = [UInt8](repeating: 0, count: limit)
         var count = 0
         while count < limit {

@@ -38,6 +38,9 @@ public struct MachineConfig: Codable, Sendable, Hashable {
         /// Absolute.
         public var source: String
         public var readOnly: Bool
+        /// There were no links in ``source`` when the container was created: one that is there now was made by somebody who
+        /// wants to lead elsewhere. nil is from before that was said.
+        public var isResolved: Bool?
 
         public init(tag: String, source: String, readOnly: Bool) {
             self.tag = tag

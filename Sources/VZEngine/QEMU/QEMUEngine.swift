@@ -132,6 +132,12 @@ enum QEMUChecks {
             guard stat(share.source, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
                 throw refuse("\(share.source) cannot be shared: it is no directory of this host")
             }
+            guard share.isResolved == true else { continue }
+            do {
+                _ = try DirectoryHandle.openResolved(share.source)
+            } catch {
+                throw VZEngineError(.invalidArgument, "\(share.source) cannot be shared", cause: error)
+            }
         }
         for port in config.network.guestPorts where !(1...65535).contains(port.number) {
             throw refuse("\(port.number) is no port")

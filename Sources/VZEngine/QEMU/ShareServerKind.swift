@@ -14,6 +14,8 @@ struct ShareServerKind: Sendable, Hashable {
     var family: Family
     /// It can refuse writes by itself.
     var hasReadOnly: Bool
+    /// It can be told what not to be able to.
+    var hasCapabilities: Bool
 
     static let places = [
         "/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/kvm/virtiofsd",
@@ -41,9 +43,10 @@ struct ShareServerKind: Sendable, Hashable {
         self.path = path
         family = help.contains("--shared-dir") ? .rust : .qemu
         hasReadOnly = help.contains("--readonly")
+        hasCapabilities = help.contains("modcaps")
     }
 
-    /// Its arguments when it accepts on descriptor `descriptor`.
+    /// Its arguments when it accepts on descriptor `descriptor`. A guest's root makes no devices of the host in what it shares.
     func arguments(source: String, readOnly: Bool, descriptor: Int32, isRoot: Bool) -> [String] {
         switch family {
         case .rust:
@@ -52,12 +55,13 @@ struct ShareServerKind: Sendable, Hashable {
                 "--fd=\(descriptor)", "--shared-dir", source, "--cache", "auto", "--sandbox",
                 isRoot ? "chroot" : "none",
             ] + (readOnly && hasReadOnly ? ["--readonly"] : [])
+                + (isRoot && hasCapabilities ? ["--modcaps=-mknod"] : [])
         case .qemu:
             [
                 "--fd=\(descriptor)", "-o", "source=\(Self.escaped(source))", "-o", "cache=auto", "-o",
                 "sandbox=chroot",
                 "-o", "log_level=warn",
-            ]
+            ] + (isRoot && hasCapabilities ? ["-o", "modcaps=-mknod"] : [])
         }
     }
 

@@ -80,5 +80,10 @@ struct ShareServerKindTests {
                 "--fd=3", "--shared-dir", "/a,b", "--cache", "auto", "--sandbox", "none", "--readonly",
             ])
         #expect(!new.arguments(source: "/", readOnly: false, descriptor: 3, isRoot: true).contains("--readonly"))
+        let capable = ShareServerKind(path: "/v", help: "--shared-dir <DIR> --modcaps=<CAPS>")
+        #expect(
+            capable.arguments(source: "/", readOnly: false, descriptor: 3, isRoot: true).last == "--modcaps=-mknod",
+            "a guest's root makes no devices here")
+        #expect(capable.arguments(source: "/", readOnly: false, descriptor: 3, isRoot: false).last == "none")
     }
 }
