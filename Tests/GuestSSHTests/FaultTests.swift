@@ -167,6 +167,32 @@ struct FaultTests {
         }
     }
 
+    @Test(
+        "a network that swallows everything is found out like a server that hangs",
+        .enabled(if: PacketFilter.isUsable, "skipped, because root or iptables is missing"))
+    func swallowed() async throws {
+        try await withLink({
+            $0.keepaliveInterval = .milliseconds(300)
+            $0.keepaliveLimit = 3
+            $0.connectTimeout = .seconds(1)
+            $0.openTimeout = .seconds(3)
+        }) { link, server in
+            let process = try await link.run(GuestCommand(["cat"], hasInput: true))
+            let outcome = Task { try await process.collect() }
+            try await PacketFilter.swallowing(port: server.port) {
+                try await fails(with: .connectionLost) { _ = try await outcome.value }
+                // Nobody answers, not even to refuse: an end comes all the same, with a reason that may pass.
+                do {
+                    _ = try await link.shell("true")
+                    Issue.record("it went through")
+                } catch let error as GuestSSHError {
+                    #expect(error.isTransient, "\(error)")
+                }
+            }
+            #expect(try await link.shell("echo again").text == "again\n")
+        }
+    }
+
     @Test("a hung server that is being written to is found out as well")
     func hungWhileWriting() async throws {
         try await withLink({

@@ -171,6 +171,39 @@ struct SSHGuestTests {
         }
     }
 
+    @Test("a key that the guest does not know is said as such, soon: for the container, and for a command")
+    func wrongKey() async throws {
+        for hasCommand in [true, false] {
+            try await SSHServer.with { server, directory in
+                let engine = FakeEngine(
+                    address: GuestAddress(host: "127.0.0.1", port: server.port), onEnd: { server.cutPower() })
+                // Its host key is one that nobody may log in with.
+                try await HostHarness.with(engine: engine, overSSH: true) { config in
+                    config.credentials = .init(user: "root", keyFile: directory + "/host")
+                    config.readinessTimeout = 3600
+                    if hasCommand { config.main.command = ["true"] }
+                } _: { host in
+                    try await host.connected()
+                    let began = ContinuousClock.now
+                    let refusal = await #expect(throws: VZEngineError.self) { () async throws in
+                        let session = try await host.client.exec(GuestExec(command: ["true"]))
+                        await session.close()
+                    }
+                    #expect(refusal?.code == .guestUnreachable, "\(String(describing: refusal))")
+                    #expect(ContinuousClock.now - began < .seconds(300))
+                    if hasCommand {
+                        try await host.ended()
+                        let record = try host.record()
+                        #expect(record.exitCode == 255 && record.reason == "GuestUnreachable", "\(record)")
+                        #expect(record.message.contains("root@127.0.0.1"), "\(record.message)")
+                    } else {
+                        #expect(refusal?.message.contains("root@127.0.0.1") == true, "\(String(describing: refusal))")
+                    }
+                }
+            }
+        }
+    }
+
     @Test("another host key than the pinned one is no guest of ours")
     func otherHostKey() async throws {
         try await SSHServer.with { server, directory in

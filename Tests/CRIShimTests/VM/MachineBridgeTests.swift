@@ -111,6 +111,32 @@ struct MachineBridgeTests {
     }
 
     @Test(.timeLimit(.minutes(10)))
+    func `what runs in the pod finds its machine's declared ports at its own localhost`() async throws {
+        try await BridgeNetwork.with { network in
+            try await network.serving(10...17) {
+                try await Self.with(network) { shim in
+                    var config = shim.sandboxConfig("ports")
+                    config.portMappings = [.init { $0.containerPort = 7070 }]
+                    let sandbox = try await shim.runSandbox(config, handler: "vm")
+                    let id = try await shim.create(
+                        "main", in: sandbox, config, image: Self.image, script: ""
+                    ) { $0.command = [] }
+                    try await shim.start(id)
+                    let namespace = try #require(try shim.shim.machines.machine(id).config.network.namespace)
+                    let script = "mkdir -p /www; echo machine > /www/who; httpd -p 7070 -h /www"
+                    #expect(try await Self.exec(id, shim, ["sh", "-c", script]).exitCode == 0)
+                    try await eventually("it is found", within: .seconds(60)) {
+                        try await Support.ChildProcess.run(
+                            "/usr/bin/nsenter",
+                            ["--net=\(namespace)", "curl", "-sS", "--max-time", "10", "http://127.0.0.1:7070/who"]
+                        ).output == "machine\n"
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(10)))
     func `another address on renewal is followed, outlives the shim, and nothing is left of a killed supervisor`()
         async throws
     {

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Ports of the loopback.
 enum FreePort {
@@ -110,5 +111,32 @@ enum ProcessTable {
 
     static var threads: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
+    }
+}
+
+/// What this host lets pass.
+enum PacketFilter {
+    static let isUsable =
+        getuid() == 0
+        && ["/usr/sbin/iptables", "/sbin/iptables"].contains { FileManager.default.isExecutableFile(atPath: $0) }
+
+    /// Drops what goes to a port of this host's loopback device, both ways, while `body` runs.
+    static func swallowing(port: Int, _ body: () async throws -> Void) async throws {
+        let rules = ["--dport", "--sport"].map { ["INPUT", "-i", "lo", "-p", "tcp", $0, "\(port)", "-j", "DROP"] }
+        func change(_ verb: String) async throws {
+            for rule in rules {
+                let outcome = try await ChildProcess.run(
+                    "/bin/sh", ["-c", "PATH=$PATH:/usr/sbin:/sbin; exec iptables --wait 10 \"$@\"", "sh", verb] + rule)
+                guard outcome.code == 0 else { throw SSHServer.Failure(description: outcome.errors) }
+            }
+        }
+        try await change("-A")
+        do {
+            try await body()
+        } catch {
+            try await change("-D")
+            throw error
+        }
+        try await change("-D")
     }
 }
