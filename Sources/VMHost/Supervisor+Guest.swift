@@ -62,14 +62,19 @@ extension Supervisor {
         if watch.bootID != preparedBoot {
             logger.info("the guest is reachable", metadata: ["boot": "\(watch.bootID)"])
         }
-        let logger = logger
         let overdue = VZEngineError(.deadline, "the guest was not set up within \(Self.setupTime)")
         let prepared = try await withDeadline(Self.setupTime, or: overdue) {
             var watch = watch
-            try await watch.untilPrepared { line in
-                logger.warning("set-up of the guest", metadata: ["said": "\(line)"])
-            }
+            try await watch.untilPrepared { self.heed(setupLine: $0) }
             return watch
+        }
+        if prepared.needsCopies {
+            do {
+                try await copyShares(into: guest, setup, within: Self.setupTime)
+            } catch {
+                await prepared.end()
+                throw error
+            }
         }
         await servePeers(in: guest)
         return prepared
@@ -142,6 +147,30 @@ extension Supervisor {
                 logger.warning(
                     "the pod's port cannot be reached at the guest's localhost",
                     metadata: ["port": "\(port)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// A machine on a bridge is at an address of its own: its ports are brought to the pod's localhost as well.
+    func serveOwnPorts() async {
+        guard config.network.mode == .bridged, let namespace = config.network.namespace else { return }
+        let (group, board) = (surroundings.group, board)
+        await withTaskGroup(of: Void.self) { tasks in
+            for port in config.network.guestPorts where port.transport == .tcp {
+                // Containers may have the same: then it is theirs.
+                guard !config.network.peerPorts.contains(port.number) else { continue }
+                tasks.addTask {
+                    do {
+                        try await PodPorts.serve(port.number, in: namespace, group: group) {
+                            board.status.address?.host
+                        }
+                    } catch {
+                        if Task.isCancelled { return }
+                        self.logger.warning(
+                            "the pod does not find a port of its machine at its localhost",
+                            metadata: ["port": "\(port.number)", "error": "\(error)"])
+                    }
+                }
             }
         }
     }

@@ -43,7 +43,12 @@ final class Supervisor: Sendable {
         var start: Task<any Machine, any Error>?
         /// Ports the guest is served on already.
         var peerPorts: Set<Int> = []
+        /// By tag: of which content the guest has copies.
+        var copied: [String: String] = [:]
     }
+
+    /// Shares that the guest has copies of which are to be kept up to date.
+    let copied = AsyncStream.makeStream(of: MachineConfig.Share.self)
 
     var logger: Logger { surroundings.logger }
     var guest: (any Guest)? { parts.withLock { $0.guest } }
@@ -161,6 +166,8 @@ final class Supervisor: Sendable {
             }
             group.addTask { await self.reachGuest(machine) }
             group.addTask { await self.followLogCommand() }
+            group.addTask { await self.followSources() }
+            group.addTask { await self.serveOwnPorts() }
             group.addTask { await self.follow(machine.changes) }
         }
     }

@@ -34,9 +34,9 @@ extension StateStore {
         return EventSubscription(id: id, events: events, overflow: overflow)
     }
 
-    /// Tells the subscribers that a pod has another address. The CRI has no word for that: they hear of a container of the pod
-    /// that runs, and with it of the pod as it is.
-    func announceAddress(of container: String, inSandbox id: String) {
+    /// Tells the subscribers that something of a pod is another: its address, or what is to be known of a container. The CRI has
+    /// no word for that: they hear of a container of the pod that runs, and with it of the pod as it is.
+    func announceChange(of container: String, inSandbox id: String) {
         state.withLock { state in
             guard let sandbox = state.sandboxes[id]?.entry, state.containers[container]?.entry.phase == .running else {
                 return

@@ -26,7 +26,7 @@ extension VMRuntime {
         }
         logger.notice(
             "a machine's address has changed", metadata: meta(machine, ["from": "\(before)", "to": "\(address)"]))
-        store.announceAddress(of: machine.id, inSandbox: sandbox)
+        store.announceChange(of: machine.id, inSandbox: sandbox)
     }
 
     /// At start: what was told of machines, those that have ended as well, before this program was.

@@ -98,16 +98,17 @@ extension VMRuntime {
             entry.phase = .running
             entry.startedAt = status.startedAt
             entry.processID = Int(status.processes.first?.id ?? machine.supervisor?.id ?? 0)
-            if let held = status.held {
-                entry.reason = "HeldOnFailure"
-                entry.message =
-                    "ended with \(held.exitCode) (\(held.reason)\(held.message.isEmpty ? "" : ": " + held.message)); its machine "
-                    + "is kept until \(Timestamps.text(held.until)) or until it is stopped"
-            }
-            if !machine.running.isOpen || before?.processes != status.processes || before?.held != status.held {
-                try store.put(entry)
-            }
+            (entry.reason, entry.message) = MachineNotices.words(for: status)
+            let isNew = !machine.running.isOpen
+            let hasNews = before?.held != status.held || before?.notices != status.notices
+            if isNew || hasNews || before?.processes != status.processes { try store.put(entry) }
             machine.running.open()
+            for notice in MachineNotices.new(in: status, since: before) {
+                logger.notice(
+                    "a machine is not all that was asked for",
+                    metadata: meta(machine, ["reason": "\(notice.reason)", "what": "\(notice.message)"]))
+            }
+            if !isNew, hasNews { store.announceChange(of: machine.id, inSandbox: machine.record.sandboxID) }
         case .exited: break  // Told when nothing of it runs any more.
         }
         if status.processes != before?.processes, !status.processes.isEmpty {

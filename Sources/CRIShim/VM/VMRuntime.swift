@@ -137,6 +137,7 @@ final class VMRuntime: ContainerRuntime {
                 ("paused", .flag(status?.isPaused ?? false)),
                 ("stalled", .text(status?.stalled ?? "")),
                 ("reachable", .flag(status?.isReachable ?? false)),
+                ("notices", JSONText.array((status?.notices ?? []).map { "\($0.reason): \($0.message)" })),
                 ("heldUntil", .text(status?.held.map { Timestamps.text($0.until) } ?? "")),
                 ("guestAddress", .text(status?.address.map { "\($0.host):\($0.port)" } ?? "")),
             ])

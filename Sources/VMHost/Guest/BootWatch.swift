@@ -11,8 +11,13 @@ struct BootWatch: Sendable {
     private var words = ""
     private var errors = ""
 
-    /// The second line that it prints.
+    /// The last line that it prints.
     private static let prepared = "prepared"
+    /// The line before that, when the guest knows no shared directories.
+    private static let pending = "pending"
+
+    /// The guest needs copies of what it cannot mount, and then the set-up once more.
+    private(set) var needsCopies = false
 
     /// Also for systems that have no boot id of their own. `$1` is the boot that is set up already, `$2` the script that sets
     /// up, and the rest what runs that; this shell does when there is no rest.
@@ -23,7 +28,15 @@ struct BootWatch: Sendable {
         if [ "$boot" != "$1" ]; then
             setup=$2
             shift 2
-            if [ $# = 0 ]; then eval "$setup" </dev/null >&2; else "$@" "$setup" </dev/null >&2 || exit; fi
+            pending=
+            if [ $# = 0 ]; then
+                eval "$setup" </dev/null >&2
+            else
+                "$@" "$setup" </dev/null >&2
+                code=$?
+                case $code in 0) ;; \(GuestSetup.pendingCode)) pending=1 ;; *) exit "$code" ;; esac
+            fi
+            [ -z "$pending" ] || echo \(pending)
         fi
         echo \(prepared)
         exec cat >/dev/null
@@ -59,7 +72,11 @@ struct BootWatch: Sendable {
     mutating func untilPrepared(warn: (Substring) -> Void) async throws {
         defer { for line in errors.split(separator: "\n") { warn(line) } }
         do {
-            let line = try await Self.line(of: program, &words, &errors)
+            var line = try await Self.line(of: program, &words, &errors)
+            if line == Self.pending {
+                needsCopies = true
+                line = try await Self.line(of: program, &words, &errors)
+            }
             guard line == Self.prepared else {
                 throw VZEngineError(.startFailed, "the guest could not be set up: it said \(line)")
             }
@@ -90,6 +107,9 @@ struct BootWatch: Sendable {
             }
         }
     }
+
+    /// Ends it in the guest as well.
+    func end() async { await program.killNow() }
 
     /// Returns why, when the guest cannot be reached any more, or the task is cancelled.
     func untilLost() async -> String {

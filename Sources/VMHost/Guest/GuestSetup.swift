@@ -14,21 +14,28 @@ enum GuestSetup {
         var text: String
         /// The program and first arguments of what runs it, when that is not the shell that has it.
         var runner: [String] = []
+
+        /// As a command of its own.
+        var command: [String] { (runner.isEmpty ? ["/bin/sh", "-c"] : runner) + [text] }
     }
+
+    /// What a script ends with that its shell does not share its variables with: copies are needed first.
+    static let pendingCode = 75
 
     /// For root, or a user who may become root without being asked.
     static func script(for config: MachineConfig, now: Int64) -> Script {
         if config.guestOS == .macos { return Script(text: MacSetup.script(config, now: now)) }
         let text = script(config, now: now)
         if config.credentials.user == "root" { return Script(text: text) }
-        return Script(
-            text: text,
-            runner: [
-                "/bin/sh", "-c",
-                #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; else exec sudo -n /bin/sh -c "$1"; fi"#,
-                "vzcri-setup",
-            ])
+        return Script(text: text + "[ -z \"$pending\" ] || exit \(pendingCode)\n", runner: becomingRoot)
     }
+
+    /// Runs what follows, a script and its arguments, as root.
+    static let becomingRoot = [
+        "/bin/sh", "-c",
+        #"if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$@"; else exec sudo -n /bin/sh -c "$@"; fi"#,
+        "vzcri-setup",
+    ]
 
     static func script(_ config: MachineConfig, now: Int64) -> String {
         ([prelude] + places(config) + naming(config) + clock(now) + mounts(config) + termination(config)).joined(
@@ -125,21 +132,42 @@ enum GuestSetup {
     private static func mounts(_ config: MachineConfig) -> [String] {
         let used = Set(config.mounts.map(\.tag))
         var lines: [String] = []
-        for share in config.shares where used.contains(share.tag) {
-            let place = "\"$run\"/\(share.tag)"
-            lines.append(
-                """
-                if [ ! -e \(place).mounted ]; then
-                    mount -t virtiofs \(quoted(share.tag)) \(place) || fail \(quoted("the share \(share.tag) cannot be mounted: does the guest's kernel know virtiofs?"))
-                    : > \(place).mounted
-                fi
-                """)
-        }
+        guard !used.isEmpty else { return [] }
+        lines.append(sharer(GuestCopy.place(in: config)))
+        for share in config.shares where used.contains(share.tag) { lines.append("share \(quoted(share.tag))") }
+        // Without its copies there is nothing to bind yet: all of this is run again then.
+        lines.append("if [ -z \"$pending\" ]; then")
         let ordered = config.mounts.enumerated().sorted { left, right in
             (depth(left.element), left.offset) < (depth(right.element), right.offset)
         }
         for (index, mount) in ordered { lines.append(bind(mount, index)) }
+        lines.append("fi")
         return lines
+    }
+
+    /// `share TAG`: what it holds is in `$run/TAG` then, or `$pending` is set: it must be copied first, to `$copies/TAG`.
+    private static func sharer(_ copies: String) -> String {
+        """
+        copies=\(copies)
+        pending=
+        knows_shares() {
+            while read -r one two; do if [ "${two:-$one}" = virtiofs ]; then return 0; fi; done < /proc/filesystems
+            return 1
+        }
+        share() {
+            if [ -e "$run/$1.mounted" ]; then return 0; fi
+            if said=$(mount -t virtiofs "$1" "$run/$1" 2>&1); then
+                : > "$run/$1.mounted"
+            elif knows_shares; then
+                fail "the share $1 cannot be mounted: $said"
+            elif [ -e "$copies/$1.copied" ]; then
+                mount -o bind "$copies/$1" "$run/$1" || fail "the copy of the share $1 cannot be mounted"
+                : > "$run/$1.mounted"
+            else
+                pending=1
+            fi
+        }
+        """
     }
 
     private static func depth(_ mount: MachineConfig.Mount) -> Int { mount.guestPath.split(separator: "/").count }

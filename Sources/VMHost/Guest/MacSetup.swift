@@ -112,7 +112,15 @@ enum MacSetup {
             place=\(directory)
             root mkdir -p "$place" || place=$HOME/.vzcri
             mounted() { mount | grep -F " on $1 (" >/dev/null; }
+            copies=\(GuestCopy.place(in: config))
+            pending=
             share() {
+                # Before macOS 13 there are no shared directories: links lead to copies in the user's home.
+                if ! command -v mount_virtiofs >/dev/null && [ ! -x /sbin/mount_virtiofs ]; then
+                    place=$copies
+                    [ -e "$copies/$1.copied" ] || pending=1
+                    return 0
+                fi
                 either mkdir -p "$place/$1" || fail "$place/$1 cannot be made"
                 mounted "$place/$1" || either mount_virtiofs "$1" "$place/$1" || fail "the share $1 cannot be mounted"
             }
@@ -122,6 +130,7 @@ enum MacSetup {
             lines.append("share \(GuestSetup.quoted(share.tag))")
         }
         lines.append(linker)
+        lines.append("if [ -z \"$pending\" ]; then")
         let ordered = config.mounts.enumerated().sorted { left, right in
             (depth(left.element), left.offset) < (depth(right.element), right.offset)
         }
@@ -129,6 +138,7 @@ enum MacSetup {
             let tail = mount.subPath.isEmpty ? mount.tag : mount.tag + "/" + mount.subPath
             lines.append("place_at \(GuestSetup.quoted(tail)) \(GuestSetup.quoted(mount.guestPath))")
         }
+        lines.append("fi")
         return lines
     }
 

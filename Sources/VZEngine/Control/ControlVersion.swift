@@ -9,8 +9,8 @@ public struct ControlVersion: Codable, Sendable, Hashable, CustomStringConvertib
         self.minor = minor
     }
 
-    /// What this program speaks. 1.1: statistics, setMemory, pause, resume, save, screenshot.
-    public static let current = ControlVersion(major: 1, minor: 1)
+    /// What this program speaks. 1.1: statistics, setMemory, pause, resume, save, screenshot. 1.2: notices.
+    public static let current = ControlVersion(major: 1, minor: 2)
 
     /// Supervisors of so many minor versions ago are understood.
     public static let reach = 2

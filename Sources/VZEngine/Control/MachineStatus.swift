@@ -34,6 +34,20 @@ public struct MachineStatus: Codable, Sendable, Hashable {
     public var isPaused: Bool?
     /// Why it stands still by itself.
     public var stalled: String?
+    /// What its user should know of it, oldest first; nil is nothing.
+    public var notices: [Notice]?
+
+    /// Something that is not as the container's configuration has it, and is no failure.
+    public struct Notice: Codable, Sendable, Hashable {
+        /// One word, as events have it: `MountPathUnavailable`, say.
+        public var reason: String
+        public var message: String
+
+        public init(reason: String, message: String) {
+            self.reason = reason
+            self.message = message
+        }
+    }
 
     /// How a container ended whose machine is kept, and until when.
     public struct Held: Codable, Sendable, Hashable {

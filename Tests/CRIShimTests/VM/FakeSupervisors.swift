@@ -124,6 +124,8 @@ final class FakeSupervisor: ControlService {
         publish { $0.address = GuestAddress(host: host, port: 22) }
     }
 
+    func tell(_ notice: MachineStatus.Notice) { publish { $0.notices = ($0.notices ?? []) + [notice] } }
+
     private func publish(_ change: (inout MachineStatus) -> Void) {
         state.withLock { state in
             guard !state.isOver else { return }

@@ -14,9 +14,10 @@ final class SSHServer: Sendable {
         ProcessInfo.processInfo.environment["CI"] == "true"
         || getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd")
 
-    static func with(_ body: (SSHServer, String) async throws -> Void) async throws {
+    /// - Parameter preparing: a script that is run in its namespaces before it starts.
+    static func with(preparing: String = "", _ body: (SSHServer, String) async throws -> Void) async throws {
         try await withTemporaryDirectory { directory in
-            let server = try await start(directory)
+            let server = try await start(directory, preparing)
             do {
                 try await body(server, directory)
             } catch {
@@ -27,7 +28,7 @@ final class SSHServer: Sendable {
         }
     }
 
-    private static func start(_ directory: String) async throws -> SSHServer {
+    private static func start(_ directory: String, _ preparing: String) async throws -> SSHServer {
         for name in ["host", "client"] {
             let outcome = try await ChildProcess.run(
                 "/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(directory)/\(name)"])
@@ -35,7 +36,7 @@ final class SSHServer: Sendable {
         }
         // A port that was free a moment ago may be another's by now.
         for _ in 0..<10 {
-            let server = try serve(directory, port: .random(in: 20000..<32000))
+            let server = try serve(directory, port: .random(in: 20000..<32000), preparing)
             try await eventually("sshd listens, or has ended") {
                 server.process.errors.contains("Server listening") || !server.process.isRunning
             }
@@ -46,7 +47,7 @@ final class SSHServer: Sendable {
 
     private struct ServerFailure: Error {}
 
-    private static func serve(_ directory: String, port: Int) throws -> SSHServer {
+    private static func serve(_ directory: String, port: Int, _ preparing: String) throws -> SSHServer {
         let config = """
             Port \(port)
             ListenAddress 127.0.0.1
@@ -62,7 +63,11 @@ final class SSHServer: Sendable {
         try config.write(toFile: directory + "/sshd_config", atomically: true, encoding: .utf8)
         let script = """
             rm -rf \(directory)/etc; cp -a /etc \(directory)/etc && mount -o bind \(directory)/etc /etc || exit 90
-            mount -t tmpfs none /run && mkdir /run/sshd || exit 91
+            mount -t tmpfs none /run && mkdir /run/sshd && mount -t tmpfs none /var/lib || exit 91
+            # Whatever this host's kernel knows: nobody serves directories here.
+            grep -v virtiofs /proc/filesystems > \(directory)/filesystems
+            mount -o bind \(directory)/filesystems /proc/filesystems || exit 92
+            \(preparing)
             exec /usr/sbin/sshd -D -e -f \(directory)/sshd_config
             """
         let process = try ChildProcess(
