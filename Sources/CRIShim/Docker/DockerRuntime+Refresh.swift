@@ -48,6 +48,7 @@ extension DockerRuntime {
     private func forget(_ id: String) async throws {
         let pump = state.withLock { state in
             state.meters[id] = nil
+            state.outOfMemory[id] = nil
             return state.pumps.removeValue(forKey: id)
         }
         pump?.cancel()

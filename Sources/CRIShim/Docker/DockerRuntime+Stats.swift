@@ -44,6 +44,13 @@ extension DockerRuntime {
             stats: { [client] in try await client.containerStats(id, timeout: .seconds(30)) },
             size: { [client] in try await client.containerSize(id) },
             directory: { [info] in info.engine?.rootDirectory ?? "" })
+        source.outOfMemory = { [weak self] in self?.state.withLock { $0.outOfMemory[id] } ?? 0 }
+        if isLocal {
+            source.host = { [store] in
+                guard let process = try store.containerIfPresent(id)?.processID, process > 0 else { return nil }
+                return try await RootDirectory.offload { try HostCounts.of(id, process: process) }
+            }
+        }
         // A network of ours is none of the engine's: it counts what goes through an empty one. Then its processes are this
         // host's.
         let sandbox: @Sendable () -> SandboxEntry? = { [store] in

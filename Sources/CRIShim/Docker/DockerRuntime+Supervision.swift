@@ -59,6 +59,7 @@ extension DockerRuntime {
                 try await withThrowingDiscardingTaskGroup { changes in
                     for try await event in events {
                         guard Self.matters(event.action) else { continue }
+                        if event.action == "oom" { state.withLock { $0.outOfMemory[event.actor.id, default: 0] += 1 } }
                         changes.addTask { [self] in await refreshNoted(event.actor.id) }
                     }
                 }

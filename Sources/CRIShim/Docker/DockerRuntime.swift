@@ -27,6 +27,8 @@ final class DockerRuntime: SandboxRuntime {
             isReady: false, reason: "DockerNotReached", message: "the Docker Engine has not been reached yet")
         var pumps: [String: LogPump] = [:]
         var meters: [String: EngineMeter] = [:]
+        /// How often containers were killed for want of memory, as far as the engine's events tell.
+        var outOfMemory: [String: UInt64] = [:]
     }
     let state = Mutex(State())
 

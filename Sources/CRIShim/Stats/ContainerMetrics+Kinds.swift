@@ -102,6 +102,13 @@ extension ContainerMetrics {
         one("container_threads", .gauge, "Number of threads running inside the container.") {
             $0.measurement.threads
         },
+        one("container_file_descriptors", .gauge, "Number of open file descriptors for the container.") {
+            $0.measurement.host?.descriptors
+        },
+        one("container_sockets", .gauge, "Number of open sockets for the container.") { $0.measurement.host?.sockets },
+        one("container_oom_events_total", .counter, "Count of out of memory events observed for the container.") {
+            $0.measurement.outOfMemory
+        },
         one("container_last_seen", .gauge, "Last time a container was seen by the exporter.") {
             seconds(UInt64(clamping: $0.measurement.time))
         },
@@ -115,9 +122,8 @@ extension ContainerMetrics {
         one("container_spec_cpu_period", .gauge, "CPU period of the container.") {
             $0.container?.resources.map { UInt64(clamping: $0.cpuPeriod) }
         },
-        one("container_spec_cpu_quota", .gauge, "CPU quota of the container.") { subject in
-            guard let quota = subject.container?.resources?.cpuQuota, quota > 0 else { return nil }
-            return UInt64(quota)
+        one("container_spec_cpu_quota", .gauge, "CPU quota of the container.") {
+            $0.container?.resources.map { UInt64(clamping: $0.cpuQuota) }
         },
         one("container_spec_cpu_shares", .gauge, "CPU share of the container.") {
             $0.container?.resources.map { UInt64(clamping: $0.cpuShares) }
@@ -128,6 +134,17 @@ extension ContainerMetrics {
         one("container_spec_memory_swap_limit_bytes", .gauge, "Memory swap limit for the container.") {
             $0.container?.resources.map { UInt64(clamping: $0.memorySwapLimitInBytes) }
         },
+        one("container_spec_memory_reservation_limit_bytes", .gauge, "Memory reservation limit for the container.") {
+            // The CRI has none.
+            $0.container?.resources.map { _ in 0 }
+        },
+        one("container_threads_max", .gauge, "Maximum number of threads allowed inside the container.") {
+            $0.measurement.host?.mostTasks
+        },
+        one(
+            "container_ulimits_soft", .gauge, "Soft ulimit values for the container root process.", more: ["ulimit"],
+            labelled: ["max_open_files"]
+        ) { $0.measurement.host.map { $0.openFiles ?? .max } },
     ]
 
     /// A pod's network, which its containers share.

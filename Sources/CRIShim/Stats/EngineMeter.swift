@@ -12,6 +12,10 @@ final class EngineMeter: Sendable {
         var size: @Sendable () async throws -> ContainerSize
         /// Of the pod's network, where the engine does not know it; nil: the engine does.
         var interfaces: (@Sendable () async throws -> [InterfaceCounters])?
+        /// Of its processes, where they are this host's.
+        var host: @Sendable () async throws -> HostCounts? = { nil }
+        /// How often it was killed for want of memory.
+        var outOfMemory: @Sendable () -> UInt64 = { 0 }
         /// Where the engine keeps what containers write.
         var directory: @Sendable () -> String
     }
@@ -98,9 +102,15 @@ final class EngineMeter: Sendable {
         do {
             let stats = try await source.stats()
             guard stats.isRunning else { return state.withLock { $0.last = nil } }
-            let interfaces = try await source.interfaces?()
+            let interfaces = source.interfaces == nil ? nil : await known { try await source.interfaces?() } ?? []
+            let host = await known(source.host)
             state.withLock { state in
                 var now = Measurement(stats, memoryLimit: memoryLimit, interfaces: interfaces)
+                now.host = host
+                if let processes = host?.processes { now.processes = processes }
+                now.outOfMemory = source.outOfMemory()
+                // On v2 the engine does not say it: what was seen then.
+                if let most = now.memory?.most { now.memory?.most = max(most, state.last?.memory?.most ?? 0) }
                 if let total = now.processor?.total { now.processor?.rate = state.count(total, at: now.time) }
                 now.disk = state.disk
                 state.last = now
@@ -111,6 +121,17 @@ final class EngineMeter: Sendable {
         } catch {
             logger.warning(
                 "a container could not be measured", metadata: ["container": "\(container)", "error": "\(error)"])
+        }
+    }
+
+    /// nil for what cannot be told, as of a process that is just ending.
+    private func known<R: Sendable>(_ body: @Sendable () async throws -> R?) async -> R? {
+        do {
+            return try await body()
+        } catch {
+            logger.debug(
+                "something of a container is not known", metadata: ["container": "\(container)", "error": "\(error)"])
+            return nil
         }
     }
 

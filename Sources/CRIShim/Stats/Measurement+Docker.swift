@@ -22,9 +22,11 @@ extension Measurement {
             memory.majorPageFaults = value("total_pgmajfault", "pgmajfault") ?? 0
             memory.cache = value("file", "total_cache", "cache")
             memory.mapped = value("file_mapped", "total_mapped_file", "mapped_file")
-            memory.swap = value("total_swap", "swap")
-            memory.most = stats.mostMemoryBytes
-            memory.failures = stats.memoryFailures
+            // Where nobody accounts for swap a pod has none that was given to it.
+            memory.swap = value("total_swap", "swap") ?? 0
+            memory.most = stats.mostMemoryBytes ?? usage
+            // There is no such count on v2: cAdvisor says 0.
+            memory.failures = stats.memoryFailures ?? 0
             self.memory = memory
         }
         // The engine counts tasks.

@@ -54,6 +54,10 @@ struct Measurement: Sendable {
     var memory: Memory?
     var processes: UInt64?
     var threads: UInt64?
+    /// What the kernel says of its processes, where they are this host's.
+    var host: HostCounts?
+    /// How often it was killed for want of memory, since that is counted.
+    var outOfMemory: UInt64?
     var blocks: Blocks?
     var disk: Disk?
     /// The pod's; empty where it has no network of its own, or nobody can look at it.

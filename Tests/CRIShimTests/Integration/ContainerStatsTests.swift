@@ -65,7 +65,15 @@ import Testing
                 CRI.RuntimeService.listPodSandboxMetrics)
             let metrics = try #require(listed.podMetrics.first { $0.podSandboxId == sandbox })
             let names = Set((metrics.metrics + metrics.containerMetrics.flatMap(\.metrics)).map(\.name))
-            #expect(names.isSubset(of: descriptors.descriptors.map(\.name)))
+            // Conformance tests want a value of every metric there is, with all its labels.
+            #expect(names == Set(descriptors.descriptors.map(\.name)))
+            let labels = Dictionary(uniqueKeysWithValues: descriptors.descriptors.map { ($0.name, $0.labelKeys.count) })
+            for metric in metrics.metrics + metrics.containerMetrics.flatMap(\.metrics) {
+                #expect(metric.labelValues.count == labels[metric.name], "\(metric.name)")
+            }
+            let own = try #require(metrics.containerMetrics.first { $0.containerId == busy }).metrics
+            #expect(own.first { $0.name == "container_processes" }?.value?.value == 1)
+            #expect((own.first { $0.name == "container_file_descriptors" }?.value?.value ?? 0) >= 3)
             for name in [
                 "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_threads",
                 "container_fs_usage_bytes", "container_network_receive_bytes_total",
