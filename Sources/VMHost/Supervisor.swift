@@ -167,6 +167,7 @@ final class Supervisor: Sendable {
             group.addTask { await self.reachGuest(machine) }
             group.addTask { await self.followLogCommand() }
             group.addTask { await self.followSources() }
+            group.addTask { await self.followShares(of: machine) }
             group.addTask { await self.serveOwnPorts() }
             group.addTask { await self.follow(machine.changes) }
         }

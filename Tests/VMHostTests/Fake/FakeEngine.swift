@@ -10,14 +10,16 @@ final class FakeEngine: MachineEngine {
     /// Whether guests notice the power button.
     private let heedsButton: Bool
     private let address: GuestAddress
+    private let replacesShares: Bool
     private let onEnd: @Sendable () -> Void
 
     init(
-        failure: VZEngineError? = nil, heedsButton: Bool = true,
+        failure: VZEngineError? = nil, heedsButton: Bool = true, replacesShares: Bool = false,
         address: GuestAddress = GuestAddress(host: "127.0.0.1", port: 2222), onEnd: @escaping @Sendable () -> Void = {}
     ) {
         self.failure = failure
         self.heedsButton = heedsButton
+        self.replacesShares = replacesShares
         self.address = address
         self.onEnd = onEnd
     }
@@ -26,7 +28,8 @@ final class FakeEngine: MachineEngine {
 
     func start(_ config: MachineConfig, in bundle: MachineBundle) async throws -> any Machine {
         if let failure { throw failure }
-        let machine = FakeMachine(heedsButton: heedsButton, address: address, onEnd: onEnd)
+        let machine = FakeMachine(
+            heedsButton: heedsButton, replacesShares: replacesShares, address: address, onEnd: onEnd)
         machines.withLock { $0.append(machine) }
         return machine
     }
@@ -45,8 +48,14 @@ final class FakeMachine: Machine {
     private let address: GuestAddress
     private let onEnd: @Sendable () -> Void
 
-    init(heedsButton: Bool, address: GuestAddress, onEnd: @escaping @Sendable () -> Void) {
+    private let replacesShares: Bool
+    private let shares = Mutex<[MachineConfig.Share]>([])
+
+    init(
+        heedsButton: Bool, replacesShares: Bool, address: GuestAddress, onEnd: @escaping @Sendable () -> Void
+    ) {
         self.heedsButton = heedsButton
+        self.replacesShares = replacesShares
         self.address = address
         self.onEnd = onEnd
         (console, said) = AsyncStream.makeStream()
@@ -57,6 +66,14 @@ final class FakeMachine: Machine {
     var presses: Int { state.withLock { $0.presses } }
 
     var isPaused: Bool { state.withLock { $0.isPaused } }
+
+    /// Shares that it was given in the place of others.
+    var replaced: [MachineConfig.Share] { shares.withLock { $0 } }
+
+    func replaceShare(_ share: MachineConfig.Share) async throws {
+        guard replacesShares else { throw VZEngineError(.unsupported, "this machine cannot change its shares") }
+        shares.withLock { $0.append(share) }
+    }
 
     func change(_ change: MachineChange) { changed.yield(change) }
 
