@@ -94,13 +94,24 @@ enum ContractHost: String, Sendable, CaseIterable, CustomTestStringConvertible {
 
     // MARK: What a test does behind the shim's back
 
+    /// What the command line of a process that runs a machine has.
+    var mark: String {
+        switch self {
+        case .qemu: "qemu-system"
+        case .apple: " machine power_on "
+        }
+    }
+
+    /// What a machine that boots and runs a short command may take.
+    var lifeMilliseconds: Int {
+        switch self {
+        case .qemu: 6000
+        case .apple: 1500
+        }
+    }
+
     /// The process that runs a machine.
     func process(of machine: String, _ shim: ShimProcess) throws -> Int32 {
-        let mark =
-            switch self {
-            case .qemu: "qemu-system"
-            case .apple: " machine power_on "
-            }
         let lines = try Leftovers.processes(below: "\(shim.directory)/state").filter {
             $0.contains(mark) && $0.contains(machine)
         }

@@ -105,7 +105,7 @@ import Testing
     func `a machine is saved while it runs, and what goes on from there is what was saved`(
         _ host: ContractHost
     ) async throws {
-        try await host.with { shim in
+        try await host.with(settings: ["vmSlots: 3"]) { shim in
             let config = shim.sandboxConfig("saved")
             let sandbox = try await shim.runSandbox(config, handler: "vm")
             let machine = try await shim.startMachine("main", in: sandbox, config)
@@ -140,6 +140,20 @@ import Testing
                 #expect(end.exitCode == 128 && end.reason == "StartError", "\(end)")
             }
             #expect(try await shim.run("cat /tmp/mark /data/mark", in: machine) == "later\nlater\n")
+
+            // What speaks over a connection cannot be saved with its machine.
+            let job = try await shim.startMachine("job", in: sandbox, config, command: ["sleep", "1000"])
+            let unable = await status {
+                _ = try await shim.call(
+                    CRI.RuntimeService.checkpointContainer,
+                    .init {
+                        $0.containerId = job
+                        $0.location = place + "-job"
+                    })
+            }
+            #expect(unable?.code == .unimplemented, "\(unable as Any)")
+            #expect(!FileManager.default.fileExists(atPath: place + "-job"))
+            #expect(try await shim.status(job).state == .containerRunning)
         }
     }
 }

@@ -1,11 +1,4 @@
 import Foundation
-import Logging
-import NIOConcurrencyHelpers
-import NIOCore
-import NIOPosix
-import Proto
-import RPC
-import Streaming
 import Support
 import Testing
 

@@ -1,6 +1,5 @@
 import Foundation
 import Proto
-import RPC
 import Support
 import Testing
 

@@ -126,6 +126,7 @@ extension ContainedGuest {
                 start=$(((offset + 121 + 3) / 4 * 4 + 1))
             done
             mkdir -p /mnt/.machine/shares /mnt/.machine/mounted
+            { cat /proc/filesystems && printf 'nodev\tvirtiofs\n'; } >/mnt/.machine/filesystems
             mount -t tmpfs -o mode=755 dev /mnt/dev
             for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
                 numbers=${node#*:}
@@ -172,6 +173,7 @@ extension ContainedGuest {
         start() {
             mount -t proc proc /mnt/proc && mount -t sysfs sys /mnt/sys || exit
             mount --bind /mnt/.machine/boot /mnt/proc/sys/kernel/random/boot_id || exit
+            mount --bind /mnt/.machine/filesystems /mnt/proc/filesystems || exit
             [ ! -e /mnt/proc/sysrq-trigger ] || mount --bind /dev/null /mnt/proc/sysrq-trigger || exit
             exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ chroot /mnt /sbin/init
         }
