@@ -45,14 +45,18 @@ let virtualizationTargets: [Target] = [
         name: "vm-host-double",
         dependencies: ["VMHost", "VZEngine", "VZEngineApple", "Virtualization", "Launch", arguments, logging],
         path: "Tests/AppleHost", swiftSettings: swiftSettings),
+    // A double of clonefile(2), likewise for tests and benchmarks only.
+    .target(name: "Clonefile", path: "Tests/Clonefile", swiftSettings: swiftSettings),
 ]
 let appleHost: [Target.Dependency] = ["vm-host-double"]
+let clonefile: [Target.Dependency] = ["Clonefile"]
 let virtualization: [Target.Dependency] = ["Virtualization"]
 /// The double has what Apple's framework has on Apple silicon only.
 let virtualizationSettings: [SwiftSetting] = [.define("VIRTUALIZATION_DOUBLE")]
 #else
 let virtualizationTargets: [Target] = []
 let appleHost: [Target.Dependency] = []
+let clonefile: [Target.Dependency] = []
 let virtualization: [Target.Dependency] = []
 let virtualizationSettings: [SwiftSetting] = []
 #endif
@@ -107,7 +111,8 @@ let package = Package(
         room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         .target(
-            name: "VZEngineApple", dependencies: nio + virtualization + ["VZEngine", "Processes", logging],
+            name: "VZEngineApple",
+            dependencies: nio + virtualization + ["VZEngine", "HostFiles", "Processes", logging],
             swiftSettings: swiftSettings + virtualizationSettings),
         room("KubeAPI", [yams]),
         room("Settings", [yams]),
@@ -164,7 +169,7 @@ let package = Package(
 
         // Measures clones of disks; `make bench` runs it.
         .executableTarget(
-            name: "clone-bench", dependencies: ["Measuring", "VZEngine"], path: "Benchmarks/clone-bench",
+            name: "clone-bench", dependencies: clonefile + ["Measuring", "VZEngine"], path: "Benchmarks/clone-bench",
             swiftSettings: swiftSettings),
 
         // Measures commands in a guest; `make bench` runs it.
@@ -199,7 +204,7 @@ let package = Package(
         tests("VMImagesTests", nio + ["VMImages", "HostFiles", "Processes", "Support", logging]),
         tests(
             "VZEngineTests",
-            nio + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),
+            nio + clonefile + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),
         .testTarget(
             name: "VZEngineAppleTests",
             dependencies: nio + virtualization + [
@@ -216,7 +221,7 @@ let package = Package(
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
         tests(
             "CRIShimTests",
-            nio + [
+            nio + clonefile + [
                 nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
                 "VMImages",
                 "VZEngine", "Sockets", "Support", logging,

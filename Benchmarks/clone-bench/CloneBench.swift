@@ -1,6 +1,10 @@
 import Measuring
 import VZEngine
 
+#if canImport(Clonefile)
+import Clonefile
+#endif
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
@@ -20,21 +24,38 @@ enum CloneBench {
             let directory = arguments[1]
             let bases = [directory + "/small", directory + "/large"]
             for (base, size) in zip(bases, [1, 100]) { try makeDisk(base, gigabytes: size) }
-            for method in [DiskClone.Method.overlay, .reflink] {
-                try await measure(method, bases, directory + "/clone", rounds)
-            }
+            for way in Self.ways { try await measure(way, bases, directory + "/clone", rounds) }
         } catch {
             fail("\(error)")
         }
     }
 
+    private struct Way {
+        var name: String
+        var method: DiskClone.Method
+        var sharing = BlockSharing.system
+    }
+
+    private static var ways: [Way] {
+        var ways = [Way(name: "overlay", method: .overlay)]
+        #if canImport(Clonefile)
+        ways.append(Way(name: "reflink", method: .reflink))
+        let double = ClonefileDouble(copies: false)
+        ways.append(Way(name: "clonefile's double", method: .reflink, sharing: .clonefile(double.call)))
+        #else
+        ways.append(Way(name: "clonefile", method: .reflink))
+        #endif
+        return ways
+    }
+
     private static func measure(
-        _ method: DiskClone.Method, _ bases: [String], _ path: String, _ rounds: Int
+        _ way: Way, _ bases: [String], _ path: String, _ rounds: Int
     ) async throws {
         // Before anything is removed there: file systems free blocks when they like.
-        let first = path + "-" + method.rawValue
+        let first = path + "-" + way.name
         let before = try free(path)
-        _ = try await DiskClone.make(of: bases[1], format: .raw, at: first, method: method)
+        _ = try await DiskClone.make(
+            of: bases[1], format: .raw, at: first, method: way.method, sharing: way.sharing)
         let file = open(first, O_RDONLY)
         fsync(file)
         close(file)
@@ -44,7 +65,8 @@ enum CloneBench {
         for round in 0...rounds {
             for which in round % 2 == 0 ? [0, 1] : [1, 0] {
                 let time = try await ContinuousClock().measure {
-                    _ = try await DiskClone.make(of: bases[which], format: .raw, at: path, method: method)
+                    _ = try await DiskClone.make(
+                        of: bases[which], format: .raw, at: path, method: way.method, sharing: way.sharing)
                 }
                 unlink(path)
                 if round > 0 { times[which].append(time / .milliseconds(1)) }
@@ -53,7 +75,7 @@ enum CloneBench {
         let (small, large) = (Measuring.median(times[0]), Measuring.median(times[1]))
         let isMet = large <= small * 1.5 && written < 1 << 20
         print(
-            "\(method.rawValue): 100 GB \(Measuring.text(large)) ms, 1 GB \(Measuring.text(small)) ms: \(Measuring.text(large / small)) of its time; "
+            "\(way.name): 100 GB \(Measuring.text(large)) ms, 1 GB \(Measuring.text(small)) ms: \(Measuring.text(large / small)) of its time; "
                 + "\(written / 1024) KiB written; wanted at most 1.500, below 1024 KiB: \(isMet ? "met" : "missed")")
     }
 

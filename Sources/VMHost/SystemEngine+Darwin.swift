@@ -7,7 +7,11 @@ import VZEngineApple
 /// The engine of this system.
 enum SystemEngine {
     static func make(group: any EventLoopGroup, logger: Logger) -> any MachineEngine {
-        AppleEngine(addresses: { try await NeighbourTable.address(of: $0) }, group: group, logger: logger)
+        AppleEngine(
+            watching: { interface in
+                guard let interface else { return SystemAddressDiscovery.ofSharedNetwork }
+                return SystemAddressDiscovery.ofMachine(device: interface, bridge: nil)
+            }, group: group, logger: logger)
     }
 }
 #endif

@@ -39,6 +39,8 @@ public struct VMImageConfig: Codable, Sendable, Hashable {
         case kernel(digest: String, initrd: String?, commandLine: String)
         /// By firmware, from the first disk. `variables` is the file of its non-volatile store.
         case efi(variables: String?)
+        /// A Mac, from the first disk, with the non-volatile store that belongs to it.
+        case mac(hardwareModel: String, auxiliaryStorage: String)
     }
 
     public struct Disk: Codable, Sendable, Hashable {
@@ -86,6 +88,7 @@ public struct VMImageFiles: Sendable, Hashable {
         /// Absolute paths.
         case kernel(path: String, initrd: String?, commandLine: String)
         case efi(variables: String?)
+        case mac(hardwareModel: String, auxiliaryStorage: String)
     }
 
     public var boot: Boot

@@ -11,15 +11,36 @@ public struct AppleEngine: MachineEngine {
     /// framework's own network. Waits for it, but not for ever.
     public typealias AddressDiscovery = @Sendable (_ mac: String, _ interface: String?) async throws -> String
 
+    /// Where this host tells of the addresses on an interface of its own or (nil) on the framework's network.
+    public typealias AddressSources = @Sendable (_ interface: String?) -> [any VZEngine.AddressDiscovery]
+
+    private enum Addresses {
+        case found(AddressDiscovery)
+        case watched(AddressSources)
+    }
+
     private let options: AppleOptions
-    private let addresses: AddressDiscovery
+    private let addresses: Addresses
     private let group: any EventLoopGroup
     private let logger: Logger
 
+    /// - Parameter addresses: knows where every guest is. They stay there.
     public init(
         _ options: AppleOptions = AppleOptions(), addresses: @escaping AddressDiscovery,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = Logger(label: "vz")
     ) {
+        self.init(options, .found(addresses), group, logger)
+    }
+
+    /// - Parameter sources: where the guests' addresses are looked for as long as they live.
+    public init(
+        _ options: AppleOptions = AppleOptions(), watching sources: @escaping AddressSources,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = Logger(label: "vz")
+    ) {
+        self.init(options, .watched(sources), group, logger)
+    }
+
+    private init(_ options: AppleOptions, _ addresses: Addresses, _ group: any EventLoopGroup, _ logger: Logger) {
         self.options = options
         self.addresses = addresses
         self.group = group
@@ -39,8 +60,18 @@ public struct AppleEngine: MachineEngine {
             throw error
         }
         let machine = AppleMachine(
-            config, files: files, console: console, addresses: addresses, options: options, logger: logger)
+            config, files: files, console: console, addresses: finder(config, files, logger), options: options,
+            logger: logger)
         try await machine.start()
         return machine
+    }
+
+    private func finder(_ config: MachineConfig, _ files: MachineFiles, _ logger: Logger) -> AddressFinder {
+        let card = files.hardwareAddress(config.network)
+        let interface = config.network.mode == .bridged ? config.network.interface : nil
+        return switch addresses {
+        case .found(let find): AddressFinder(find, card.description, interface)
+        case .watched(let sources): AddressFinder(watching: sources(interface), for: card, logger: logger)
+        }
     }
 }

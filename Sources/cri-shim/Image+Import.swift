@@ -14,11 +14,12 @@ struct ImageImportCommand: ParsableCommand {
         commandName: "import",
         abstract: "Make a VM image of files of this host.",
         discussion: """
-            A guest starts from a kernel file (--kernel), or by firmware from its disk (--efi). The files are copied, holes \
-            and all; they may go afterwards.
+            A guest starts from a kernel file (--kernel), by firmware from its disk (--efi), or as a Mac (--macos). The files \
+            are copied, holes and all; they may go afterwards.
 
             Example: cri-shim image import --name localhost/guest --kernel vmlinuz --initrd initrd.img \
             --command-line "console=ttyS0" --disk root.qcow2 --user root --key-file ~/.ssh/guest
+            Example: cri-shim image import --name localhost/macos:15 --macos ~/VM.bundle --user admin
             """)
 
     @OptionGroup var options: ImageStoreOptions
@@ -47,11 +48,25 @@ struct ImageImportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The firmware's variables.", valueName: "file"))
     var nvram: String?
 
-    @Option(help: ArgumentHelp("linux or macos.", valueName: "system"))
-    var os: VMImageConfig.GuestOS = .linux
+    @Option(
+        help: ArgumentHelp(
+            "A macOS guest: the directory of its disk, its auxiliary storage and its hardware model, as Apple's samples, "
+                + "macosvm, Tart or Agoda's images have them.", valueName: "directory"))
+    var macos: String?
 
-    @Option(help: ArgumentHelp("amd64 or arm64 (default: this machine's).", valueName: "architecture"))
-    var arch: String = HostArchitecture.name
+    @Option(help: ArgumentHelp("A macOS guest's auxiliary storage.", valueName: "file"))
+    var auxiliaryStorage: String?
+
+    @Option(help: ArgumentHelp("A macOS guest's hardware model.", valueName: "file"))
+    var hardwareModel: String?
+
+    @Option(help: ArgumentHelp("linux or macos (default: what the other options are of).", valueName: "system"))
+    var os: VMImageConfig.GuestOS?
+
+    @Option(
+        help: ArgumentHelp(
+            "amd64 or arm64 (default: this machine's; macOS guests are arm64).", valueName: "architecture"))
+    var arch: String?
 
     @Option(help: ArgumentHelp("Processors of machines that are not told otherwise.", valueName: "number"))
     var cpus: Int?
@@ -66,7 +81,10 @@ struct ImageImportCommand: ParsableCommand {
     var keyFile: String?
 
     func validate() throws {
-        guard (kernel != nil) != efi else { throw ValidationError("give either --kernel or --efi") }
+        guard [kernel != nil, efi, isMac].filter({ $0 }).count == 1 else {
+            throw ValidationError("give one of --kernel, --efi and --macos")
+        }
+        if isMac { try validateMac() }
         guard kernel != nil || (initrd == nil && commandLine == nil) else {
             throw ValidationError("--initrd and --command-line go with --kernel")
         }
@@ -76,9 +94,9 @@ struct ImageImportCommand: ParsableCommand {
 
     func run() throws {
         try options.run { store, _ in
-            var request = ImageImport(name: name, os: os, architecture: arch, boot: boot, disks: disk)
-            request.cpus = cpus
-            request.memoryBytes = memory?.bytes
+            var request = try isMac ? mac() : linux
+            request.cpus = cpus ?? request.cpus
+            request.memoryBytes = memory?.bytes ?? request.memoryBytes
             request.login = try user.map { VMImageLogin(user: $0, keyFile: try keyFile.map(Self.existing)) }
             let bar = ImportBar()
             defer { bar.clear() }
@@ -88,8 +106,40 @@ struct ImageImportCommand: ParsableCommand {
         }
     }
 
-    private var boot: ImageImport.Boot {
-        kernel.map { .kernel(path: $0, initrd: initrd, commandLine: commandLine ?? "") } ?? .efi(variables: nvram)
+    private var linux: ImageImport {
+        ImageImport(
+            name: name, os: os ?? .linux, architecture: arch ?? HostArchitecture.name,
+            boot: kernel.map { .kernel(path: $0, initrd: initrd, commandLine: commandLine ?? "") }
+                ?? .efi(variables: nvram), disks: disk)
+    }
+
+    // MARK: macOS
+
+    private var isMac: Bool { macos != nil || auxiliaryStorage != nil || hardwareModel != nil }
+
+    private func validateMac() throws {
+        guard os != .linux else { throw ValidationError("--os linux does not go with a macOS guest's files") }
+        guard macos == nil else { return }
+        guard auxiliaryStorage != nil, hardwareModel != nil, !disk.isEmpty else {
+            throw ValidationError(
+                "a macOS guest is --macos, or --disk, --auxiliary-storage and --hardware-model together")
+        }
+    }
+
+    /// What is named by itself counts before what is in the directory.
+    private func mac() throws -> ImageImport {
+        let model = try hardwareModel.map(MacHardwareModel.init(file:))
+        var bundle: MacBundle
+        if let disk = disk.first, let auxiliaryStorage, let model {
+            bundle = MacBundle(disk: disk, auxiliaryStorage: auxiliaryStorage, hardwareModel: model)
+        } else {
+            bundle = try MacBundle.read(
+                macos ?? "", disk: disk.first, auxiliaryStorage: auxiliaryStorage, hardwareModel: model)
+        }
+        var request = ImageImport(name: name, macOS: bundle)
+        request.disks += disk.dropFirst()
+        if let arch { request.architecture = arch }
+        return request
     }
 
     /// The path in full: it is used from elsewhere.

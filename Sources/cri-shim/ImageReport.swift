@@ -16,12 +16,14 @@ struct ImageReport: Encodable {
     }
 
     struct Boot: Encodable {
-        /// `kernel` or `efi`.
+        /// `kernel`, `efi` or `mac`.
         var by: String
         var kernel: String?
         var initrd: String?
         var commandLine: String?
         var nvram: String?
+        var hardwareModel: String?
+        var auxiliaryStorage: String?
     }
 
     struct Login: Encodable {
@@ -64,10 +66,13 @@ struct ImageReport: Encodable {
             case .kernel(let digest, let initrd, let line):
                 Boot(by: image.config.boot.word, kernel: digest, initrd: initrd, commandLine: line)
             case .efi(let variables): Boot(by: image.config.boot.word, nvram: variables)
+            case .mac(let model, let storage):
+                Boot(by: image.config.boot.word, hardwareModel: model, auxiliaryStorage: storage)
             }
         switch files?.boot {
         case .kernel(let path, let initrd, _): (boot.kernel, boot.initrd) = (path, initrd)
         case .efi(let variables): boot.nvram = variables
+        case .mac(let model, let storage): (boot.hardwareModel, boot.auxiliaryStorage) = (model, storage)
         case nil: break
         }
     }
@@ -84,6 +89,7 @@ extension VMImageConfig.Boot {
         switch self {
         case .kernel: "kernel"
         case .efi: "efi"
+        case .mac: "mac"
         }
     }
 }

@@ -15,7 +15,7 @@ enum Walls {
         "proto-gen": ["CProto", "CProtobufC"],
         "proto-bench": ["Proto", "RPC", "NIOCore"],
         "Measuring": [],
-        "clone-bench": ["Measuring", "VZEngine"],
+        "clone-bench": ["Measuring", "VZEngine", "Clonefile"],
         "ssh-bench": ["Measuring", "GuestSSH", "CSSH2", "Logging", "NIOCore"],
         "vm-bench": ["Measuring", "Proto", "RPC", "Processes", "Sockets", "Logging", "NIOPosix"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
@@ -31,7 +31,7 @@ enum Walls {
             "UnixSignals",
         ]),
         // Apple's framework is the system's on a Mac, and a target of tests elsewhere.
-        "VZEngineApple": nio.union(["VZEngine", "Processes", "Logging", "Virtualization"]),
+        "VZEngineApple": nio.union(["VZEngine", "HostFiles", "Processes", "Logging", "Virtualization"]),
         "KubeAPI": ["Yams"],
         "Settings": ["Yams"],
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),

@@ -83,8 +83,11 @@ import Testing
         try await withTemporaryDirectory { directory in
             let files = try Files(directory)
             let wrong: [(String, [String], Int32, String)] = [
-                ("import", ["--name", "a"], 64, "either --kernel or --efi"),
-                ("import", ["--name", "a", "--kernel", files.kernel, "--efi"], 64, "either --kernel or --efi"),
+                ("import", ["--name", "a"], 64, "one of --kernel, --efi and --macos"),
+                (
+                    "import", ["--name", "a", "--kernel", files.kernel, "--efi"], 64,
+                    "one of --kernel, --efi and --macos"
+                ),
                 (
                     "import", ["--name", "a", "--efi", "--initrd", files.kernel, "--disk", files.kernel], 64,
                     "go with --kernel"
@@ -92,6 +95,11 @@ import Testing
                 ("import", ["--name", "a", "--kernel", files.kernel, "--nvram", files.kernel], 64, "goes with --efi"),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--key-file", "k"], 64, "goes with --user"),
                 ("import", ["--name", "a", "--kernel", files.kernel, "--memory", "much"], 64, "--memory"),
+                ("import", ["--name", "a", "--macos", directory, "--efi"], 64, "one of --kernel, --efi and --macos"),
+                ("import", ["--name", "a", "--macos", directory, "--os", "linux"], 64, "--os linux"),
+                ("import", ["--name", "a", "--hardware-model", files.kernel], 64, "together"),
+                ("import", ["--name", "a", "--macos", directory], 64, "lacks its disk (disk.img), and its auxiliary"),
+                ("import", ["--name", "a", "--macos", directory + "/none"], 1, "no macOS bundle"),
                 ("import", ["--name", "A B", "--kernel", files.kernel], 64, "no image name"),
                 ("import", ["--name", "a", "--efi", "--disk", files.kernel], 64, "multiple of 512"),
                 ("import", ["--name", "a", "--kernel", directory + "/none"], 1, "No such file"),
@@ -104,6 +112,36 @@ import Testing
             }
             try Data("shim: {rot: x}".utf8).write(to: URL(filePath: files.config))
             expectOneLine(try await files.run("ls", []), "cri-shim", code: 78, "did you mean \"root\"?")
+        }
+    }
+
+    @Test("a macOS guest is imported of its directory, or of files named one by one, and shown as what it is")
+    func macOS() async throws {
+        try await withTemporaryDirectory { directory in
+            let files = try Files(directory)
+            let bundle = directory + "/VM.bundle"
+            try FileManager.default.createDirectory(atPath: bundle, withIntermediateDirectories: false)
+            for (name, data) in [
+                ("Disk.img", Data(repeating: 7, count: 1024)), ("AuxiliaryStorage", Data("aux".utf8)),
+                ("HardwareModel", Data("bplist00model".utf8)),
+            ] {
+                try data.write(to: URL(filePath: bundle + "/" + name))
+            }
+            let whole = try await files.run("import", ["--name", "mac:1", "--macos", bundle, "--user", "admin"])
+            #expect(whole.code == 0, "\(whole.errors)")
+            let single = try await files.run(
+                "import",
+                [
+                    "--name", "mac:2", "--disk", bundle + "/Disk.img", "--auxiliary-storage",
+                    bundle + "/AuxiliaryStorage", "--hardware-model", bundle + "/HardwareModel", "--user", "admin",
+                ])
+            #expect(single.output == whole.output, "\(single.errors)")
+            let list = try await files.run("ls", []).output
+            #expect(list.contains("macos/arm64"))
+            let shown = try await files.run("inspect", ["mac:1"]).output
+            #expect(shown.contains("\"by\" : \"mac\""), "\(shown)")
+            #expect(shown.contains("\"hardwareModel\" : \"\(files.root)/images/blobs/"))
+            #expect(shown.contains("\"auxiliaryStorage\" : \"\(files.root)/images/blobs/"))
         }
     }
 

@@ -67,15 +67,12 @@ struct AppleConfigurationTests {
             let mac = SimulatedMac(at: directory)
             var identifiers: [Data] = []
             for name in ["a", "b", "b"] {
+                // A record says where its identifier is, and what is not there yet is made.
                 let test = try await AppleTestMachine.make(.mac, on: mac, in: directory, name: name)
-                // What starts for the first time has no identifier; a restart finds it.
-                if identifiers.count < 2, case .mac(_, let path, _) = test.config.boot {
-                    try FileManager.default.removeItem(atPath: path)
-                } else if case .mac(_, let path, _) = test.config.boot {
-                    try identifiers[1].write(to: URL(filePath: path))
-                }
                 let run = try await test.start()
                 identifiers.append(run.guest.hardware.machineIdentifier)
+                let kept = test.bundle.directory + "/machine-identifier"
+                #expect(FileManager.default.contents(atPath: kept) == identifiers.last)
                 await run.machine.powerOff()
             }
             #expect(identifiers[0] != identifiers[1])
@@ -83,30 +80,49 @@ struct AppleConfigurationTests {
         }
     }
 
-    @Test("the files of a new Mac are copies, but for the model")
-    func files() async throws {
+    @Test("a start that fails leaves a new machine without identifier, and an older one with its own")
+    func identityOfFailure() async throws {
         try await withTemporaryDirectory { directory async throws in
-            try "base".write(toFile: directory + "/aux", atomically: false, encoding: .utf8)
-            let (one, two) = (directory + "/1", directory + "/2")
-            var boots: Set<MachineConfig.Boot> = []
-            var identifiers: Set<Data> = []
-            for bundle in [one, two] {
-                try FileManager.default.createDirectory(atPath: bundle, withIntermediateDirectories: true)
-                let boot = try await MacIdentity.make(
-                    hardwareModel: directory + "/model", auxiliaryStorage: directory + "/aux", in: bundle)
-                boots.insert(boot)
-                guard case .mac(let model, let identifier, let storage) = boot else { continue }
-                #expect(model == directory + "/model")
-                #expect(try String(contentsOfFile: storage, encoding: .utf8) == "base")
-                identifiers.insert(try Data(contentsOf: URL(filePath: identifier)))
+            let mac = SimulatedMac(at: directory)
+            let test = try await AppleTestMachine.make(.mac, on: mac, in: directory)
+            let kept = test.bundle.directory + "/machine-identifier"
+            func fail() async {
+                mac.behaviour.startError = .internalError
+                await #expect(throws: VZEngineError.self) { () async throws in _ = try await test.start() }
+                mac.behaviour.startError = nil
             }
-            #expect(boots.count == 2)
-            #expect(identifiers.count == 2)
-            await #expect(throws: VZEngineError.self) {
-                _ = try await MacIdentity.make(
-                    hardwareModel: "/m", auxiliaryStorage: directory + "/none", in: directory)
-            }
-            #expect(!FileManager.default.fileExists(atPath: directory + "/machine-identifier"))
+            await fail()
+            #expect(!FileManager.default.fileExists(atPath: kept))
+            await (try await test.start()).machine.powerOff()
+            let identifier = try Data(contentsOf: URL(filePath: kept))
+            await fail()
+            #expect(try Data(contentsOf: URL(filePath: kept)) == identifier)
+        }
+    }
+
+    @Test("what is saved goes on with its files elsewhere, the Mac that it was, and keeps its identifier there")
+    func identityOfSaved() async throws {
+        try await withTemporaryDirectory { directory async throws in
+            let mac = SimulatedMac(at: directory)
+            let test = try await AppleTestMachine.make(.mac, on: mac, in: directory, name: "a")
+            let run = try await test.start()
+            run.guest.perform(.remember("it", "x"))
+            try await run.machine.pause()
+            try await run.machine.save(to: directory + "/state")
+            await run.machine.powerOff()
+            var other = try await AppleTestMachine.make(.mac, on: mac, in: directory, name: "b")
+            other.config.network.macAddress = run.guest.hardware.macAddresses[0]
+            other.config.restoreFrom = directory + "/state"
+            let restored = try await other.start()
+            #expect(await restored.guest.recall("it") == "x")
+            #expect(restored.guest.hardware.machineIdentifier == run.guest.hardware.machineIdentifier)
+            let kept = other.bundle.directory + "/machine-identifier"
+            #expect(FileManager.default.contents(atPath: kept) == run.guest.hardware.machineIdentifier)
+            await restored.machine.powerOff()
+            // With another card it would be another machine.
+            other.config.network.macAddress = "52:54:00:00:00:99"
+            let refused = other
+            await #expect(throws: VZEngineError.self) { () async throws in _ = try await refused.start() }
         }
     }
 

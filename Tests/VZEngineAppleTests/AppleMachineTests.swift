@@ -1,5 +1,6 @@
 #if VIRTUALIZATION_DOUBLE
 import Foundation
+import NIOConcurrencyHelpers
 import Processes
 import Support
 import Testing
@@ -206,6 +207,31 @@ struct AppleMachineTests {
             let bridged = try await test.start()
             #expect(try await bridged.machine.guestAddress().host == "52:54:00:00:00:01 en0")
             await bridged.machine.powerOff()
+        }
+    }
+
+    @Test("a guest is looked for by its card as long as it lives, and followed")
+    func follows() async throws {
+        try await onMac { _, original async throws in
+            var test = original
+            test.config.network.macAddress = "52:54:00:00:00:01"
+            test.config.credentials.port = 2222
+            let (place, asked) = (ToldPlace(), NIOLockedValueBox<[String?]>([]))
+            test.sources = { interface in
+                asked.withLockedValue { $0.append(interface) }
+                return [place]
+            }
+            let run = try await test.start()
+            place.say("192.168.64.7")
+            #expect(try await run.machine.guestAddress() == GuestAddress(host: "192.168.64.7", port: 2222))
+            var changes = run.machine.changes.makeAsyncIterator()
+            place.say("192.168.64.9")
+            #expect(await changes.next() == .addressChanged(GuestAddress(host: "192.168.64.9", port: 2222)))
+            #expect(place.card == "52:54:00:00:00:01")
+            #expect(asked.withLockedValue { $0 } == [nil])
+            await run.machine.powerOff()
+            #expect(place.isLeft)
+            #expect(await changes.next() == nil)
         }
     }
 

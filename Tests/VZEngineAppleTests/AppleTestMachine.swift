@@ -22,6 +22,8 @@ struct AppleTestMachine: ContractMachine {
     var options = AppleOptions()
     var addresses: AppleEngine.AddressDiscovery = { mac, _ in "192.168.64.\(mac.utf8.reduce(0) { $0 &+ Int($1) } % 250)"
     }
+    /// In the place of ``addresses``.
+    var sources: AppleEngine.AddressSources?
 
     /// - Parameter name: several machines of one Mac have one each.
     static func make(
@@ -39,9 +41,11 @@ struct AppleTestMachine: ContractMachine {
         case .linux: boot = .kernel(path: try file("kernel", "kernel"), initrd: nil, commandLine: "console=hvc0")
         case .efi: boot = .efi(variables: nil)
         case .mac:
-            let model = try file("model", "model:test")
-            boot = try await MacIdentity.make(
-                hardwareModel: model, auxiliaryStorage: try file("base-storage", "aux"), in: bundle.directory)
+            // As a new one has it: its identifier is made when it starts.
+            boot = .mac(
+                hardwareModel: try file("model", "model:test"),
+                machineIdentifier: bundle.directory + "/machine-identifier",
+                auxiliaryStorage: try file("auxiliary-storage", "aux"))
         }
         var config = MachineConfig(
             id: name + String(repeating: "0", count: 63), sandboxID: "s", boot: boot, credentials: .init(user: "u"))
@@ -53,7 +57,10 @@ struct AppleTestMachine: ContractMachine {
     }
 
     func start() async throws -> AppleRun {
-        let engine = AppleEngine(options, addresses: addresses, logger: Logger(label: "test"))
+        let logger = Logger(label: "test")
+        let engine =
+            sources.map { AppleEngine(options, watching: $0, logger: logger) }
+            ?? AppleEngine(options, addresses: addresses, logger: logger)
         let before = mac.guests.count
         let machine = try await engine.start(config, in: bundle)
         let disk = URL(filePath: config.disks[0].path).resolvingSymlinksInPath().path
@@ -120,6 +127,31 @@ final class AppleRun: ContractRun {
         } catch is CocoaError {
             return false
         }
+    }
+}
+
+/// A place that tells of addresses what a test wants it to.
+final class ToldPlace: AddressDiscovery, Sendable {
+    let name = "told"
+    private let said: AsyncStream<AddressSighting>
+    private let saying: AsyncStream<AddressSighting>.Continuation
+    private let state = NIOLockedValueBox<(card: String?, isLeft: Bool)>((nil, false))
+
+    init() { (said, saying) = AsyncStream.makeStream() }
+
+    /// By which card it was asked.
+    var card: String? { state.withLockedValue { $0.card } }
+    /// Nobody looks any more.
+    var isLeft: Bool { state.withLockedValue { $0.isLeft } }
+
+    func say(_ address: String) { saying.yield(AddressSighting(NetworkAddress(address)!, .leased)) }
+
+    func run(
+        for hardwareAddress: HardwareAddress, _ report: @escaping @Sendable (AddressSighting) -> Void
+    ) async throws {
+        state.withLockedValue { $0.card = hardwareAddress.description }
+        for await sighting in said { report(sighting) }
+        state.withLockedValue { $0.isLeft = true }
     }
 }
 

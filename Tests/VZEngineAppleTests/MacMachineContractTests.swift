@@ -1,6 +1,5 @@
 import EngineContract
 import Foundation
-import Processes
 import Support
 import Testing
 import VZEngine
@@ -46,9 +45,18 @@ private struct RealMachine: ContractMachine {
     let bundle: MachineBundle
 
     func run() async throws -> any ContractRun {
-        let engine = AppleEngine(addresses: { mac, _ in try await neighbour(mac) })
+        let engine = AppleEngine(watching: { _ in Self.sources })
         return SSHRun(
             try await engine.start(config, in: bundle), config.credentials, greeting: LinuxGuest.readyLine)
+    }
+
+    /// As `vm-host` does it.
+    private static var sources: [any AddressDiscovery] {
+        #if canImport(Darwin)
+        SystemAddressDiscovery.ofSharedNetwork
+        #else
+        []
+        #endif
     }
 
     var leftovers: [String] {
@@ -57,22 +65,4 @@ private struct RealMachine: ContractMachine {
             return try FileManager.default.contentsOfDirectory(atPath: bundle.runDirectory)
         }
     }
-}
-
-/// The host's table of neighbours leaves out the zero of `0a`.
-private func neighbour(_ mac: String) async throws -> String {
-    let wanted = mac.split(separator: ":").map { UInt8($0, radix: 16) }
-    let end = ContinuousClock.now + .seconds(90)
-    while ContinuousClock.now < end {
-        let table = try await Command.checked("arp", ["-an"], deadline: .seconds(10)).text
-        for line in table.split(whereSeparator: \.isNewline) {
-            let words = line.split(separator: " ")
-            guard words.count > 3, words[2] == "at",
-                words[3].split(separator: ":").map({ UInt8($0, radix: 16) }) == wanted
-            else { continue }
-            return String(words[1].dropFirst().dropLast())
-        }
-        try await Task.sleep(for: .milliseconds(500))
-    }
-    throw VZEngineError(.guestUnreachable, "no neighbour has the address \(mac)")
 }

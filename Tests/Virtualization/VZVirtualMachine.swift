@@ -206,7 +206,7 @@ open class VZVirtualMachine: NSObject {
             guard let data = try? Data(contentsOf: saveFileURL),
                 let saved = try? JSONDecoder().decode(SavedState.self, from: data)
             else { throw VZError(.restore, "Failed to restore. The file is not valid.") }
-            guard saved.hardware == hardware else {
+            guard saved.hardware.wherever == hardware.wherever else {
                 throw VZError(.restore, "Failed to restore. The configuration is another one.")
             }
             try mac.admit(self, remembering: saved.files)

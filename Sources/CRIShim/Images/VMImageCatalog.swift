@@ -94,6 +94,7 @@ extension VMImage {
         case .kernel(_, _, let commandLine):
             members += [("boot", .text("kernel")), ("commandLine", .text(commandLine))]
         case .efi: members.append(("boot", .text("efi")))
+        case .mac: members.append(("boot", .text("mac")))
         }
         members.append(("disks", JSONText.array(config.disks.map { "\($0.format.rawValue) \($0.capacity)" })))
         return ["info": JSONText.object(members)]

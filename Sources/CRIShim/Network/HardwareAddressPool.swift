@@ -57,6 +57,23 @@ struct HardwareAddressPool: Sendable {
         }
     }
 
+    /// Gives `holder` an address that it had in a former life. Blocks.
+    /// - Throws: `wrongState` when another has it.
+    func take(_ address: HardwareAddress, for holder: String) throws {
+        try change { record in
+            // One that is not of this pool is nobody's.
+            guard let number = record.number(address) else { return }
+            if let other = record.holders.first(where: { $0.value == number && $0.key != holder })?.key {
+                throw ShimError(
+                    .wrongState,
+                    "the hardware address \(address) of the saved machine is the one of the container \(other.prefix(13)): two "
+                        + "machines cannot have it at a time, so stop that one first")
+            }
+            record.holders[holder] = number
+            record.made = max(record.made, number + 1)
+        }
+    }
+
     /// Takes an address back. Nothing for who has none. Blocks.
     func release(of holder: String) throws {
         try change { $0.holders[holder] = nil }

@@ -27,7 +27,6 @@ struct MachineCheckpoint: Sendable {
 
     static let recordName = "checkpoint.json"
     static let stateName = "state"
-    static let variablesName = "nvram"
 
     var state: String { directory + "/" + Self.stateName }
 
@@ -40,11 +39,8 @@ struct MachineCheckpoint: Sendable {
         }
     }
 
-    /// How the machine is started; `variables` is a file of the checkpoint.
-    var boot: MachineConfig.Boot {
-        guard case .efi(.some) = record.config.boot else { return record.config.boot }
-        return .efi(variables: directory + "/" + Self.variablesName)
-    }
+    /// Of the machine's network card.
+    var hardwareAddress: HardwareAddress? { HardwareAddress(record.config.network.macAddress) }
 
     /// Whether a container's image is not the name of one but a checkpoint's path. Blocks.
     static func isPath(_ image: String) throws -> Bool {

@@ -5,6 +5,8 @@ import VZEngine
 struct StoreImages: MachineImages {
     let catalog: VMImageCatalog
     let credentials: GuestCredentials
+    var engine = HostEngine.current
+    var sharing = BlockSharing.system
 
     private var store: ImageStore { catalog.store }
 
@@ -26,6 +28,9 @@ struct StoreImages: MachineImages {
                 switch lease.files.boot {
                 case .kernel(let path, let initrd, let line): .kernel(path: path, initrd: initrd, commandLine: line)
                 case .efi(let variables): .efi(variables: variables)
+                // Every machine gets an identifier of its own.
+                case .mac(let model, let storage):
+                    .mac(hardwareModel: model, machineIdentifier: "", auxiliaryStorage: storage)
                 }
             return MachineImage(
                 id: lease.image.id, guestOS: config.os == .macos ? .macos : .linux, boot: boot,
@@ -38,11 +43,16 @@ struct StoreImages: MachineImages {
 
     func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk {
         // A file system that shares blocks gives the base's format, another one a QEMU overlay; QEMU goes by what it is
-        // told, not by the name.
+        // told, not by the name. An engine that reads no overlays gets none.
+        try engine.check(disk)
         do {
-            return try await DiskClone.make(of: disk.path, format: disk.format, at: path, size: size).disk
+            return try await DiskClone.make(
+                of: disk.path, format: disk.format, at: path, method: engine.cloneMethod, sharing: sharing, size: size
+            ).disk
         } catch let error as VZEngineError where error.code == .invalidArgument {
             throw ShimError(.invalidArgument, "annotation \(MachineOptions.diskSize)", cause: error)
+        } catch let error as VZEngineError where error.code == .unsupported && engine.cloneMethod != nil {
+            throw ShimError(.unsupported, engine.cloneAdvice, cause: error)
         }
     }
 }

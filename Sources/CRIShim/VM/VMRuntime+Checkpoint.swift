@@ -113,9 +113,7 @@ extension VMRuntime {
             try await DiskCopy.make(of: disk.path, at: draft + "/" + name)
             config.disks[index].path = name
         }
-        if case .efi(let variables?) = config.boot {
-            try await DiskCopy.make(of: variables, at: draft + "/" + MachineCheckpoint.variablesName)
-        }
+        try await MachineBoot.save(config.boot, to: draft)
         // Who stops a machine lets it go on for that: what was copied since is not what was saved.
         guard try await client.hello().status.isPaused == true else {
             throw ShimError(

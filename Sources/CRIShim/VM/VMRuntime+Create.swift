@@ -14,6 +14,7 @@ extension VMRuntime {
         guard let image = try await images.machineImage(reference, annotations: annotations) else {
             throw ShimError(.notFound, "the virtual machine image \(reference) is not here: pull or import it first")
         }
+        try options.engine.check(image, reference)
         if let checkpoint, image.id != checkpoint.record.imageID {
             throw ShimError(
                 .invalidArgument,
@@ -25,6 +26,12 @@ extension VMRuntime {
         let request = creation.config.linux?.resources.map(MachineResources.Request.init)
         let wishes = try MachineOptions(
             creation.config.annotations, annotations, defaults: options.machines, image: image, what: what)
+        if wishes.isNested, let refusal = await options.engine.nestingRefusal(logger: logger) {
+            throw ShimError(
+                .unsupported,
+                "\(what): annotation \(MachineOptions.nested) (or vm.nestedVirtualization of the configuration): \(refusal)"
+            )
+        }
         let asked = try MachineResources.size(
             request, wishes: wishes, image: image, host: options.host.limited(by: options.machines), what: what)
         let size = try checkpoint.map { try Self.size(of: $0, asked, request) } ?? asked
@@ -75,7 +82,14 @@ extension VMRuntime {
             }
             return mounts
         }
-        let address = try await RootDirectory.offload { [addresses] in try addresses.take(for: id) }
+        let address = try await RootDirectory.offload { [addresses, options] in
+            // Virtualization.framework goes on in the very machine that was saved only, its network card with it.
+            guard options.engine == .apple, let saved = checkpoint?.hardwareAddress else {
+                return try addresses.take(for: id)
+            }
+            try addresses.take(saved, for: id)
+            return saved
+        }
         var disks: [MachineConfig.Disk] = []
         for (index, disk) in (checkpoint?.disks ?? image.disks).enumerated() {
             // The first is the one the guest starts from. A machine that goes on finds its disk as it was.
@@ -92,14 +106,13 @@ extension VMRuntime {
         (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
         input.index = freeIndex(inSandbox: creation.sandbox.id)
         input.bridge = bridge(for: creation.sandbox.record)
-        let boot = checkpoint?.boot ?? wishes.boot(image.boot)
-        (input.boot, input.hosts) = try await RootDirectory.offload {
+        input.hosts = try await RootDirectory.offload {
             let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
-            let hosts = text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []
-            guard case .efi(let variables?) = boot else { return (boot, hosts) }
-            try HostFileKinds.copy(variables, to: draft.directory + "/nvram")
-            return (.efi(variables: final.directory + "/nvram"), hosts)
+            return text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []
         }
+        let boot = checkpoint.map { MachineBoot.saved($0.record.config.boot, in: $0.directory, image: image.boot) }
+        input.boot = try await MachineBoot.make(
+            boot ?? wishes.boot(image.boot), in: draft.directory, as: final.directory)
         let machine = try Self.config(input, from: checkpoint)
         let record = MachineContainerRecord(
             sandboxID: creation.sandbox.id, createdAt: Timestamps.now(),

@@ -40,9 +40,10 @@ extension VMRuntime {
 
     /// Drops the disks that a machine has of its own.
     static func dropDisks(of config: MachineConfig, in bundle: MachineBundle) throws {
-        for disk in config.disks where disk.path.hasPrefix(bundle.directory + "/") {
-            guard unlink(disk.path) == 0 || errno == ENOENT else {
-                throw RootDirectory.failure("removing \(disk.path)", errno)
+        let paths = config.disks.map(\.path) + MachineBoot.goesWithDisk(config.boot)
+        for path in paths where path.hasPrefix(bundle.directory + "/") {
+            guard unlink(path) == 0 || errno == ENOENT else {
+                throw RootDirectory.failure("removing \(path)", errno)
             }
         }
     }

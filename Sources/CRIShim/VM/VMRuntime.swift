@@ -30,6 +30,7 @@ final class VMRuntime: ContainerRuntime {
         /// Whether there is room for more; nil asks nobody.
         var disk: DiskGuard?
         var machines = MachineDefaults()
+        var engine = HostEngine.current
         /// Seconds in which a connection to a guest is made or given up; nil is the supervisor's own.
         var dialTimeout: Int?
         /// The SSH key exchanges offered to guests; empty is the library's choice.

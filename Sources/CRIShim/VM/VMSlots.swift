@@ -7,9 +7,12 @@ final class VMSlots: Sendable {
     static let annotation = "vzcri.dev/vm-slots"
 
     private let ledger: Mutex<SlotLedger>
+    /// What a reservation without further words is for.
+    private let standardGuest: MachineConfig.GuestOS
 
-    init(linux: Int) {
-        ledger = Mutex(SlotLedger(totals: [.linux: linux, .macos: Self.macOSTotal]))
+    init(linux: Int, engine: HostEngine = .current) {
+        ledger = Mutex(SlotLedger(totals: [.linux: linux, .macos: engine.macGuests]))
+        standardGuest = engine.standardGuest
     }
 
     var snapshot: SlotLedger { ledger.withLock { $0 } }
@@ -28,12 +31,12 @@ final class VMSlots: Sendable {
     /// As ``SlotLedger/reserve(_:_:forSandbox:)``, for what the record's annotation says.
     func reserve(for record: SandboxRecord) throws {
         let count = try Self.wanted(by: record)
-        try ledger.withLock { try $0.reserve(count, Self.standardGuest, forSandbox: record.id) }
+        try ledger.withLock { try $0.reserve(count, standardGuest, forSandbox: record.id) }
     }
 
     func restoreReservation(of record: SandboxRecord) throws {
         let count = try Self.wanted(by: record)
-        ledger.withLock { $0.restoreReservation(count, Self.standardGuest, forSandbox: record.id) }
+        ledger.withLock { $0.restoreReservation(count, standardGuest, forSandbox: record.id) }
     }
 
     func releaseReservation(ofSandbox id: String) {

@@ -4,6 +4,8 @@ public struct ImageImport: Sendable {
         case kernel(path: String, initrd: String?, commandLine: String)
         /// `variables`: the firmware's non-volatile store.
         case efi(variables: String?)
+        /// A Mac, from its disk. The path is of the auxiliary storage that was made with that disk.
+        case mac(hardwareModel: MacHardwareModel, auxiliaryStorage: String)
     }
 
     /// `[REGISTRY/]NAME[:TAG]`
@@ -17,6 +19,16 @@ public struct ImageImport: Sendable {
     public var cpus: Int?
     public var memoryBytes: Int64?
     public var login: VMImageLogin?
+
+    /// What is made of a Mac's files.
+    public init(name: String, macOS bundle: MacBundle) {
+        self.init(
+            name: name, os: .macos, architecture: "arm64",
+            boot: .mac(hardwareModel: bundle.hardwareModel, auxiliaryStorage: bundle.auxiliaryStorage),
+            disks: [bundle.disk])
+        cpus = bundle.cpus
+        memoryBytes = bundle.memoryBytes
+    }
 
     public init(
         name: String, os: VMImageConfig.GuestOS = .linux, architecture: String = HostArchitecture.name, boot: Boot,
@@ -41,7 +53,13 @@ public struct ImageImport: Sendable {
         }
         guard os == .linux || architecture == "arm64" else { throw invalid("macOS guests are arm64") }
         switch boot {
+        case .mac where os != .macos: throw invalid("only a macOS guest starts as a Mac")
+        case .mac:
+            guard !disks.isEmpty else { throw invalid("a macOS guest starts from its disk: give it") }
         case .kernel where os == .macos: throw invalid("a macOS guest starts from its disk, not from a kernel file")
+        case .efi where os == .macos:
+            throw invalid(
+                "a macOS guest starts as a Mac, not by firmware: give its hardware model and its auxiliary storage")
         case .kernel(_, _, let commandLine):
             guard !commandLine.utf8.contains(where: { $0 < 0x20 }) else {
                 throw invalid("the kernel's command line is one line without control characters")

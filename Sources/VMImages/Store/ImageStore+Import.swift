@@ -59,6 +59,7 @@ extension ImageStore {
     struct Sources {
         var kernel: OpenFile?
         var initrd: OpenFile?
+        /// Of firmware, or of a Mac.
         var variables: OpenFile?
         var disks: [(file: OpenFile, format: DiskFormat)] = []
         /// What they take on disk, in bytes.
@@ -70,14 +71,21 @@ extension ImageStore {
                 kernel = try open(path)
                 self.initrd = try initrd.map { try open($0) }
             case .efi(let path): variables = try path.map { try open($0) }
+            case .mac(_, let path): variables = try open(path)
             }
             for path in request.disks {
                 let file = try open(path)
                 var header = [UInt8](repeating: 0, count: DiskFormat.headerSize)
                 let count = try header.withUnsafeMutableBytes { try file.read($0, at: 0) }
                 let size = Int64(try file.facts().st_size)
-                disks.append(
-                    (file, try DiskFormat(header: Array(header.prefix(count)), size: size, path: path)))
+                let format = try DiskFormat(header: Array(header.prefix(count)), size: size, path: path)
+                guard request.os != .macos || format.format == .raw else {
+                    throw VMImageError(
+                        .invalidArgument,
+                        "\(path) cannot be the disk of a macOS guest: it is \(format.format.rawValue), and Apple's "
+                            + "framework reads raw ones only: qemu-img convert -O raw FROM TO")
+                }
+                disks.append((file, format))
             }
         }
 
@@ -150,6 +158,13 @@ final class ImportWork {
             return .kernel(
                 digest: kernel, initrd: try add(sources.initrd, Manifest.Layer.initrd), commandLine: commandLine)
         case .efi: return .efi(variables: try add(sources.variables, Manifest.Layer.variables))
+        case .mac(let model, let path):
+            let descriptor = try blob(model.bytes, mediaType: Manifest.Layer.hardwareModel)
+            layers.append(descriptor)
+            guard let storage = try add(sources.variables, Manifest.Layer.variables) else {
+                throw VMImageError(.notFound, "there is no auxiliary storage \(path)")
+            }
+            return .mac(hardwareModel: descriptor.digest, auxiliaryStorage: storage)
         }
     }
 

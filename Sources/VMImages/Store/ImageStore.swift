@@ -24,6 +24,7 @@ public final class ImageStore: Sendable {
                 switch config.boot {
                 case .kernel(let digest, let initrd, _): [digest, initrd]
                 case .efi(let variables): [variables]
+                case .mac(let model, let storage): [model, storage]
                 }
             return manifest.digests + boot.compactMap { $0 } + config.disks.map(\.digest)
         }
@@ -89,6 +90,8 @@ public final class ImageStore: Sendable {
                 .kernel(
                     path: layout.blob(digest), initrd: initrd.map { layout.blob($0) }, commandLine: commandLine)
             case .efi(let variables): .efi(variables: variables.map { layout.blob($0) })
+            case .mac(let model, let storage):
+                .mac(hardwareModel: layout.blob(model), auxiliaryStorage: layout.blob(storage))
             }
         return VMImageFiles(
             boot: boot,

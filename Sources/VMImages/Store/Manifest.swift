@@ -12,7 +12,9 @@ struct Manifest: Codable, Sendable {
     enum Layer {
         static let kernel = "application/vnd.vzcri.vm.kernel.v1"
         static let initrd = "application/vnd.vzcri.vm.initrd.v1"
+        /// The non-volatile store of firmware, or of a Mac.
         static let variables = "application/vnd.vzcri.vm.nvram.v1"
+        static let hardwareModel = "application/vnd.vzcri.vm.mac.hardware-model.v1"
         /// A disk as it lies here: its blob is the index, its content is beside the blobs.
         static let disk = DiskIndex.mediaType
     }

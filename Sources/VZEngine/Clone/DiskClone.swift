@@ -24,28 +24,31 @@ public enum DiskClone {
     ///   - format: the base's.
     ///   - path: the clone's file, which must not exist yet.
     ///   - method: nil takes the first that works.
+    ///   - sharing: how the file system is asked.
     ///   - size: how many bytes the guest sees, rounded up to whole sectors; nil is the base's. Further bytes are zeros.
     /// - Returns: the clone, whose format is `format` or, where the file system shares nothing, `qcow2`.
     /// - Throws: `VZEngineError` with `badRecord` for a base that is no disk, `invalidArgument` for one that is larger than
-    ///   `size`, `exhausted`, or `failed`.
+    ///   `size`, `exhausted`, `unsupported` when `method` is none of this file system's, or `failed`. Then there is no clone,
+    ///   and what was at `path` before is there still.
     public static func make(
-        of base: String, format: MachineConfig.Disk.Format, at path: String, method: Method? = nil, size: Int64? = nil
+        of base: String, format: MachineConfig.Disk.Format, at path: String, method: Method? = nil,
+        sharing: BlockSharing = .system, size: Int64? = nil
     ) async throws -> (disk: MachineConfig.Disk, method: Method) {
         try await NIOThreadPool.singleton.runIfActive {
             let grown = try size.map { try Self.grown(base, format, to: $0) } ?? nil
             // To grow another format's disk in place its tables would have to be: an overlay is of any size.
             if method != .overlay, grown == nil || format == .raw || method != nil {
-                do {
-                    if try reflink(base, path) {
+                if try sharing.share(base, path) {
+                    do {
                         if let grown { try extend(path, format, to: grown) }
-                        return (MachineConfig.Disk(path: path, format: format), .reflink)
+                    } catch {
+                        unlink(path)
+                        throw error
                     }
-                } catch {
-                    unlink(path)
-                    throw error
+                    return (MachineConfig.Disk(path: path, format: format), .reflink)
                 }
                 guard method == nil else {
-                    throw VZEngineError(.failed, "the file system of \(path) cannot share the blocks of \(base)")
+                    throw VZEngineError(.unsupported, "the file system of \(path) cannot share the blocks of \(base)")
                 }
             }
             let size = try grown ?? Self.size(of: base, format)

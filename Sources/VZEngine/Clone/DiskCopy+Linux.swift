@@ -11,6 +11,15 @@ extension DiskCopy {
         guard source.number >= 0 else { throw VZEngineError.system("open the disk \(base)") }
         let target = Descriptor(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
         guard target.number >= 0 else { throw VZEngineError.system("make the disk \(path)") }
+        do {
+            try contents(of: source, base, to: target, path)
+        } catch {
+            unlink(path)
+            throw error
+        }
+    }
+
+    private static func contents(of source: Descriptor, _ base: String, to target: Descriptor, _ path: String) throws {
         let size = lseek(source.number, 0, SEEK_END)
         guard size >= 0, ftruncate(target.number, size) == 0 else {
             throw VZEngineError.system("make the disk \(path)")

@@ -22,9 +22,10 @@ enum PacketReader {
     ) async throws {
         let number = socket.number
         let failure = Mutex<VZEngineError?>(nil)
-        let source = DispatchSource.makeReadSource(fileDescriptor: number, queue: DispatchQueue(label: what))
-        let box = SourceBox(source)
-        source.setEventHandler {
+        // What is called back may end what calls it; only one thread at a time has the source in its hands.
+        let source = Mutex<any DispatchSourceRead>(
+            DispatchSource.makeReadSource(fileDescriptor: number, queue: DispatchQueue(label: what)))
+        let read: @Sendable () -> Void = {
             var buffer = [UInt8](repeating: 0, count: 32768)
             while true {
                 let count = recv(number, &buffer, buffer.count, dontWait)
@@ -32,7 +33,7 @@ enum PacketReader {
                     body(buffer[..<count])
                     continue
                 }
-                if count == 0, isStream { return box.source.cancel() }
+                if count == 0, isStream { return source.withLock { $0.cancel() } }
                 switch count == 0 ? EAGAIN : errno {
                 case EINTR: continue
                 case EAGAIN: return
@@ -40,33 +41,30 @@ enum PacketReader {
                 default:
                     let error = VZEngineError.system("read \(what)")
                     failure.withLock { $0 = error }
-                    return box.source.cancel()
+                    return source.withLock { $0.cancel() }
                 }
             }
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                source.setCancelHandler { continuation.resume() }
-                source.activate()
+                source.withLock { source in
+                    source.setEventHandler(handler: read)
+                    source.setCancelHandler { continuation.resume() }
+                    source.activate()
+                }
                 do {
                     try prepare()
                 } catch {
                     failure.withLock { $0 = error as? VZEngineError ?? VZEngineError(.failed, what, cause: error) }
-                    source.cancel()
+                    source.withLock { $0.cancel() }
                 }
             }
         } onCancel: {
-            box.source.cancel()
+            source.withLock { $0.cancel() }
         }
         socket.close()
         if let error = failure.withLock({ $0 }) { throw error }
     }
-}
-
-/// Sendable since Dispatch's sources may be cancelled from any thread, and nothing else is done by way of this.
-private final class SourceBox: @unchecked Sendable {
-    let source: any DispatchSourceRead
-    init(_ source: any DispatchSourceRead) { self.source = source }
 }
 
 #if canImport(Glibc)

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Processes
+import Synchronization
 
 /// What a machine says and is told on a network, by tcpdump: for systems where only that program may listen.
 struct TcpdumpCapture: AddressDiscovery {
@@ -45,9 +46,9 @@ struct TcpdumpCapture: AddressDiscovery {
         errors.close(promise: nil)
     }
 
-    /// What came so far; read on one queue.
-    private final class Frames: @unchecked Sendable {
-        private var file = CaptureFile()
+    /// What came so far.
+    private final class Frames: Sendable {
+        private let file = Mutex(CaptureFile())
         private let card: HardwareAddress
         private let report: @Sendable (AddressSighting) -> Void
 
@@ -57,7 +58,7 @@ struct TcpdumpCapture: AddressDiscovery {
         }
 
         func take(_ bytes: ArraySlice<UInt8>) {
-            for frame in file.take(bytes) {
+            for frame in file.withLock({ $0.take(bytes) }) {
                 if let found = FrameReader.sighting(in: frame, of: card) { report(found) }
             }
         }

@@ -9,6 +9,8 @@ struct QEMUArguments {
     let config: MachineConfig
     var platform = QEMUPlatform.current
     var accelerator: QEMUOptions.Accelerator
+    /// What the guest may run machines of its own by.
+    var nesting: Nesting?
     /// For ``MachineConfig/Boot/efi(variables:)``.
     var firmware: Firmware?
     /// Open descriptors of the process that is to be: one end of a pair each.
@@ -47,7 +49,7 @@ struct QEMUArguments {
         if firmware != nil { kind += ",pflash0=firmware,pflash1=variables" }
         var machine = ["-machine", kind]
         switch accelerator {
-        case .kvm: machine += ["-accel", "kvm", "-cpu", "host"]
+        case .kvm: machine += ["-accel", "kvm", "-cpu", processor]
         // Without the newer instructions the guest waits long for its random numbers.
         case .tcg: machine += ["-accel", "tcg,thread=multi", "-cpu", "max"]
         }
@@ -58,6 +60,13 @@ struct QEMUArguments {
         if let uuid = Self.uuid(of: config.id) { machine += ["-uuid", uuid] }
         if config.holdOnFailure != nil { machine += ["-action", "panic=pause"] }
         return machine + ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
+    }
+
+    /// The host's, without its extension for virtual machines: a guest that is not to use it is better off without.
+    private var processor: String {
+        if let nesting { return "host,\(nesting.feature)=on" }
+        guard platform.architecture == .x86_64 else { return "host" }
+        return "host" + Nesting.features.map { ",\($0)=off" }.joined()
     }
 
     /// The machine's identifier: new with every container, the same after a reboot.

@@ -58,6 +58,11 @@ public struct QEMUEngine: MachineEngine {
             } else if await KVMProbe.isUsable(emulator: emulator, file: options.probeFile, logger: logger) {
                 host.accelerator = .kvm
             }
+            if config.nestedVirtualization == true {
+                host.nesting = try await NIOThreadPool.singleton.runIfActive { [accelerator = host.accelerator] in
+                    try Nesting.find(accelerator, .current)
+                }
+            }
             if case .efi(let variables) = config.boot {
                 host.firmware = try await QEMUFirmware.prepare(
                     variables: variables ?? bundle.directory + "/efi-variables", in: options.firmwareDirectories)
@@ -78,6 +83,8 @@ public struct QEMUEngine: MachineEngine {
 struct QEMUHost: Sendable {
     var emulator: String
     var accelerator: QEMUOptions.Accelerator
+    /// What lets the guest run machines of its own; nil: it may not.
+    var nesting: Nesting?
     var firmware: QEMUArguments.Firmware?
     var shareServer: ShareServerKind?
 }

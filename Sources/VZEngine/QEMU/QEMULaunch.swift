@@ -61,6 +61,7 @@ struct QEMULaunch {
         var arguments = QEMUArguments(
             config: config, accelerator: host.accelerator, firmware: host.firmware, monitor: 3, console: 4,
             sshPort: sshPort)
+        arguments.nesting = host.nesting
         arguments.shareSockets = parts.shareServers.map(\.socket)
         arguments.isConfined = isConfined
         let saved = try await savedState()

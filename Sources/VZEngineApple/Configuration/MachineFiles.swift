@@ -1,4 +1,5 @@
 import Foundation
+import HostFiles
 import NIOPosix
 import VZEngine
 import Virtualization
@@ -46,7 +47,8 @@ struct MachineFiles: Sendable {
         }
     }
 
-    /// A machine goes on with the identifier it was saved with; any other gets one when it starts for the first time.
+    /// A machine goes on with the identifier it was saved with; any other gets one when it starts for the first time. It is on
+    /// disk before the machine is: no second start gives it another one.
     private mutating func identify(_ path: String, isMac: Bool, restoring state: String?) throws {
         let saved = state.map(Self.identifier(besideState:))
         if let state, !FileManager.default.fileExists(atPath: state) {
@@ -58,7 +60,7 @@ struct MachineFiles: Sendable {
                 throw VZEngineError(
                     .badRecord, "\(known) is no identifier of a machine: remove it, and get another one")
             }
-            return
+            return known == path ? () : try keep(at: path)
         }
         if let state {
             throw VZEngineError(
@@ -66,15 +68,20 @@ struct MachineFiles: Sendable {
                 "the machine saved in \(state) cannot go on: its identifier is neither at \(path) nor beside the state")
         }
         identifier = Self.freshIdentifier(isMac: isMac)
-        try Self.write(identifier, to: path)
-        made.append(path)
+        try keep(at: path)
     }
 
-    /// A hardware address of its own, the same at every start: a machine that was saved goes on with no other.
-    var ownAddress: String {
+    private mutating func keep(at path: String) throws {
+        if !FileManager.default.fileExists(atPath: path) { made.append(path) }
+        try Self.write(identifier, to: path)
+    }
+
+    /// Its network card's. The one it was given, or one of its own, the same at every start: a machine that was saved goes on
+    /// with no other.
+    func hardwareAddress(_ network: MachineConfig.Network) -> HardwareAddress {
+        if let given = HardwareAddress(network.macAddress) { return given }
         let hash = identifier.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        let bytes = [0x52] + (0..<5).map { UInt8(truncatingIfNeeded: hash >> (8 * UInt64($0))) }
-        return bytes.map { (byte: UInt8) in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: ":")
+        return HardwareAddress(bytes: [0x52] + (0..<5).map { UInt8(truncatingIfNeeded: hash >> (8 * UInt64($0))) })!
     }
 
     /// Where a saved state keeps the identifier of its machine.
@@ -129,7 +136,7 @@ struct MachineFiles: Sendable {
 
     static func write(_ data: Data, to path: String) throws {
         do {
-            try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+            try AtomicFile.write(Array(data), to: path, mode: 0o600)
         } catch {
             throw VZEngineError(.failed, "cannot write \(path)", cause: error)
         }

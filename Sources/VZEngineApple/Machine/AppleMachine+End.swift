@@ -43,6 +43,7 @@ extension AppleMachine {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watchPanic() }
             group.addTask { await self.watchProcesses() }
+            group.addTask { await self.followAddress() }
             _ = await Task { [stopped] in await stopped.isGiven() }.value
             await waitForProcesses()
             // The last words are on their way still.
@@ -70,6 +71,13 @@ extension AppleMachine {
         machine?.delegate = nil
         (machine, watch) = (nil, nil)
         changed.finish()
+    }
+
+    private func followAddress() async {
+        await addresses.follow { [changed, port = config.credentials.port, logger] address in
+            logger.info("the guest is elsewhere", metadata: ["address": "\(address)"])
+            changed.yield(.addressChanged(GuestAddress(host: address, port: port)))
+        }
     }
 
     /// A kernel that gave up and stands still: that is the end too.

@@ -29,7 +29,7 @@ actor AppleMachine: Machine {
     nonisolated let known = Mutex<[ProcessIdentity]>([])
 
     private let executor: QueueExecutor
-    private let addresses: AppleEngine.AddressDiscovery
+    let addresses: AddressFinder
     /// nil before it was made, and when it has ended: the framework's files and processes go with its object.
     var machine: VZVirtualMachine?
     /// The framework holds it weakly.
@@ -42,7 +42,7 @@ actor AppleMachine: Machine {
 
     init(
         _ config: MachineConfig, files: MachineFiles, console: ConsolePipe,
-        addresses: @escaping AppleEngine.AddressDiscovery, options: AppleOptions, logger: Logger
+        addresses: AddressFinder, options: AppleOptions, logger: Logger
     ) {
         self.config = config
         self.files = files
@@ -51,8 +51,7 @@ actor AppleMachine: Machine {
         self.logger = logger
         pipe = console
         executor = QueueExecutor(label: "vz-\(config.id.prefix(16))")
-        let mac = config.network.macAddress
-        macAddress = mac.isEmpty ? files.ownAddress : mac
+        macAddress = files.hardwareAddress(config.network).description
         (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
     }
 
@@ -168,7 +167,7 @@ actor AppleMachine: Machine {
     // MARK: Reaching the guest
 
     func guestAddress() async throws -> GuestAddress {
-        let interface = config.network.mode == .bridged ? config.network.interface : nil
-        return GuestAddress(host: try await addresses(macAddress, interface), port: config.credentials.port)
+        GuestAddress(
+            host: try await addresses.first(.seconds(config.readinessTimeout)), port: config.credentials.port)
     }
 }

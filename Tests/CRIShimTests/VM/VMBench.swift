@@ -39,11 +39,13 @@ struct VMBench: Sendable {
 
     static func with(
         slots: Int = 4, logger: Logger? = nil, configure: (inout VMRuntime.Options) -> Void = { _ in },
+        images: (String) throws -> any MachineImages = { _ in FakeImages() },
         _ body: (VMBench) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
             let bench = VMBench(
-                directory: directory, slots: slots, supervisors: .init(), logger: logger, configure: configure)
+                directory: directory, slots: slots, supervisors: .init(), images: try images(directory), logger: logger,
+                configure: configure)
             do {
                 try await body(bench)
                 await bench.supervisors.endAll()
@@ -57,23 +59,24 @@ struct VMBench: Sendable {
     }
 
     init(
-        directory: String, slots count: Int, supervisors: FakeSupervisors, logger given: Logger? = nil,
+        directory: String, slots count: Int, supervisors: FakeSupervisors, images: any MachineImages = FakeImages(),
+        logger given: Logger? = nil,
         configure: (inout VMRuntime.Options) -> Void = { _ in }
     ) {
         self.directory = directory
         self.supervisors = supervisors
         store = StateStore()
-        slots = VMSlots(linux: count)
         var options = VMRuntime.Options(
             root: directory + "/r", state: directory + "/s", instance: "0123456789abcdef0123456789abcdef")
         options.startLimit = .seconds(20)
         options.stopLimit = .seconds(5)
         options.host = .init(cpus: 4, memoryBytes: 8 << 30)
         configure(&options)
+        slots = VMSlots(linux: count, engine: options.engine)
         var logger = given ?? Logger(label: "vm")
         if given == nil { logger.logLevel = .critical }
         runtime = VMRuntime(
-            options: options, store: store, slots: slots, images: FakeImages(), launcher: supervisors,
+            options: options, store: store, slots: slots, images: images, launcher: supervisors,
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)
     }
 

@@ -73,7 +73,15 @@ struct QEMUArgumentsTests {
     func kvm() {
         let all = arguments(config(), .kvm).all
         #expect(value("-accel", all) == ["kvm"])
-        #expect(value("-cpu", all) == ["host"])
+        #expect(value("-cpu", all) == ["host,vmx=off,svm=off"])
+    }
+
+    @Test("a guest that may run machines of its own has what its processor needs for them; no other one has")
+    func nesting() {
+        var arguments = arguments(config(), .kvm)
+        arguments.nesting = Nesting(feature: "svm")
+        #expect(value("-cpu", arguments.all) == ["host,svm=on"])
+        #expect(value("-cpu", self.arguments(config(), .kvm, .aarch64).all) == ["host"])
     }
 
     @Test("memory is rounded up to whole MiB, and shared when directories are")

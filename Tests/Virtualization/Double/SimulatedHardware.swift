@@ -97,6 +97,20 @@ public struct SimulatedHardware: Codable, Sendable, Hashable {
         for device in others.joined() { otherDevices.append("\(type(of: device))") }
     }
 
+    /// Without the paths of its files: a saved machine may be moved with them, or cloned.
+    var wherever: SimulatedHardware {
+        var other = self
+        for index in other.disks.indices { other.disks[index].path = "" }
+        other.platform =
+            switch platform {
+            case .linux(_, let initrd, let commandLine):
+                .linux(kernel: "", initrd: initrd.map { _ in "" }, commandLine: commandLine)
+            case .efi: .efi(variables: "")
+            case .mac(let model, _): .mac(model: model, auxiliaryStorage: "")
+            }
+        return other
+    }
+
     /// Where it is said to be: below the directory of a ``SimulatedMac``.
     var place: String {
         if let disk = disks.first { return disk.path }

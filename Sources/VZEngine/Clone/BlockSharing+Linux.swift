@@ -1,11 +1,11 @@
 #if os(Linux)
 import Glibc
 
-extension DiskClone {
+extension BlockSharing {
     private static let cloneFile: UInt = 0x4004_9409  // FICLONE
 
-    /// - Returns: false where the file system cannot; nothing is left then.
-    static func reflink(_ base: String, _ path: String) throws -> Bool {
+    /// This system's.
+    public static let system = BlockSharing { base, path in
         let source = Descriptor(open(base, O_RDONLY | O_CLOEXEC))
         guard source.number >= 0 else { throw VZEngineError.system("open the disk \(base)") }
         let target = Descriptor(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))

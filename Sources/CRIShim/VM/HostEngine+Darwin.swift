@@ -1,0 +1,5 @@
+#if canImport(Darwin)
+extension HostEngine {
+    static let current = HostEngine.apple
+}
+#endif

@@ -1,0 +1,5 @@
+#if os(Linux)
+extension HostEngine {
+    static let current = HostEngine.qemu
+}
+#endif
