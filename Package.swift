@@ -81,6 +81,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
     ],
     targets: [
         // C libraries
@@ -114,7 +116,13 @@ let package = Package(
             name: "VZEngineApple",
             dependencies: nio + virtualization + ["VZEngine", "HostFiles", "Processes", logging],
             swiftSettings: swiftSettings + virtualizationSettings),
-        room("KubeAPI", [yams]),
+        room(
+            "KubeAPI",
+            nio + [
+                nioHTTP1, "HostFiles", "Processes", yams, logging,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         room("Settings", [yams]),
         room("Doctor", nio + ["Docker", "Processes", "Sockets", "TLS", "VZEngine", logging]),
 
@@ -180,6 +188,10 @@ let package = Package(
         // Tests
         .target(
             name: "Support", dependencies: nio + [logging], path: "Tests/Support", swiftSettings: swiftSettings),
+        // An API server in the test's own process.
+        .target(
+            name: "APIServer", dependencies: nio + [nioHTTP1, "HTTP", "KubeAPI", "Support", logging],
+            path: "Tests/APIServer", swiftSettings: swiftSettings),
         // What every engine promises: one suite, run over each of them.
         .target(
             name: "EngineContract", dependencies: nio + ["VZEngine", "Processes", "Support"],
@@ -216,7 +228,7 @@ let package = Package(
                 "VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", "vm-host", logging,
             ]),
         tests("DoctorTests", nio + ["Doctor", "Docker", "Sockets", "Support", logging]),
-        tests("KubeAPITests", ["KubeAPI", "Support"]),
+        tests("KubeAPITests", nio + [nioHTTP1, "KubeAPI", "APIServer", "HTTP", "Sockets", "TLS", "Support", logging]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
         tests(

@@ -19,7 +19,7 @@ final class NodeProcess: Sendable {
     init(_ shim: ShimProcess, runtime: [String]? = nil) throws {
         self.shim = shim
         self.runtime = runtime ?? ["--cri", "unix://\(shim.socket)"]
-        port = try FreePort.take()
+        port = try LoopbackPort.take()
         try FileManager.default.createDirectory(atPath: directory + "/pods", withIntermediateDirectories: true)
     }
 
@@ -167,23 +167,4 @@ final class NodeProcess: Sendable {
     }
 
     func pod(_ name: String) async throws -> Pod? { try await pods().first { $0.metadata.name == name } }
-}
-
-/// Ports nobody listens on now.
-enum FreePort {
-    static func take() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard bound else { throw ShimProcess.Failure(description: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
-    }
 }

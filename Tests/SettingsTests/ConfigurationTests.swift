@@ -56,7 +56,7 @@ import Darwin
     func warnings() {
         let environment = [
             "KUBECONFIG": "x", "VKUBELET_TAINT_KEY": "x", "DOCKER_HOST": "x", "VZ_SSH_USER": "x",
-            "VZ_SSH_SOMETHING": "x", "OTEL_SERVICE_NAME": "x",
+            "VZ_SSH_SOMETHING": "x", "OTEL_SERVICE_NAME": "x", "VZ_POSTSTART_TIMEOUT": "5s",
             "PATH": "x", "APISERVER_CA_CERT_LOCATION": "",
         ]
         #expect(
@@ -64,14 +64,14 @@ import Darwin
                 "KUBECONFIG is a variable of vk-adapter and has no effect here",
                 "OTEL_SERVICE_NAME has no effect yet",
                 "VKUBELET_TAINT_KEY is a variable of vk-adapter and has no effect here",
+                "VZ_POSTSTART_TIMEOUT is a variable of vk-adapter and has no effect here",
                 "VZ_SSH_SOMETHING has no effect yet",
             ])
         #expect(
             Configuration.warnings(section: AdapterSettings.section, platform: platform(.linux, environment)) == [
                 "DOCKER_HOST is a variable of cri-shim and has no effect here",
-                "KUBECONFIG has no effect yet",
                 "OTEL_SERVICE_NAME has no effect yet",
-                "VKUBELET_TAINT_KEY has no effect yet",
+                "VZ_POSTSTART_TIMEOUT has no effect yet",
                 "VZ_SSH_SOMETHING is a variable of cri-shim and has no effect here",
                 "VZ_SSH_USER is a variable of cri-shim and has no effect here",
             ])

@@ -1,0 +1,168 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import Synchronization
+
+/// Sends requests to one API server, with what it wants to see of us.
+final class KubeTransport: Sendable {
+    struct Request: Sendable {
+        var method: HTTPMethod = .GET
+        /// Path and query.
+        var target: String
+        var body: [UInt8]?
+        var contentType = "application/json"
+    }
+
+    private struct State {
+        var http: HTTPClient
+        /// The last TLS configuration: connections are shared by requests that have the very same.
+        var tls: (of: CredentialStore.Credentials, configuration: TLSConfiguration)?
+        var isShutDown = false
+    }
+
+    private let connection: ClusterConnection
+    private let credentials: CredentialStore
+    private let userAgent: String
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(_ connection: ClusterConnection, userAgent: String, group: any EventLoopGroup, logger: Logger) {
+        self.connection = connection
+        self.userAgent = userAgent
+        self.group = group
+        self.logger = logger
+        credentials = CredentialStore(connection, logger: logger)
+        state = Mutex(State(http: Self.client(connection, group)))
+    }
+
+    private static func client(_ connection: ClusterConnection, _ group: any EventLoopGroup) -> HTTPClient {
+        var configuration = HTTPClient.Configuration()
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout = .init(connect: .seconds(10))
+        // Every watch has one where the server does not speak HTTP/2.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
+        // Asking again is the caller's business: it knows what is worth it.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        if let name = connection.serverName { configuration.dnsOverride = [name: connection.server.host] }
+        if let proxy = connection.proxy {
+            switch proxy.kind {
+            case .socks: configuration.proxy = .socksServer(host: proxy.host, port: proxy.port)
+            case .http:
+                configuration.proxy = .server(
+                    host: proxy.host, port: proxy.port,
+                    authorization: proxy.login.map { .basic(username: $0.user, password: $0.password) })
+            }
+        }
+        return HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+    }
+
+    /// - Parameter timeout: until the answer begins.
+    /// - Returns: the answer, whatever its status; its body is still to come.
+    /// - Throws: ``KubeAPIError`` `unavailable` when nobody answers, `failed` when there are no credentials.
+    func send(_ request: Request, timeout: Duration) async throws -> HTTPClientResponse {
+        let shown = try await credentials.current()
+        let response = try await send(request, showing: shown, timeout: timeout)
+        guard response.status == .unauthorized else { return response }
+        await credentials.refused(shown)
+        let anew = try await credentials.current()
+        guard anew != shown else { return response }
+        _ = try? await response.body.collect(upTo: 1 << 16)
+        return try await send(request, showing: anew, timeout: timeout)
+    }
+
+    private func send(
+        _ request: Request, showing shown: CredentialStore.Credentials, timeout: Duration
+    ) async throws -> HTTPClientResponse {
+        let server = connection.server.description(host: connection.serverName ?? connection.server.host)
+        var message = HTTPClientRequest(url: server + request.target)
+        message.method = request.method
+        message.headers.add(name: "User-Agent", value: userAgent)
+        message.headers.add(name: "Accept", value: "application/json")
+        if let authorization = shown.authorization { message.headers.add(name: "Authorization", value: authorization) }
+        if let body = request.body {
+            message.headers.add(name: "Content-Type", value: request.contentType)
+            message.body = .bytes(ByteBuffer(bytes: body))
+        }
+        let http = try client(for: shown, &message)
+        do {
+            return try await http.execute(message, timeout: TimeAmount(timeout), logger: nil)
+        } catch {
+            throw unavailable(request, error)
+        }
+    }
+
+    private func client(
+        for shown: CredentialStore.Credentials, _ message: inout HTTPClientRequest
+    ) throws(KubeAPIError) -> HTTPClient {
+        let isEncrypted = connection.server.isEncrypted
+        let (http, tls) = try state.withLock { state throws(KubeAPIError) -> (HTTPClient, TLSConfiguration?) in
+            guard !state.isShutDown else { throw KubeAPIError(.unavailable, "the cluster's client was shut down") }
+            guard isEncrypted else { return (state.http, nil) }
+            var key = shown
+            key.authorization = nil
+            if let known = state.tls, known.of == key { return (state.http, known.configuration) }
+            let configuration = try tlsConfiguration(key)
+            state.tls = (key, configuration)
+            return (state.http, configuration)
+        }
+        message.tlsConfiguration = tls
+        return http
+    }
+
+    private func tlsConfiguration(_ shown: CredentialStore.Credentials) throws(KubeAPIError) -> TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        if connection.trust == .anybody { tls.certificateVerification = .none }
+        do {
+            if let authorities = shown.authorities {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authorities))
+            }
+        } catch {
+            throw KubeAPIError(.failed, "the cluster's certificate-authority is no PEM certificate", cause: error)
+        }
+        guard let certificate = shown.certificate else { return tls }
+        do {
+            tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate.certificates).map { .certificate($0) }
+            tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: certificate.key, format: .pem))
+        } catch {
+            throw KubeAPIError(
+                .failed, "our certificate for the cluster or its key cannot be used: both must be PEM", cause: error)
+        }
+        return tls
+    }
+
+    private func unavailable(_ request: Request, _ error: any Error) -> any Error {
+        if error is CancellationError { return error }
+        if let error = error as? HTTPClientError, error == .cancelled, Task.isCancelled { return CancellationError() }
+        return KubeAPIError(
+            .unavailable, "the API server \(connection.server) does not answer \(request.method) \(request.target)", cause: error)
+    }
+
+    /// Ends all connections, and whatever waits on them: what comes next makes new ones. For a network that swallows
+    /// everything without a word.
+    func reconnect() {
+        let old = state.withLock { state -> HTTPClient? in
+            guard !state.isShutDown else { return nil }
+            defer { state.http = Self.client(connection, group) }
+            return state.http
+        }
+        guard let old else { return }
+        let logger = logger
+        Task {
+            do { try await old.shutdown() } catch { logger.debug("old connections to the cluster: \(error)") }
+        }
+    }
+
+    /// Ends all connections for good.
+    func shutdown() async {
+        let http = state.withLock { state -> HTTPClient? in
+            if state.isShutDown { return nil }
+            state.isShutDown = true
+            return state.http
+        }
+        do { try await http?.shutdown() } catch { logger.debug("connections to the cluster: \(error)") }
+    }
+}

@@ -1,0 +1,72 @@
+import KubeAPI
+import NIOHTTP1
+import Synchronization
+
+/// What somebody wants to do (the API's own words).
+enum Verb: String, Sendable {
+    case get, list, watch, create, update, patch, delete
+
+    init(_ method: HTTPMethod, _ path: ResourcePath, isWatch: Bool) {
+        self =
+            switch method {
+            case .POST: .create
+            case .PUT: .update
+            case .PATCH: .patch
+            case .DELETE: .delete
+            default: path.name != nil ? .get : isWatch ? .watch : .list
+            }
+    }
+}
+
+extension APIServerDouble {
+    /// What members of `system:nodes` may do (the node authorizer and NodeRestriction, as observed on 1.36); everybody
+    /// else may do everything.
+    func authorize(_ user: User, verb: Verb, _ path: ResourcePath, _ selector: Selector) throws {
+        guard user.groups.contains("system:nodes") else { return }
+        let node = String(user.name.dropFirst("system:node:".count))
+        let isAllowed: Bool =
+            switch (path.kind.plural, verb) {
+            case ("nodes", .create): true
+            case ("nodes", .get): path.name == node && path.subresource == nil
+            case ("nodes", .list), ("nodes", .watch): selector.names(node)
+            case ("nodes", .patch), ("nodes", .update): path.name == node
+            case ("pods", .list), ("pods", .watch): selector.required("spec.nodeName") == node
+            case ("pods", .get), ("pods", .delete): isOwn(path, node)
+            case ("pods", .patch), ("pods", .update): path.subresource == "status" && isOwn(path, node)
+            case ("leases", _): path.namespace == "kube-node-lease" && (path.name == nil || path.name == node)
+            case ("events", .create), ("events", .patch), ("events", .update): true
+            case ("services", .get), ("services", .list), ("services", .watch): true
+            case ("runtimeclasses", .get), ("runtimeclasses", .list), ("runtimeclasses", .watch): true
+            case ("certificatesigningrequests", .create), ("certificatesigningrequests", .get),
+                ("certificatesigningrequests", .list), ("certificatesigningrequests", .watch):
+                true
+            case ("secrets", .get), ("configmaps", .get): isUsed(path, path.name, node)
+            case ("secrets", .list), ("secrets", .watch), ("configmaps", .list), ("configmaps", .watch):
+                isUsed(path, selector.required("metadata.name"), node)
+            default: false
+            }
+        guard isAllowed else {
+            let name = path.name.map { " \"\($0)\"" } ?? ""
+            throw Refusal(
+                403, "Forbidden",
+                "\(path.kind.qualified)\(name) is forbidden: User \"\(user.name)\" cannot \(verb.rawValue) resource "
+                    + "\"\(path.kind.plural)\" in API group \"\(path.kind.group)\"")
+        }
+    }
+
+    private func isOwn(_ path: ResourcePath, _ node: String) -> Bool {
+        guard let name = path.name, let pod = try? get(path, name) else { return true }
+        return pod.at("spec", "nodeName")?.string == node
+    }
+
+    /// Whether a pod of the node uses a secret or config map.
+    private func isUsed(_ path: ResourcePath, _ name: String?, _ node: String) -> Bool {
+        guard let name, let namespace = path.namespace else { return false }
+        return state.withLock { state in
+            state.storage.objects.contains { key, pod in
+                key.kind.plural == "pods" && key.namespace == namespace
+                    && pod.at("spec", "nodeName")?.string == node && PodReferences.of(pod, path.kind.plural).contains(name)
+            }
+        }
+    }
+}
