@@ -244,7 +244,7 @@ let package = Package(
             "VKAdapterTests",
             nio + [
                 nioHTTP1, "VKAdapter", "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS",
-                "Support",
+                "APIServer", "Support",
                 logging,
             ]),
         // Drives the built executables as a user would.

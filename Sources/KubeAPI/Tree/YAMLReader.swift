@@ -11,7 +11,7 @@ enum YAMLReader {
     /// - Returns: `nil` when the document is empty.
     static func read(_ text: String, firstLine: Int = 1) throws(DecodingIssue) -> Value? {
         try refuseDeepNesting(text, firstLine: firstLine)
-        let root: Node?
+        let root: Yams.Node?
         do {
             root = try Yams.compose(yaml: text, .basic)
         } catch {
@@ -67,7 +67,7 @@ enum YAMLReader {
         let offset: Int
         var remaining: Int
 
-        mutating func convert(_ node: Node) throws(DecodingIssue) -> Value {
+        mutating func convert(_ node: Yams.Node) throws(DecodingIssue) -> Value {
             let line = (node.mark?.line ?? 1) + offset
             remaining -= 1
             guard remaining > 0 else {
@@ -103,7 +103,7 @@ enum YAMLReader {
             }
         }
 
-        private static func resolve(_ scalar: Node.Scalar) -> Value.Kind {
+        private static func resolve(_ scalar: Yams.Node.Scalar) -> Value.Kind {
             let text = scalar.string
             guard scalar.style == .plain || scalar.style == .any, scalar.tag.description != "tag:yaml.org,2002:str"
             else { return .string(text) }

@@ -6,22 +6,6 @@ import Testing
 
 @testable import KubeAPI
 
-extension APIServerDouble {
-    /// Runs `body` with a client that is shut down afterwards.
-    func client<R>(as user: User = .admin, _ body: (KubeClient) async throws -> R) async throws -> R {
-        let client = KubeClient(
-            connection(as: user), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test"))
-        do {
-            let result = try await body(client)
-            await client.shutdown()
-            return result
-        } catch {
-            await client.shutdown()
-            throw error
-        }
-    }
-}
-
 func samplePod(_ name: String, node: String = "n1", image: String = "busybox:1") -> Pod {
     Pod {
         $0.metadata.name = name

@@ -1,0 +1,19 @@
+public import KubeAPI
+import Logging
+import NIOPosix
+
+extension APIServerDouble {
+    /// Runs `body` with a client that is shut down afterwards.
+    public func client<R: Sendable>(as user: User = .admin, _ body: (KubeClient) async throws -> R) async throws -> R {
+        let client = KubeClient(
+            connection(as: user), group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        do {
+            let result = try await body(client)
+            await client.shutdown()
+            return result
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+    }
+}
