@@ -18,7 +18,8 @@ extension APIServerDouble {
         guard body["kind"]?.string == path.kind.kind, body["apiVersion"]?.string == path.kind.apiVersion else {
             throw Refusal.bad("the object is no \(path.kind.apiVersion) \(path.kind.kind)")
         }
-        if let namespace = body.at("metadata", "namespace")?.string, path.kind.isNamespaced, namespace != path.namespace {
+        if let namespace = body.at("metadata", "namespace")?.string, path.kind.isNamespaced, namespace != path.namespace
+        {
             throw Refusal.bad("the namespace of the provided object does not match the namespace sent on the request")
         }
         var name = body.at("metadata", "name")?.string ?? ""
@@ -26,7 +27,9 @@ extension APIServerDouble {
             name = prefix + Self.random(5)
             object.set("metadata", "name", to: name)
         }
-        guard !name.isEmpty else { throw Refusal.invalid("metadata.name: Required value: name or generateName is required") }
+        guard !name.isEmpty else {
+            throw Refusal.invalid("metadata.name: Required value: name or generateName is required")
+        }
         let key = try key(path, name)
         if path.kind.isNamespaced { object.set("metadata", "namespace", to: key.namespace) }
         object.set("metadata", "uid", to: Self.uid())
@@ -73,7 +76,8 @@ extension APIServerDouble {
             if let wanted = new.at("metadata", "uid"), wanted != uid {
                 throw Refusal.conflict(
                     path.kind, name,
-                    "Precondition failed: UID in precondition: \(wanted.string ?? ""), UID in object meta: \(uid?.string ?? "")")
+                    "Precondition failed: UID in precondition: \(wanted.string ?? ""), UID in object meta: \(uid?.string ?? "")"
+                )
             }
             let version = old.at("metadata", "resourceVersion")
             if let wanted = new.at("metadata", "resourceVersion"), wanted.string?.isEmpty == false, wanted != version {
@@ -120,7 +124,9 @@ extension APIServerDouble {
     private static func checkPod(_ old: Value, _ new: Value) throws {
         func stripped(_ pod: Value) -> Value {
             var spec = pod["spec"] ?? Value(.object([]))
-            for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] { spec.set([field], nil) }
+            for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
+                spec.set([field], nil)
+            }
             for list in ["containers", "initContainers", "ephemeralContainers"] {
                 guard let members = spec[list]?.array else { continue }
                 spec.set(
@@ -136,7 +142,8 @@ extension APIServerDouble {
             return spec
         }
         guard stripped(old).means(stripped(new)) else {
-            throw Refusal.invalid("spec: Forbidden: pod updates may not change fields other than the images and a few more")
+            throw Refusal.invalid(
+                "spec: Forbidden: pod updates may not change fields other than the images and a few more")
         }
     }
 

@@ -65,7 +65,8 @@ extension APIServerDouble {
         return state.withLock { state in
             state.storage.objects.contains { key, pod in
                 key.kind.plural == "pods" && key.namespace == namespace
-                    && pod.at("spec", "nodeName")?.string == node && PodReferences.of(pod, path.kind.plural).contains(name)
+                    && pod.at("spec", "nodeName")?.string == node
+                    && PodReferences.of(pod, path.kind.plural).contains(name)
             }
         }
     }

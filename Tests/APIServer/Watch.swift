@@ -27,7 +27,9 @@ struct Watch: Sendable {
             }
         } else if version < storage.forgotten {
             isOver = true
-            return [line("ERROR", Refusal.expired("too old resource version: \(version) (\(storage.forgotten + 1))").status)]
+            return [
+                line("ERROR", Refusal.expired("too old resource version: \(version) (\(storage.forgotten + 1))").status)
+            ]
         }
         for change in storage.changes(after: version) {
             version = change.version

@@ -157,7 +157,8 @@ public final class KubeClient: Sendable {
             return (response.status, response.headers, Array(buffer: body))
         } orThrow: {
             KubeAPIError(
-                .unavailable, "the API server did not answer \(request.method) \(request.target) within \(self.options.timeout)")
+                .unavailable,
+                "the API server did not answer \(request.method) \(request.target) within \(self.options.timeout)")
         }
         guard (200..<300).contains(status.code) else {
             throw Self.refusal(request, status: Int32(status.code), headers: headers, body: body)

@@ -138,7 +138,8 @@ final class KubeTransport: Sendable {
         if error is CancellationError { return error }
         if let error = error as? HTTPClientError, error == .cancelled, Task.isCancelled { return CancellationError() }
         return KubeAPIError(
-            .unavailable, "the API server \(connection.server) does not answer \(request.method) \(request.target)", cause: error)
+            .unavailable, "the API server \(connection.server) does not answer \(request.method) \(request.target)",
+            cause: error)
     }
 
     /// Ends all connections, and whatever waits on them: what comes next makes new ones. For a network that swallows

@@ -27,9 +27,12 @@ public struct KubeconfigLoader: Sendable {
             if let config = try Self.read(path) { files.append((path, config)) }
         }
         guard !files.isEmpty else {
-            throw KubeAPIError(.invalidArgument, "there is no kubeconfig at \(paths.joined(separator: " or ")): name another")
+            throw KubeAPIError(
+                .invalidArgument, "there is no kubeconfig at \(paths.joined(separator: " or ")): name another")
         }
-        func find<Part>(_ list: KeyPath<Kubeconfig, [Kubeconfig.Named]>, _ name: String, _ part: KeyPath<Kubeconfig.Named, Part?>)
+        func find<Part>(
+            _ list: KeyPath<Kubeconfig, [Kubeconfig.Named]>, _ name: String, _ part: KeyPath<Kubeconfig.Named, Part?>
+        )
             -> (path: String, part: Part)?
         {
             for file in files {
@@ -48,14 +51,16 @@ public struct KubeconfigLoader: Sendable {
         }
         guard let cluster = find(\.clusters, context.part.cluster, \.cluster) else {
             throw KubeAPIError(
-                .invalidArgument, "\(context.path): context \"\(name)\" names a cluster \"\(context.part.cluster)\" that is not there")
+                .invalidArgument,
+                "\(context.path): context \"\(name)\" names a cluster \"\(context.part.cluster)\" that is not there")
         }
         var connection = try Self.connection(cluster.part, file: cluster.path)
         if !context.part.namespace.isEmpty { connection.namespace = context.part.namespace }
         if !context.part.user.isEmpty {
             guard let user = find(\.users, context.part.user, \.user) else {
                 throw KubeAPIError(
-                    .invalidArgument, "\(context.path): context \"\(name)\" names a user \"\(context.part.user)\" that is not there")
+                    .invalidArgument,
+                    "\(context.path): context \"\(name)\" names a user \"\(context.part.user)\" that is not there")
             }
             try Self.add(user.part, file: user.path, cluster: cluster.part, to: &connection)
         }
@@ -80,7 +85,9 @@ public struct KubeconfigLoader: Sendable {
 
     // MARK: The cluster
 
-    private static func connection(_ cluster: Kubeconfig.Cluster, file: String) throws(KubeAPIError) -> ClusterConnection {
+    private static func connection(_ cluster: Kubeconfig.Cluster, file: String) throws(KubeAPIError)
+        -> ClusterConnection
+    {
         var connection = ClusterConnection(server: try server(cluster.server, file: file))
         if !cluster.serverName.isEmpty { connection.serverName = cluster.serverName }
         if !cluster.proxy.isEmpty { connection.proxy = try proxy(cluster.proxy, file: file) }
@@ -137,7 +144,8 @@ public struct KubeconfigLoader: Sendable {
     ) throws(KubeAPIError) {
         if user.provider != nil {
             throw KubeAPIError(
-                .invalidArgument, "\(file): auth-provider is gone from Kubernetes: use the provider's exec plugin instead")
+                .invalidArgument,
+                "\(file): auth-provider is gone from Kubernetes: use the provider's exec plugin instead")
         }
         let certificate = try material(user.certificateData, user.certificateFile, "client-certificate", file: file)
         let key = try material(user.keyData, user.keyFile, "client-key", file: file)
@@ -145,7 +153,8 @@ public struct KubeconfigLoader: Sendable {
         case (nil, nil): break
         case (let certificate?, let key?): connection.certificate = .init(certificates: certificate, key: key)
         default:
-            throw KubeAPIError(.invalidArgument, "\(file): client-certificate and client-key go together: one is missing")
+            throw KubeAPIError(
+                .invalidArgument, "\(file): client-certificate and client-key go together: one is missing")
         }
         // The file's token is the newer one (client-go).
         if !user.tokenFile.isEmpty {
@@ -157,7 +166,8 @@ public struct KubeconfigLoader: Sendable {
         }
         if let exec = user.exec {
             guard connection.bearer == nil else {
-                throw KubeAPIError(.invalidArgument, "\(file): exec and a token or password cannot both be meant: remove one")
+                throw KubeAPIError(
+                    .invalidArgument, "\(file): exec and a token or password cannot both be meant: remove one")
             }
             connection.bearer = .plugin(try plugin(exec, file: file, cluster: cluster))
         }
@@ -169,12 +179,14 @@ public struct KubeconfigLoader: Sendable {
         guard ExecCredential.versions.contains(exec.apiVersion) else {
             throw KubeAPIError(
                 .invalidArgument,
-                "\(file): exec.apiVersion \"\(exec.apiVersion)\" is not one of \(ExecCredential.versions.joined(separator: ", "))")
+                "\(file): exec.apiVersion \"\(exec.apiVersion)\" is not one of \(ExecCredential.versions.joined(separator: ", "))"
+            )
         }
         guard !exec.command.isEmpty else { throw KubeAPIError(.invalidArgument, "\(file): exec names no command") }
         guard exec.interactiveMode != "Always" else {
             throw KubeAPIError(
-                .invalidArgument, "\(file): exec.interactiveMode Always: a daemon has no terminal; use other credentials")
+                .invalidArgument,
+                "\(file): exec.interactiveMode Always: a daemon has no terminal; use other credentials")
         }
         var plugin = ExecPlugin(apiVersion: exec.apiVersion, command: exec.command, arguments: exec.args)
         // A relative path is beside the file; a bare name is looked up by PATH.
@@ -184,7 +196,9 @@ public struct KubeconfigLoader: Sendable {
         plugin.wantsCluster = exec.provideClusterInfo
         if exec.provideClusterInfo {
             var members = [Member("server", Value(.string(cluster.server)))]
-            if !cluster.serverName.isEmpty { members.append(Member("tls-server-name", Value(.string(cluster.serverName)))) }
+            if !cluster.serverName.isEmpty {
+                members.append(Member("tls-server-name", Value(.string(cluster.serverName))))
+            }
             if cluster.skipsVerification { members.append(Member("insecure-skip-tls-verify", Value(.bool(true)))) }
             if !cluster.authorityData.isEmpty {
                 members.append(Member("certificate-authority-data", Value(.string(cluster.authorityData))))

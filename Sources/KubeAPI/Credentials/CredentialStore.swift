@@ -57,7 +57,9 @@ actor CredentialStore {
         case .token(let token): credentials.authorization = "Bearer \(token)"
         case .tokenFile(let path):
             let token = String(decoding: try await bytes(.file(path)), as: UTF8.self).filter { !$0.isWhitespace }
-            guard !token.isEmpty else { throw KubeAPIError(.failed, "the token file \(path) is empty: put a token there") }
+            guard !token.isEmpty else {
+                throw KubeAPIError(.failed, "the token file \(path) is empty: put a token there")
+            }
             credentials.authorization = "Bearer \(token)"
         case .basic(let login):
             let text = Data("\(login.user):\(login.password)".utf8).base64EncodedString()
@@ -76,7 +78,9 @@ actor CredentialStore {
     func refused(_ credentials: Credentials) {
         for path in files.keys { files[path]?.seen -= Self.fileAge }
         if let token = plugin?.token, credentials.authorization == "Bearer \(token)" { plugin = nil }
-        if let certificates = plugin?.certificates, credentials.certificate?.certificates == certificates { plugin = nil }
+        if let certificates = plugin?.certificates, credentials.certificate?.certificates == certificates {
+            plugin = nil
+        }
     }
 
     // MARK: Files
@@ -94,7 +98,9 @@ actor CredentialStore {
                     if let known, known.version == version { return (version, known.bytes) }
                     return try SmallFile.read(path).map { (version, $0) }
                 }
-                guard let found else { throw KubeAPIError(.failed, "there is no \(path): put it back, or name another") }
+                guard let found else {
+                    throw KubeAPIError(.failed, "there is no \(path): put it back, or name another")
+                }
                 files[path] = (found.0, found.1, now)
                 return found.1
             } catch {

@@ -30,9 +30,13 @@ struct ExecCredential: Sendable, Hashable {
         certificates = status["clientCertificateData"]?.string.map { Array($0.utf8) }
         key = status["clientKeyData"]?.string.map { Array($0.utf8) }
         guard token != nil || certificates != nil else { throw failure("gave neither a token nor a certificate") }
-        guard (certificates == nil) == (key == nil) else { throw failure("gave a certificate without its key, or a key alone") }
+        guard (certificates == nil) == (key == nil) else {
+            throw failure("gave a certificate without its key, or a key alone")
+        }
         if let text = status["expirationTimestamp"]?.string {
-            guard let time = Timestamp(rfc3339: text) else { throw failure("gave an expirationTimestamp that is no time") }
+            guard let time = Timestamp(rfc3339: text) else {
+                throw failure("gave an expirationTimestamp that is no time")
+            }
             expires = time
         }
     }

@@ -1,3 +1,4 @@
+public import KubeAPI
 public import Sockets
 
 /// How the adapter runs: what the configuration file, flags and environment say, with defaults.
@@ -31,6 +32,21 @@ public struct AdapterConfiguration: Sendable {
     public var nodeName: String
     /// The node's addresses, the preferred one first; found on the interfaces where empty.
     public var nodeAddresses: [String] = []
+
+    /// The cluster this is a node of; `nil` without one.
+    public var cluster: ClusterConnection?
+    /// Between renewals of the node's lease.
+    public var leaseInterval: Duration = .seconds(10)
+    /// Between looks at how the runtime is.
+    public var healthInterval: Duration = .seconds(5)
+    /// How many pods the node takes.
+    public var maximumPods = 110
+    /// Taints of a new node.
+    public var taints: [Taint] = []
+    /// `spec.providerID` of a new node.
+    public var providerID = ""
+    /// Our own version, as the node tells it.
+    public var version = ""
 
     /// Where manifests of pods are; `nil` runs none.
     public var podManifestPath: String?

@@ -9,7 +9,7 @@ public import Sockets
 import TLS
 import UnixSignals
 
-/// The adapter without a cluster: the pods of a directory, run on a CRI runtime, and the kubelet API.
+/// The adapter: the pods of a cluster's node or of a directory, run on a CRI runtime, and the kubelet API.
 ///
 /// Ending it ends no pod. What runs is found again at the next start.
 public struct AdapterDaemon: Service, CustomStringConvertible {
@@ -22,6 +22,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let manager: PodManager
     private let watcher: RuntimeWatcher
     private let manifests: ManifestDirectory?
+    private let cluster: ClusterMode?
     private let lock: RootLock
     private let logger: Logger
 
@@ -47,7 +48,10 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         client = RPCClient(endpoint: configuration.runtime, tls: tls.rpc, group: group, logger: logger)
         let provider = CRIProvider(client: client, nodeName: configuration.nodeName)
         let runtime = RuntimeInfo()
-        let store = PodStore()
+        let kube = configuration.cluster.map { KubeClient($0, group: group, logger: logger) }
+        let writer = kube.map { StatusWriter(client: $0, logger: logger) }
+        let store = PodStore(
+            published: { pod in writer?.tell(pod, isGone: false) }, gone: { pod in writer?.tell(pod, isGone: true) })
         self.store = store
         var context = PodContext(
             provider: provider, volumes: LocalVolumeHost(root: configuration.root), logs: LocalLogHost(),
@@ -56,6 +60,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
+        context.objects = kube.map { ClusterObjects(client: $0) }
         manager = PodManager(context: context)
         var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
         watcher.intervals.relist = configuration.relistInterval
@@ -65,9 +70,16 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                 path: $0, nodeName: configuration.nodeName, interval: configuration.manifestInterval, logger: logger)
         }
         try await manifests?.check()
+        func cluster(kubeletPort: Int) async throws -> ClusterMode? {
+            guard let connection = configuration.cluster, let kube, let writer else { return nil }
+            return ClusterMode(
+                connection, node: try await setup.node(mapping, kubeletPort: kubeletPort), provider: provider,
+                writer: writer, client: kube, configuration: configuration, logger: logger)
+        }
         guard let address = configuration.kubeletAddress else {
             server = nil
             kubeletEndpoint = nil
+            self.cluster = try await cluster(kubeletPort: 0)
             return
         }
         var api = KubeletAPI(
@@ -88,6 +100,11 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                     + "choose another port", cause: error)
         }
         self.server = server
+        guard case .tcp(_, let port)? = kubeletEndpoint else {
+            self.cluster = nil
+            return
+        }
+        self.cluster = try await cluster(kubeletPort: port)
     }
 
     public func run() async throws {
@@ -97,8 +114,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
             group.addTask {
                 await cancelWhenGracefulShutdown {
-                    guard let manifests else { return manager.tell(.wanted([], unreadable: [])) }
-                    await manifests.run { manager.tell(.wanted($0, unreadable: $1)) }
+                    if let cluster { return await cluster.run(manager) }
+                    guard let manifests else { return manager.tell(.wanted(WantedPods())) }
+                    await manifests.run { manager.tell(.wanted(WantedPods(pods: $0, unreadableFiles: $1))) }
                 }
             }
             if let server {

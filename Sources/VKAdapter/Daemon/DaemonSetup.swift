@@ -83,6 +83,23 @@ struct DaemonSetup: Sendable {
         }
     }
 
+    /// What the node says of itself at first.
+    func node(_ mapping: MappingContext, kubeletPort: Int) async throws -> NodeDescription {
+        var node = NodeDescription(name: configuration.nodeName)
+        let version = configuration.version
+        node.info = try await pool.runIfActive { SystemFacts.info(version: version) }
+        node.labels = NodeDescription.standardLabels(
+            name: node.name, os: node.info.operatingSystem, architecture: node.info.architecture)
+        node.taints = configuration.taints
+        node.providerID = configuration.providerID
+        node.addresses = mapping.hostIPs.map { NodeAddress("InternalIP", $0) } + [NodeAddress("Hostname", node.name)]
+        node.kubeletPort = Int32(kubeletPort)
+        node.capacity = mapping.allocatable
+        node.capacity["pods"] = Quantity(value: Int64(configuration.maximumPods))
+        node.allocatable = node.capacity
+        return node
+    }
+
     /// Contexts for a runtime on another machine: one for calls, one for streams on the same port.
     func runtimeTLS() throws -> (rpc: TLSContext?, streaming: TLSContext?) {
         guard let tls = configuration.runtimeTLS else { return (nil, nil) }

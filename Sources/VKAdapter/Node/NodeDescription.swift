@@ -61,7 +61,8 @@ struct NodeHealth: Sendable, Hashable {
 
     /// The kubelet's conditions, in its words (`nodestatus`).
     func conditions(before: [NodeCondition], now: Timestamp) -> [NodeCondition] {
-        func condition(_ type: NodeCondition.Kind, _ isTrue: Bool, _ reason: String, _ message: String) -> NodeCondition {
+        func condition(_ type: NodeCondition.Kind, _ isTrue: Bool, _ reason: String, _ message: String) -> NodeCondition
+        {
             NodeCondition {
                 $0.type = type
                 $0.status = isTrue ? "True" : "False"
@@ -76,7 +77,8 @@ struct NodeHealth: Sendable, Hashable {
             condition(
                 .memoryPressure, isShortOfMemory,
                 isShortOfMemory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-                isShortOfMemory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available"),
+                isShortOfMemory
+                    ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available"),
             condition(
                 .diskPressure, isShortOfDisk, isShortOfDisk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
                 isShortOfDisk ? "kubelet has disk pressure" : "kubelet has no disk pressure"),

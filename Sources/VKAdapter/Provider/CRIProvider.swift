@@ -28,6 +28,10 @@ struct CRIProvider: Provider {
         try await call(CRI.RuntimeService.version, .init { $0.version = "v1" }, "ask the runtime for its version")
     }
 
+    func status() async throws -> CRI.RuntimeStatus {
+        try await call(CRI.RuntimeService.status, .init(), "ask the runtime how it is").status ?? CRI.RuntimeStatus()
+    }
+
     func pods() async throws -> [String: PodDigest] {
         let (sandboxes, containers) = try await lists(selector)
         var pods: [String: PodDigest] = [:]

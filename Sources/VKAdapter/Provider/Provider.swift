@@ -7,6 +7,8 @@ import Proto
 protocol Provider: Sendable {
     /// Name and version of the runtime.
     func version() async throws -> CRI.VersionResponse
+    /// Whether it can run pods, and why not.
+    func status() async throws -> CRI.RuntimeStatus
 
     /// The state of every pod of this node in short, by UID: enough to see what changed.
     func pods() async throws -> [String: PodDigest]

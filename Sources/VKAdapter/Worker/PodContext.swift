@@ -9,6 +9,8 @@ struct PodContext: Sendable {
     var volumes: any VolumeHost
     var logs: any LogHost
     var mapping: MappingContext
+    /// `nil` without a cluster.
+    var objects: (any ObjectSource)?
     var store: PodStore
     var runtime: RuntimeInfo
     var policy = BackOff.Policy.kubelet
@@ -34,8 +36,15 @@ final class PodStore: Sendable {
     private let pods = NIOLockedValueBox<[String: Pod]>([:])
     /// Called with every pod whose status changed: the cluster mode tells its API server.
     private let published: @Sendable (Pod) -> Void
+    /// Called with the last of a pod of which nothing is left here.
+    private let gone: @Sendable (Pod) -> Void
 
-    init(published: @escaping @Sendable (Pod) -> Void = { _ in }) { self.published = published }
+    init(
+        published: @escaping @Sendable (Pod) -> Void = { _ in }, gone: @escaping @Sendable (Pod) -> Void = { _ in }
+    ) {
+        self.published = published
+        self.gone = gone
+    }
 
     func publish(_ pod: Pod) {
         let isNew = pods.withLockedValue { pods in
@@ -46,7 +55,11 @@ final class PodStore: Sendable {
         if isNew { published(pod) }
     }
 
-    func remove(uid: String) { pods.withLockedValue { _ = $0.removeValue(forKey: uid) } }
+    /// - Parameter isGone: nothing of it is left here; else it is only not to be shown.
+    func remove(uid: String, isGone: Bool = false) {
+        let pod = pods.withLockedValue { $0.removeValue(forKey: uid) }
+        if isGone, let pod { gone(pod) }
+    }
 
     func pod(uid: String) -> Pod? { pods.withLockedValue { $0[uid] } }
 

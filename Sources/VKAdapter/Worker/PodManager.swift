@@ -5,8 +5,8 @@ import Logging
 /// over one queue of news; workers are its children.
 actor PodManager {
     enum News: Sendable {
-        /// All pods that should be there, and the manifest files that may mean others nobody can read.
-        case wanted([Pod], unreadable: Set<String>)
+        /// All pods that should be there.
+        case wanted(WantedPods)
         /// All pods the runtime has.
         case listed([String: PodDigest])
         /// Something happened to a pod; to all of them where it is empty.
@@ -19,7 +19,9 @@ actor PodManager {
     private let input: AsyncStream<News>.Continuation
     private var workers: [String: PodWorker] = [:]
     private var wanted: [String: Pod]?
-    private var unreadable: Set<String> = []
+    private var unreadable = WantedPods()
+    /// Pods that are gone from here, and that their source has not let go of yet.
+    private var finished: Set<String> = []
     /// What the runtime had at the last list; `nil` before the first.
     private var listed: [String: PodDigest]?
     private var hasCleared = false
@@ -43,7 +45,12 @@ actor PodManager {
                 }
                 if let leftovers = dataToClear() { group.addTask { await self.clear(leftovers) } }
                 for (worker, pod) in changes {
-                    if let pod { await worker.update(pod) } else { await worker.remove() }
+                    switch pod {
+                    case nil: await worker.remove()
+                    case let pod? where pod.metadata.deletionTimestamp != nil:
+                        await worker.remove(grace: pod.metadata.deletionGracePeriodSeconds)
+                    case let pod?: await worker.update(pod)
+                    }
                 }
                 changes = []
             }
@@ -57,14 +64,19 @@ actor PodManager {
     /// - Returns: workers to start.
     private func take(_ news: News) -> [PodWorker] {
         switch news {
-        case .wanted(let pods, let unreadable):
+        case .wanted(let news):
+            let pods = news.pods
             wanted = Dictionary(pods.map { ($0.metadata.uid, $0) }) { first, _ in first }
-            self.unreadable = unreadable
+            unreadable = news
+            unreadable.pods = []
+            finished.formIntersection(pods.map(\.metadata.uid))
             let known = Set(workers.keys).union(pods.map(\.metadata.uid))
             for pod in context.store.all where !known.contains(pod.metadata.uid) {
                 context.store.remove(uid: pod.metadata.uid)
             }
-            for (uid, worker) in workers { changes.append((worker, self.wanted?[uid])) }
+            for (uid, worker) in workers where !unreadable.unreadableUIDs.contains(uid) {
+                changes.append((worker, self.wanted?[uid]))
+            }
             for pod in pods where workers[pod.metadata.uid] == nil && context.store.pod(uid: pod.metadata.uid) == nil {
                 context.store.publish(pending(pod))
             }
@@ -82,6 +94,7 @@ actor PodManager {
         case .ended(let uid):
             workers[uid] = nil
             listed?[uid] = nil
+            if wanted?[uid]?.metadata.deletionTimestamp != nil { finished.insert(uid) }
         }
         return settle()
     }
@@ -95,7 +108,10 @@ actor PodManager {
             new.append(worker)
         }
         for (uid, digest) in listed where wanted[uid] == nil && workers[uid] == nil {
-            if let file = digest.annotations[StaticPod.fileAnnotation], unreadable.contains(file) { continue }
+            if let file = digest.annotations[StaticPod.fileAnnotation], unreadable.unreadableFiles.contains(file) {
+                continue
+            }
+            if unreadable.unreadableUIDs.contains(uid) { continue }
             context.logger.info(
                 "removing a pod nobody wants any more",
                 metadata: ["pod": "\(digest.identity.podNamespace)/\(digest.identity.podName)", "uid": "\(uid)"])
@@ -106,9 +122,12 @@ actor PodManager {
         for (uid, pod) in wanted.sorted(by: { $0.value.fullName < $1.value.fullName }) {
             if workers[uid] != nil {
                 taken.insert(pod.fullName)
-            } else if taken.insert(pod.fullName).inserted {
+            } else if pod.isOver, pod.metadata.deletionTimestamp == nil, listed[uid] == nil {
+                // It has ended before, and nothing of it is left: it never runs again.
+                context.store.publish(pod)
+            } else if !finished.contains(uid), taken.insert(pod.fullName).inserted {
                 names[uid] = pod.fullName
-                add(PodWorker(pod, context: context))
+                add(PodWorker(pod, isRemoving: pod.metadata.deletionTimestamp != nil, context: context))
             }
         }
         return new
@@ -120,7 +139,9 @@ actor PodManager {
         names[uid] ?? listed?[uid].map { "\($0.identity.podNamespace)/\($0.identity.podName)" }
     }
 
+    /// The pod before anybody has looked at it: what was told of it before still holds.
     private func pending(_ pod: Pod) -> Pod {
+        if pod.status.startTime != nil { return pod }
         var input = StatusInput(pod: pod, now: context.now())
         input.hostIPs = context.mapping.hostIPs
         var pod = pod
@@ -159,4 +180,9 @@ actor PodManager {
             context.logger.warning("cannot remove the files of pods that are gone: \(error)")
         }
     }
+}
+
+extension Pod {
+    /// Whether it ended for good.
+    var isOver: Bool { status.phase == .succeeded || status.phase == .failed }
 }

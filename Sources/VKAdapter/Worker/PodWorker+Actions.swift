@@ -109,8 +109,11 @@ extension PodWorker {
         let provider = context.provider
         let before = try await provider.observe(podUID: uid)
         guard let up = before.readySandbox, up.id == sandbox else { return }
-        let config = PodMapping.sandboxConfig(
+        var config = PodMapping.sandboxConfig(
             pod, attempt: up.metadata?.attempt ?? 0, plan: RuntimePlan.annotations(in: up.annotations), context.mapping)
+        // As it was made: an edit of the pod since does not make it another sandbox.
+        config.labels = up.labels
+        config.annotations = up.annotations
         let handler = up.runtimeHandler
         let (imageRef, user) = try await image(of: container, handler: handler, sandbox: config)
         // From here on it counts as a restart.
@@ -123,6 +126,8 @@ extension PodWorker {
         let ips = before.ips.isEmpty && pod.spec.hostNetwork ? context.mapping.hostIPs : before.ips
         let containerConfig: CRI.ContainerConfig
         do {
+            var mapping = context.mapping
+            mapping.objects = try await context.objects?.objects(for: container, of: pod)
             let paths = try await context.volumes.paths(
                 pod, container, attempt: attempt,
                 subPaths: PodMapping.subPaths(pod, container, podIPs: ips, context.mapping),
@@ -130,10 +135,10 @@ extension PodWorker {
                     pod, podIPs: ips, isHybrid: RuntimePlan.isHybrid(up.annotations), context.mapping))
             containerConfig = try PodMapping.containerConfig(
                 pod, container, attempt: attempt, imageRef: imageRef, handler: handler, user: user, podIPs: ips,
-                paths: paths, context.mapping)
+                paths: paths, mapping)
             try await context.logs.prepare("\(config.logDirectory)/\(container.name)")
         } catch {
-            throw StartFailure(.createContainerConfigError(error.description), error)
+            throw StartFailure(.createContainerConfigError("\(error)"), error)
         }
         let id: String
         do {

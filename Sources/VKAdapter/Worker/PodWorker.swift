@@ -15,6 +15,8 @@ actor PodWorker {
     private var busy: Set<Action.Subject> = []
     private var isRemoving: Bool
     private var isGone = false
+    /// How often the time it has to end was made shorter.
+    private var hurries = 0
     private var failure: WaitingReason?
     private var timer: Task<Void, Never>?
     /// Steps that went well, and when: a runtime that does not show it yet is not asked again at once.
@@ -30,6 +32,8 @@ actor PodWorker {
         self.isRemoving = isRemoving
         self.context = context
         uid = pod.metadata.uid
+        // What an adapter before said: times and addresses go on from there.
+        if pod.status.startTime != nil { status = pod.status }
         logger = context.logger
         logger[metadataKey: "pod"] = "\(pod.fullName)"
         backoff.policy = context.policy
@@ -53,7 +57,7 @@ actor PodWorker {
     /// The pod has to go. Steps towards running it are cancelled.
     /// - Parameter grace: seconds its containers get; the pod's own where `nil`.
     func remove(grace: Int64? = nil) {
-        if isRemoving { return }
+        if isRemoving { return hurry(grace) }
         isRemoving = true
         pod.metadata.deletionGracePeriodSeconds = grace ?? pod.spec.terminationGracePeriodSeconds ?? 30
         pod.metadata.deletionTimestamp = context.now().advanced(
@@ -62,14 +66,22 @@ actor PodWorker {
         poke()
     }
 
+    /// The pod is going, and now has less time.
+    private func hurry(_ grace: Int64?) {
+        guard let grace, grace < pod.metadata.deletionGracePeriodSeconds ?? .max else { return }
+        pod.metadata.deletionGracePeriodSeconds = grace
+        hurries += 1
+        poke()
+    }
+
     /// Works until the pod is removed or the task is cancelled; then the pod runs on.
     func run() async {
         poke()
         while !Task.isCancelled, !isGone {
-            let wasRemoving = isRemoving
+            let (wasRemoving, hurried) = (isRemoving, hurries)
             await withDiscardingTaskGroup { group in
                 for await _ in signals {
-                    if isRemoving != wasRemoving || isGone { break }
+                    if isRemoving != wasRemoving || hurries != hurried || isGone { break }
                     for action in await step() { group.addTask { await self.perform(action) } }
                 }
                 // Steps of a pod that is going now, or of an adapter that ends, are of no use.
@@ -225,7 +237,7 @@ actor PodWorker {
             if case .removeData = action {
                 try await removeData()
                 isGone = true
-                context.store.remove(uid: uid)
+                context.store.remove(uid: uid, isGone: true)
             } else {
                 try await take(action)
                 finished[action] = context.now()

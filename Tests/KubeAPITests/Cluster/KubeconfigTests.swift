@@ -83,9 +83,18 @@ import Testing
     }
 
     @Test(arguments: [
-        ("users: [{name: me, user: {token: a, exec: {apiVersion: client.authentication.k8s.io/v1, command: c}}}]", "exec and a token"),
-        ("users: [{name: me, user: {exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: c}}}]", "v1alpha1"),
-        ("users: [{name: me, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: c, interactiveMode: Always}}}]", "no terminal"),
+        (
+            "users: [{name: me, user: {token: a, exec: {apiVersion: client.authentication.k8s.io/v1, command: c}}}]",
+            "exec and a token"
+        ),
+        (
+            "users: [{name: me, user: {exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: c}}}]",
+            "v1alpha1"
+        ),
+        (
+            "users: [{name: me, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: c, interactiveMode: Always}}}]",
+            "no terminal"
+        ),
         ("users: [{name: me, user: {auth-provider: {name: gcp}}}]", "auth-provider"),
         ("users: [{name: me, user: {client-key: k}}]", "one is missing"),
         ("users: [{name: me, user: {client-certificate-data: '%', client-key: k}}]", "no base64"),

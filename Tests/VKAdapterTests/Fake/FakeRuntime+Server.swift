@@ -45,6 +45,18 @@ extension FakeRuntime {
                 $0.runtimeApiVersion = "v1"
             }
         }
+        unary(Runtime.status, &router) { _, _ in
+            .init {
+                $0.status = .init {
+                    $0.conditions = ["RuntimeReady", "NetworkReady"].map { type in
+                        .init {
+                            $0.type = type
+                            $0.status = true
+                        }
+                    }
+                }
+            }
+        }
         unary(HostAPI.HostService.classifyImage, &router) { state, request in
             guard let machines = state.machines else { throw RPCError(.unimplemented, "no HostService") }
             return .init { $0.runtime = machines.contains(request.image) ? .runtimeVm : .runtimeDocker }

@@ -1,3 +1,4 @@
+import APIServer
 import Foundation
 import KubeAPI
 import Logging
@@ -59,10 +60,25 @@ struct Node: Sendable {
         func isReady(_ name: String) -> Bool { status(name)?.condition(.ready)?.status == "True" }
     }
 
-    func adapter<R>(_ endpoint: Endpoint, _ body: (Adapter) async throws -> R) async throws -> R {
+    /// As a node of a cluster, with the rights of one.
+    @discardableResult
+    func running<R>(in cluster: APIServerDouble, _ body: (Adapter) async throws -> R) async throws -> R {
+        try await runtime.serve(socket) { endpoint in
+            var configuration = configuration
+            configuration.podManifestPath = nil
+            configuration.cluster = cluster.connection(as: .node("n"))
+            configuration.leaseInterval = .milliseconds(200)
+            configuration.healthInterval = .milliseconds(100)
+            return try await adapter(endpoint, configuration: configuration, body)
+        }
+    }
+
+    func adapter<R>(
+        _ endpoint: Endpoint, configuration: AdapterConfiguration? = nil, _ body: (Adapter) async throws -> R
+    ) async throws -> R {
         var logger = Logger(label: "adapter") { _ in LineLog(lines: log) }
         logger.logLevel = .info
-        let daemon = try await AdapterDaemon(configuration, logger: logger)
+        let daemon = try await AdapterDaemon(configuration ?? self.configuration, logger: logger)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await daemon.run() }
             defer { group.cancelAll() }

@@ -64,7 +64,7 @@ import Testing
     @Test("another label, annotation or toleration of a pod that runs changes neither what runs nor its status (C14)")
     func edits() async throws {
         try await managing { runtime, manager, store in
-            manager.tell(.wanted([pod("web")], unreadable: []))
+            manager.tell(.wanted(WantedPods(pods: [pod("web")])))
             try await eventually("ready") { isReady(store, "web") }
             let before = try #require(store.pod(uid: "web-uid")?.status)
             let run = try #require(runtime.running("web")?.status.id)
@@ -80,7 +80,7 @@ import Testing
                     $0.metadata.annotations = ["edit": "\(number)"]
                     $0.metadata.resourceVersion = "\(number)"
                 }
-                manager.tell(.wanted([edited], unreadable: []))
+                manager.tell(.wanted(WantedPods(pods: [edited])))
                 manager.tell(.changed("web-uid"))
                 try await eventually("the edit is shown") {
                     store.pod(uid: "web-uid")?.metadata.labels["edit"] == "\(number)"
@@ -95,9 +95,9 @@ import Testing
     func independent() async throws {
         try await managing { runtime, manager, store in
             runtime.edit { $0.hangingStops = ["stuck"] }
-            manager.tell(.wanted([pod("stuck"), pod("web")], unreadable: []))
+            manager.tell(.wanted(WantedPods(pods: [pod("stuck"), pod("web")])))
             try await eventually("both are ready") { isReady(store, "stuck") && isReady(store, "web") }
-            manager.tell(.wanted([pod("web"), pod("new")], unreadable: []))
+            manager.tell(.wanted(WantedPods(pods: [pod("web"), pod("new")])))
             try await eventually("it is asked to end") { runtime.edit { $0.stops.contains { $0.name == "stuck" } } }
             try await eventually("another one starts meanwhile") { isReady(store, "new") }
             runtime.exit("web", 3)

@@ -1,0 +1,32 @@
+extension PodStatus {
+    /// A strategic merge that makes the status an API server has of this pod this one.
+    ///
+    /// Conditions of others stay. What only the API server writes (`qosClass` after the pod was made) is left out.
+    /// - Parameters:
+    ///   - uid: of the pod: of another one of its name it is refused.
+    ///   - own: the conditions that are ours to tell.
+    public func patch(uid: String, own: Set<PodCondition.Kind>) -> Value {
+        var shown = self
+        shown.conditions = conditions.filter { own.contains($0.type) }
+        var members: [Member] = []
+        for field in Self.fields.list where field.name != "qosClass" {
+            guard var value = field.encode(shown) else {
+                // Gone, if it ever was there. Some do not go once they are known.
+                if !["phase", "startTime", "hostIP", "hostIPs", "conditions", "observedGeneration"].contains(field.name) {
+                    members.append(Member(field.name, Value(.null)))
+                }
+                continue
+            }
+            // These lists merge by address: a changed one would be one more.
+            if ["podIPs", "hostIPs"].contains(field.name), case .array(let list) = value.kind {
+                value = Value(.array(list + [Value(.object([Member("$patch", Value(.string("replace")))]))]))
+            }
+            members.append(Member(field.name, value))
+        }
+        return Value(
+            .object([
+                Member("metadata", Value(.object([Member("uid", Value(.string(uid)))]))),
+                Member("status", Value(.object(members))),
+            ]))
+    }
+}

@@ -1,0 +1,46 @@
+import KubeAPI
+
+/// The pods an API server has for this node, as its news make them.
+struct ClusterPodSet: Sendable {
+    private var pods: [String: Pod] = [:]
+    private var unreadable: Set<String> = []
+
+    /// - Returns: what is wanted now.
+    mutating func take(_ news: Reflector<Pod>.News) -> WantedPods {
+        switch news {
+        case .replaced(let all, let broken):
+            let before = pods
+            pods = Dictionary(all.map { ($0.metadata.uid, $0) }) { _, last in last }
+            unreadable = Set(broken.map(\.uid))
+            // What was understood of it once still holds: its pod runs on.
+            for uid in unreadable { pods[uid] = before[uid] }
+        case .changed(let pod):
+            pods[pod.metadata.uid] = pod
+            unreadable.remove(pod.metadata.uid)
+        case .removed(let pod):
+            pods[pod.metadata.uid] = nil
+            unreadable.remove(pod.metadata.uid)
+        case .unreadable(let object):
+            unreadable.insert(object.uid)
+        }
+        return WantedPods(
+            pods: pods.values.map(Self.prepared), unreadableUIDs: unreadable.filter { pods[$0] == nil })
+    }
+
+    /// An item of a list does not say what it is.
+    private static func prepared(_ pod: Pod) -> Pod {
+        var pod = pod
+        pod.kind = "Pod"
+        pod.apiVersion = "v1"
+        return pod
+    }
+}
+
+/// Everything that is to run here.
+struct WantedPods: Sendable {
+    var pods: [Pod] = []
+    /// Manifest files that may mean others nobody can read.
+    var unreadableFiles: Set<String> = []
+    /// Pods that are wanted, though nobody can read how.
+    var unreadableUIDs: Set<String> = []
+}

@@ -1,0 +1,87 @@
+import KubeAPI
+import Logging
+
+/// Tells the API server how pods are, and that those it wants gone are. One request per pod at a time; what is overtaken
+/// while it waits is not sent.
+actor StatusWriter {
+    /// What the store says, in order.
+    struct News: Sendable {
+        var pod: Pod
+        /// Nothing of the pod is left here.
+        var isGone: Bool
+    }
+
+    /// The conditions a kubelet tells.
+    static let ownConditions: Set<PodCondition.Kind> = [
+        .readyToStartContainers, .initialized, .ready, .containersReady, .scheduled,
+    ]
+
+    private let client: KubeClient
+    private let logger: Logger
+    private var backOff: JitteredBackOff
+    private let queue: AsyncStream<News>
+    private let input: AsyncStream<News>.Continuation
+    private var waiting: [String: News] = [:]
+    private var busy: Set<String> = []
+    /// What the API server took last, by UID.
+    private var sent: [String: PodStatus] = [:]
+
+    init(
+        client: KubeClient, backOff: JitteredBackOff = JitteredBackOff(initial: .milliseconds(200)), logger: Logger
+    ) {
+        self.client = client
+        self.backOff = backOff
+        self.logger = logger
+        (queue, input) = AsyncStream.makeStream()
+    }
+
+    nonisolated func tell(_ pod: Pod, isGone: Bool) { input.yield(News(pod: pod, isGone: isGone)) }
+
+    /// Runs until the task is cancelled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            for await news in queue {
+                let uid = news.pod.metadata.uid
+                // That it is gone is the last word.
+                if waiting[uid]?.isGone != true { waiting[uid] = news }
+                if busy.insert(uid).inserted { group.addTask { await self.write(uid) } }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func write(_ uid: String) async {
+        var backOff = backOff
+        while !Task.isCancelled, let news = waiting.removeValue(forKey: uid) {
+            do {
+                try await write(news)
+                backOff.reset()
+                if news.isGone { sent[uid] = nil }
+            } catch let error as KubeAPIError where error.isNotFound || error.isConflict {
+                // It is gone there, or another of its name is there.
+                sent[uid] = nil
+            } catch {
+                if Task.isCancelled { return }
+                logger.warning(
+                    "cannot tell the cluster how a pod is, trying on: \(error)", metadata: ["pod": "\(news.pod.fullName)"])
+                if waiting[uid] == nil { waiting[uid] = news }
+                if (error as? KubeAPIError)?.isPermanent == true { waiting[uid] = nil }
+                do { try await Task.sleep(for: backOff.step()) } catch { return }
+            }
+        }
+        busy.remove(uid)
+    }
+
+    private func write(_ news: News) async throws {
+        let pod = news.pod
+        let (namespace, name, uid) = (pod.metadata.namespace, pod.metadata.name, pod.metadata.uid)
+        if sent[uid] != pod.status {
+            let patch = pod.status.patch(uid: uid, own: Self.ownConditions)
+            _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
+            sent[uid] = pod.status
+        }
+        guard news.isGone else { return }
+        try await client.delete(.pods, namespace: namespace, name: name, grace: 0, uid: uid)
+        logger.info("told the cluster that the pod is gone", metadata: ["pod": "\(pod.fullName)"])
+    }
+}
