@@ -160,7 +160,7 @@ let package = Package(
                 logging, lifecycle,
             ]),
         daemon("vm-host", ["VMHost", "Launch", arguments, logging]),
-        daemon("vk-adapter", ["VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        daemon("vk-adapter", ["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
         // Measures encoding and decoding; `make bench` runs it.
         .executableTarget(
@@ -251,8 +251,8 @@ let package = Package(
         tests(
             "E2E",
             nio + appleHost + [
-                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "Support",
-                "cri-shim", "vk-adapter", "vm-host", logging,
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "KubeAPI",
+                "APIServer", "Support", "cri-shim", "vk-adapter", "vm-host", logging,
             ]),
     ] + virtualizationTargets
 )

@@ -14,6 +14,19 @@ public struct AdapterSettings: Sendable {
     /// Without a cluster: pods come from ``podManifestPath`` alone.
     public var standalone: Bool
     public var podManifestPath: String?
+    /// Files that say where the cluster is, separated by colons; nil leaves it to the places where one usually is.
+    public var kubeconfig: String?
+    /// Its context to use; nil is the file's own.
+    public var kubeContext: String?
+    /// How many pods the node takes.
+    public var maxPods: Int
+    /// `spec.providerID` of the node.
+    public var providerID: String?
+    /// A new node gets no taint.
+    public var disableTaint: Bool
+    public var taintKey: String
+    public var taintValue: String
+    public var taintEffect: String
     /// nil is this machine's name.
     public var nodeName: String?
     /// Empty: found on the interfaces.
@@ -48,6 +61,17 @@ public struct AdapterSettings: Sendable {
                 SettingKey("runtimeHandler", .text, flag: "--runtime-handler"),
                 SettingKey("standalone", .boolean, flag: "--standalone", standard: .boolean(false)),
                 SettingKey("podManifestPath", .path, flag: "--pod-manifest-path"),
+                SettingKey("kubeconfig", .text, flag: "--kubeconfig", variable: "KUBECONFIG"),
+                SettingKey("kubeContext", .text, flag: "--kube-context"),
+                SettingKey("maxPods", .integer(1...10000), flag: "--max-pods", standard: .integer(110)),
+                SettingKey("providerID", .text, flag: "--provider-id"),
+                SettingKey("disableTaint", .boolean, flag: "--disable-taint", standard: .boolean(false)),
+                SettingKey(
+                    "taintKey", .text, variable: "VKUBELET_TAINT_KEY", standard: .text("virtual-kubelet.io/provider")),
+                SettingKey("taintValue", .text, variable: "VKUBELET_TAINT_VALUE", standard: .text("macos-vz")),
+                SettingKey(
+                    "taintEffect", .choice(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+                    variable: "VKUBELET_TAINT_EFFECT", standard: .text("NoSchedule")),
                 SettingKey("nodeName", .text, flag: "--nodename"),
                 SettingKey(
                     "nodeAddresses", .list, flag: "--node-address", variable: "VKUBELET_POD_IP", standard: .list([])),
@@ -78,6 +102,14 @@ public struct AdapterSettings: Sendable {
         runtimeHandler = resolved.text("runtimeHandler")
         standalone = resolved.boolean("standalone")
         podManifestPath = resolved.text("podManifestPath")
+        kubeconfig = resolved.text("kubeconfig")
+        kubeContext = resolved.text("kubeContext")
+        maxPods = resolved.integer("maxPods") ?? 110
+        providerID = resolved.text("providerID")
+        disableTaint = resolved.boolean("disableTaint")
+        taintKey = resolved.text("taintKey") ?? ""
+        taintValue = resolved.text("taintValue") ?? ""
+        taintEffect = resolved.text("taintEffect") ?? ""
         nodeName = resolved.text("nodeName")
         nodeAddresses = resolved.list("nodeAddresses")
         root = resolved.text("root") ?? ""

@@ -1,7 +1,13 @@
+import KubeAPI
 import Settings
 import Sockets
 import VKAdapter
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
@@ -12,12 +18,13 @@ extension AdapterConfiguration {
     /// - Throws: `SettingsError` that names who said what cannot be used.
     init(_ settings: AdapterSettings) throws {
         let resolved = settings.resolved
-        guard settings.standalone else {
-            throw resolved.invalid("standalone", "joining a cluster does not exist yet: say --standalone")
-        }
-        guard let manifests = settings.podManifestPath else {
+        if settings.standalone, settings.podManifestPath == nil {
             throw resolved.invalid(
                 "podManifestPath", "without a cluster pods come from files: say --pod-manifest-path DIR")
+        }
+        if !settings.standalone, settings.podManifestPath != nil {
+            throw resolved.invalid(
+                "podManifestPath", "the node of a cluster runs no pods from files yet: leave it out, or say --standalone")
         }
         let runtime: Endpoint
         do {
@@ -28,7 +35,14 @@ extension AdapterConfiguration {
         self.init(runtime: runtime, nodeName: try Self.nodeName(settings), root: settings.root)
         runtimeTLS = try Self.runtimeTLS(settings, runtime: runtime)
         runtimeHandler = settings.runtimeHandler ?? ""
-        podManifestPath = manifests
+        podManifestPath = settings.podManifestPath
+        if !settings.standalone { cluster = try Self.cluster(settings) }
+        maximumPods = settings.maxPods
+        providerID = settings.providerID ?? ""
+        version = VKAdapterCommand.versionText
+        if !settings.disableTaint {
+            taints = [Taint(key: settings.taintKey, value: settings.taintValue, effect: settings.taintEffect)]
+        }
         nodeAddresses = settings.nodeAddresses
         logRoot = settings.podLogs
         clusterDNS = settings.clusterDNS
@@ -42,6 +56,25 @@ extension AdapterConfiguration {
         kubeletKeyFile = settings.tlsKey
         kubeletClientCAFile = settings.clientVerifyCA
         kubeletTokenFile = settings.kubeletTokenFile
+    }
+
+    /// The cluster the settings name, else that of `~/.kube/config`, else the one this runs in.
+    private static func cluster(_ settings: AdapterSettings) throws -> ClusterConnection {
+        let resolved = settings.resolved
+        let environment = ProcessInfo.processInfo.environment
+        do {
+            if let paths = settings.kubeconfig {
+                return try KubeconfigLoader(paths: paths, context: settings.kubeContext).load()
+            }
+            if let home = environment["HOME"], access(home + "/.kube/config", F_OK) == 0 {
+                return try KubeconfigLoader(paths: home + "/.kube/config", context: settings.kubeContext).load()
+            }
+            if let connection = try InCluster.connection(environment: environment) { return connection }
+        } catch {
+            throw resolved.invalid("kubeconfig", "\(error)")
+        }
+        throw resolved.invalid(
+            "kubeconfig", "nothing says which cluster to join: say --kubeconfig FILE, or --standalone to join none")
     }
 
     private static func nodeName(_ settings: AdapterSettings) throws -> String {

@@ -36,6 +36,24 @@ struct Run: AsyncParsableCommand {
     @Flag(help: "Run without a cluster: pods come from the manifests alone.")
     var standalone = false
 
+    @Option(
+        help: ArgumentHelp(
+            "The cluster to join (default: ~/.kube/config, else the cluster this runs in). Several: FILE:FILE.",
+            valueName: "file"))
+    var kubeconfig: String?
+
+    @Option(help: ArgumentHelp("The context of the kubeconfig to use.", valueName: "name"))
+    var kubeContext: String?
+
+    @Option(help: ArgumentHelp("How many pods this node takes.", valueName: "number"))
+    var maxPods: Int?
+
+    @Option(name: .customLong("provider-id"), help: ArgumentHelp("spec.providerID of the node.", valueName: "id"))
+    var providerID: String?
+
+    @Flag(help: "A new node gets no taint.")
+    var disableTaint = false
+
     @Option(help: ArgumentHelp("Directory with manifests of pods (YAML or JSON).", valueName: "directory"))
     var podManifestPath: String?
 
@@ -97,6 +115,11 @@ struct Run: AsyncParsableCommand {
         flags.set("runtimeHandler", runtimeHandler)
         flags.set("standalone", standalone)
         flags.set("podManifestPath", podManifestPath)
+        flags.set("kubeconfig", kubeconfig)
+        flags.set("kubeContext", kubeContext)
+        flags.set("maxPods", maxPods.map { "\($0)" })
+        flags.set("providerID", providerID)
+        flags.set("disableTaint", disableTaint)
         flags.set("nodeName", nodeName)
         flags.set("nodeAddresses", nodeAddresses)
         flags.set("root", root)

@@ -17,3 +17,20 @@ extension APIServerDouble {
         }
     }
 }
+
+extension APIServerDouble {
+    /// The same as a kubeconfig file.
+    public func kubeconfig(as user: User = .admin) -> String {
+        let connection = connection(as: user)
+        guard case .token(let token)? = connection.bearer else { return "" }
+        return """
+            apiVersion: v1
+            kind: Config
+            current-context: double
+            contexts: [{name: double, context: {cluster: double, user: me}}]
+            clusters: [{name: double, cluster: {server: "\(connection.server)"}}]
+            users: [{name: me, user: {token: "\(token)"}}]
+
+            """
+    }
+}

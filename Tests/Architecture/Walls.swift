@@ -51,7 +51,7 @@ enum Walls {
             "CRIShim", "CRIControl", "Doctor", "VMImages", "VZEngine", "Launch", "Settings", "Sockets", "TLS",
         ]),
         "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],
-        "vk-adapter": daemon.union(nio).union(["VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
+        "vk-adapter": daemon.union(nio).union(["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
         "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [], "CSSH2": [], "CSpawn": [],
     ]
 

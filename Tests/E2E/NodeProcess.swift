@@ -3,11 +3,13 @@ import NIOConcurrencyHelpers
 import Support
 import Testing
 
-/// A shim and a `vk-adapter run --standalone` in front of it, each of which can be killed and started again.
+/// A shim and a `vk-adapter run` in front of it, each of which can be killed and started again.
 final class NodeProcess: Sendable {
     let shim: ShimProcess
     /// How the adapter is told of its runtime.
     private let runtime: [String]
+    /// Where its pods come from.
+    private let source: [String]
     private let adapter = NIOLockedValueBox<ChildProcess?>(nil)
     let port: Int
 
@@ -15,10 +17,15 @@ final class NodeProcess: Sendable {
     var manifests: String { directory + "/pods" }
     private var root: String { directory + "/adapter" }
 
-    /// - Parameter runtime: the adapter's arguments that name its runtime; the shim's socket when not given.
-    init(_ shim: ShimProcess, runtime: [String]? = nil) throws {
+    /// - Parameters:
+    ///   - runtime: the adapter's arguments that name its runtime; the shim's socket when not given.
+    ///   - kubeconfig: of the cluster whose node it is; without one pods come from ``manifests``.
+    init(_ shim: ShimProcess, runtime: [String]? = nil, kubeconfig: String? = nil) throws {
         self.shim = shim
         self.runtime = runtime ?? ["--cri", "unix://\(shim.socket)"]
+        source =
+            kubeconfig.map { ["--kubeconfig", $0] }
+            ?? ["--standalone", "--pod-manifest-path", shim.directory + "/pods"]
         port = try LoopbackPort.take()
         try FileManager.default.createDirectory(atPath: directory + "/pods", withIntermediateDirectories: true)
     }
@@ -39,10 +46,9 @@ final class NodeProcess: Sendable {
 
     var adapterArguments: [String] {
         [
-            "run", "--standalone", "--pod-manifest-path", manifests, "--root", root, "--pod-logs",
-            directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)",
+            "run", "--root", root, "--pod-logs", directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)",
             "--config", "/dev/null",
-        ] + runtime
+        ] + source + runtime
     }
 
     func startAdapter() async throws {

@@ -20,7 +20,7 @@ import Testing
                 commonName: "alice", names: [], usage: .client, directory: directory, name: "alice")
             let mallory = try authority.issue(
                 commonName: "mallory", names: [], usage: .client, directory: directory, name: "mallory")
-            let port = try FreePort.take()
+            let port = try LoopbackPort.take()
 
             // The same pods, now served over TCP.
             await local.stopProcess()
