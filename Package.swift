@@ -160,7 +160,9 @@ let package = Package(
                 logging, lifecycle,
             ]),
         daemon("vm-host", ["VMHost", "Launch", arguments, logging]),
-        daemon("vk-adapter", ["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
+        daemon(
+            "vk-adapter",
+            ["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS", arguments, logging, lifecycle]),
 
         // Measures encoding and decoding; `make bench` runs it.
         .executableTarget(

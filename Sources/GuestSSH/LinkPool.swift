@@ -249,7 +249,7 @@ final class LinkPool: Sendable {
                 return try await lease.connection.open(kind, within: configuration.openTimeout) { lease.release() }
             } catch let error as GuestSSHError where error.code == .connectionLost || error.code == .closed {
                 if tries >= 3 || state.withLock({ $0.isClosed }) { throw error }
-            } catch let error as GuestSSHError where error.code == .channel && tries < 16 {
+            } catch let error as GuestSSHError where error.code == .channel && tries < 64 {
                 lower(lease.connection)
             }
         }

@@ -65,7 +65,8 @@ extension Supervisor {
                 tell(
                     .init(
                         reason: "MountReplaced",
-                        message: "\(mount.guestPath): another directory is at \(share.source) now; the guest keeps the one "
+                        message:
+                            "\(mount.guestPath): another directory is at \(share.source) now; the guest keeps the one "
                             + "that was there when it started"))
             }
         }

@@ -24,7 +24,8 @@ extension AdapterConfiguration {
         }
         if !settings.standalone, settings.podManifestPath != nil {
             throw resolved.invalid(
-                "podManifestPath", "the node of a cluster runs no pods from files yet: leave it out, or say --standalone")
+                "podManifestPath",
+                "the node of a cluster runs no pods from files yet: leave it out, or say --standalone")
         }
         let runtime: Endpoint
         do {

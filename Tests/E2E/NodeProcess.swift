@@ -46,7 +46,8 @@ final class NodeProcess: Sendable {
 
     var adapterArguments: [String] {
         [
-            "run", "--root", root, "--pod-logs", directory + "/podlogs", "--nodename", "node", "--kubelet-address", "127.0.0.1", "--kubelet-port", "\(port)",
+            "run", "--root", root, "--pod-logs", directory + "/podlogs", "--nodename", "node", "--kubelet-address",
+            "127.0.0.1", "--kubelet-port", "\(port)",
             "--config", "/dev/null",
         ] + source + runtime
     }

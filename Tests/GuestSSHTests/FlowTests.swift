@@ -168,6 +168,20 @@ struct FlowTests {
         }
     }
 
+    @Test("commands that begin at the same moment on one connection each get their own answer")
+    func answersApart() async throws {
+        for round in 0..<Faults.rounds * 2 {
+            try await withLink(options: "MaxSessions 2") { link, _ in
+                try await withThrowingTaskGroup(of: Int32?.self) { group in
+                    for number in 1...12 { group.addTask { try await link.shell("exit \(number)").code } }
+                    var codes: Set<Int32?> = []
+                    for try await code in group { codes.insert(code) }
+                    #expect(codes == Set(1...12), "round \(round)")
+                }
+            }
+        }
+    }
+
     @Test("a server that allows fewer sessions than usual gets more connections")
     func fewSessions() async throws {
         try await withLink(options: "MaxSessions 2") { link, _ in

@@ -18,6 +18,7 @@ final class SSHChannelState {
     private let exit: Latch<GuestExit>
     private let isProcess: Bool
     private let released: @Sendable () -> Void
+    private let turn: ReplyTurn
     private var jobs: [SSHChannelJob] = []
     private var phase = Phase.reading
     private var isPaused = false
@@ -25,8 +26,12 @@ final class SSHChannelState {
     private var hasEnded = false
     private var isReleased = false
 
-    init(_ channel: SSHChannel, _ stream: SSHStream, isProcess: Bool, released: @escaping @Sendable () -> Void) {
+    init(
+        _ channel: SSHChannel, _ stream: SSHStream, isProcess: Bool, turn: ReplyTurn,
+        released: @escaping @Sendable () -> Void
+    ) {
         self.channel = channel
+        self.turn = turn
         arrivals = stream.arrivals
         exit = stream.exit
         self.isProcess = isProcess
@@ -71,6 +76,8 @@ final class SSHChannelState {
 
     /// Says that the peer holds nothing of it any more.
     func release() {
+        // Whoever closes while an answer is outstanding gets it before the peer's close.
+        turn.giveBack(self)
         guard !isReleased else { return }
         isReleased = true
         released()
@@ -151,10 +158,10 @@ final class SSHChannelState {
                 }
                 done.finish(.success(()))
             case .terminal(let type, let modes, let size, let done):
-                guard try channel.requestTerminal(type, modes: modes, size) != nil else { return goesOn }
+                guard try asked({ try channel.requestTerminal(type, modes: modes, size) }) else { return goesOn }
                 done.finish(.success(()))
             case .execute(let command, let done):
-                guard try channel.execute(command) != nil else { return goesOn }
+                guard try asked({ try channel.execute(command) }) else { return goesOn }
                 done.finish(.success(()))
             case .resize(let size):
                 guard try channel.resize(size) != nil else { return goesOn }
@@ -166,5 +173,19 @@ final class SSHChannelState {
             goesOn = true
         }
         return goesOn
+    }
+
+    /// Goes on with a request that the peer answers, when it is this channel's turn.
+    /// - Returns: whether the answer has come.
+    private func asked(_ request: () throws -> Void?) throws -> Bool {
+        guard turn.take(self) else { return false }
+        do {
+            guard try request() != nil else { return false }
+        } catch {
+            turn.giveBack(self)
+            throw error
+        }
+        turn.giveBack(self)
+        return true
     }
 }

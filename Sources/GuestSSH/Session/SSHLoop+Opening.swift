@@ -71,7 +71,8 @@ extension SSHLoop {
         _ channel: SSHChannel, isProcess: Bool, released: @escaping @Sendable () -> Void
     ) -> (SSHChannelState, SSHStream) {
         let stream = SSHStream(id: nextChannel, inbox: inbox, limit: Self.inflowLimit)
-        let state = SSHChannelState(channel, stream, isProcess: isProcess, released: released)
+        let state = SSHChannelState(
+            channel, stream, isProcess: isProcess, turn: turn, released: released)
         channels[nextChannel] = state
         nextChannel += 1
         return (state, stream)

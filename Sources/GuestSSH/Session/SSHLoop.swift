@@ -21,6 +21,7 @@ final class SSHLoop {
     var channels: [Int: SSHChannelState] = [:]
     var listeners: [Int: (listener: SSHListener, listening: SSHListening)] = [:]
     /// The first one is being opened: one at a time is libssh2's limit.
+    let turn = ReplyTurn()
     var openings: [(opening: SSHOpening, since: SuspendingClock.Instant?)] = []
     var listenings: [SSHListening] = []
     var cancelled: [SSHListener] = []

@@ -12,7 +12,8 @@ extension PodStatus {
         for field in Self.fields.list where field.name != "qosClass" {
             guard var value = field.encode(shown) else {
                 // Gone, if it ever was there. Some do not go once they are known.
-                if !["phase", "startTime", "hostIP", "hostIPs", "conditions", "observedGeneration"].contains(field.name) {
+                if !["phase", "startTime", "hostIP", "hostIPs", "conditions", "observedGeneration"].contains(field.name)
+                {
                     members.append(Member(field.name, Value(.null)))
                 }
                 continue

@@ -24,10 +24,14 @@ struct ClusterObjects: ObjectSource {
         var objects = KeyedObjects()
         let namespace = pod.metadata.namespace
         for name in names.maps {
-            objects.configMaps[name] = try await found { try await client.get(.configMaps, namespace: namespace, name: name).contents }
+            objects.configMaps[name] = try await found {
+                try await client.get(.configMaps, namespace: namespace, name: name).contents
+            }
         }
         for name in names.secrets {
-            objects.secrets[name] = try await found { try await client.get(.secrets, namespace: namespace, name: name).contents }
+            objects.secrets[name] = try await found {
+                try await client.get(.secrets, namespace: namespace, name: name).contents
+            }
         }
         return objects
     }

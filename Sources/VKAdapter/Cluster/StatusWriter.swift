@@ -63,7 +63,8 @@ actor StatusWriter {
             } catch {
                 if Task.isCancelled { return }
                 logger.warning(
-                    "cannot tell the cluster how a pod is, trying on: \(error)", metadata: ["pod": "\(news.pod.fullName)"])
+                    "cannot tell the cluster how a pod is, trying on: \(error)",
+                    metadata: ["pod": "\(news.pod.fullName)"])
                 if waiting[uid] == nil { waiting[uid] = news }
                 if (error as? KubeAPIError)?.isPermanent == true { waiting[uid] = nil }
                 do { try await Task.sleep(for: backOff.step()) } catch { return }

@@ -81,7 +81,8 @@ import Testing
         }
     }
 
-    @Test func `an adapter that starts again goes on with what runs, and ends what was deleted meanwhile`() async throws {
+    @Test func `an adapter that starts again goes on with what runs, and ends what was deleted meanwhile`() async throws
+    {
         try await cluster { server, node in
             try await create(pod("stays"), in: server)
             try await create(pod("goes"), in: server)

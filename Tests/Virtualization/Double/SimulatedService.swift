@@ -23,6 +23,8 @@ final class SimulatedService: MachineProcess {
         guard let file = FileHandle(forUpdatingAtPath: disk) ?? FileHandle(forReadingAtPath: disk) else {
             throw VZError(.invalidDiskImage, "\(disk) cannot be opened.")
         }
+        // Else whoever is started at the same moment holds the disk as well, and is taken for the machine's process.
+        _ = fcntl(file.fileDescriptor, F_SETFD, FD_CLOEXEC)
         let process = Process()
         let input = Pipe()
         process.executableURL = URL(fileURLWithPath: "/bin/cat")
