@@ -39,7 +39,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 // Apple's framework on a Mac; elsewhere, for tests only, a double of it which no executable may link.
 #if os(Linux)
 let virtualizationTargets: [Target] = [
-    .target(name: "Virtualization", path: "Tests/Virtualization", swiftSettings: swiftSettings),
+    .target(
+        name: "Virtualization", dependencies: ["Support"], path: "Tests/Virtualization", swiftSettings: swiftSettings),
     // `vm-host` over a simulated Mac.
     .executableTarget(
         name: "vm-host-double",
@@ -198,7 +199,7 @@ let package = Package(
         .target(
             name: "EngineContract", dependencies: nio + ["VZEngine", "Processes", "Support"],
             path: "Tests/EngineContract", swiftSettings: swiftSettings),
-        tests("Architecture", []),
+        tests("Architecture", ["Support"]),
         tests("SocketsTests", nio + ["Sockets", "Support"]),
         tests("TLSTests", nio + ["TLS", "Support", nioEmbedded]),
         tests(

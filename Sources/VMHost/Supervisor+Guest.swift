@@ -17,7 +17,8 @@ extension Supervisor {
             try place(try await machine.guestAddress(), isMove: false)
             note(.addressed)
         } catch {
-            giveUp("the guest has no address: \(error)")
+            // A machine that died has no address either, and its end says more.
+            if await !Self.ends(machine, within: .seconds(2)) { giveUp("the guest has no address: \(error)") }
             return
         }
         var touch = GuestTouch(limit: .seconds(config.readinessTimeout))
@@ -51,6 +52,22 @@ extension Supervisor {
                 }
             }
         }
+    }
+
+    private static func ends(_ machine: any Machine, within limit: Duration) async -> Bool {
+        let (answers, answer) = AsyncStream.makeStream(of: Bool.self)
+        // Goes on with the machine: its end cannot be given up waiting for.
+        Task {
+            _ = await machine.waitForEnd()
+            answer.yield(true)
+        }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            answer.yield(false)
+        }
+        defer { timer.cancel() }
+        for await hasEnded in answers { return hasEnded }
+        return true
     }
 
     /// Until the guest is reached and set up. Done again after a loss at any point.
@@ -133,7 +150,7 @@ extension Supervisor {
             do {
                 let group = surroundings.group
                 // A machine on a bridge has its supervisor outside of the pod.
-                let namespace = config.network.mode == .bridged ? config.network.namespace : nil
+                let namespace = config.network.mode.hasOwnAddress ? config.network.namespace : nil
                 let logger = logger
                 try await guest.listen(port: port) { stream in
                     do {
@@ -151,9 +168,9 @@ extension Supervisor {
         }
     }
 
-    /// A machine on a bridge is at an address of its own: its ports are brought to the pod's localhost as well.
+    /// A machine that is at an address of its own: its ports are brought to the pod's localhost as well.
     func serveOwnPorts() async {
-        guard config.network.mode == .bridged, let namespace = config.network.namespace else { return }
+        guard config.network.mode.hasOwnAddress, let namespace = config.network.namespace else { return }
         let (group, board) = (surroundings.group, board)
         await withTaskGroup(of: Void.self) { tasks in
             for port in config.network.guestPorts where port.transport == .tcp {

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// `Package.swift` as SwiftPM reads it.
 struct Manifest: Decodable {
@@ -59,18 +60,12 @@ struct Manifest: Decodable {
         let scratch = FileManager.default.temporaryDirectory.appendingPathComponent(
             "vzcri-manifest-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: scratch) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [
-            "swift", "package", "--package-path", repository.root.path, "--scratch-path", scratch.path,
-            "--disable-sandbox", "dump-package",
-        ]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return try JSONDecoder().decode(Manifest.self, from: data)
+        let process = try ChildProcess(
+            "/usr/bin/env",
+            [
+                "swift", "package", "--package-path", repository.root.path, "--scratch-path", scratch.path,
+                "--disable-sandbox", "dump-package",
+            ])
+        return try JSONDecoder().decode(Manifest.self, from: Data(process.waitBlocking().output.utf8))
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Testing
 
 /// The committed generated code is what the generators make of proto/ today.
@@ -8,17 +9,8 @@ struct DriftTests {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     private func run(_ executable: URL, _ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
-        process.currentDirectoryURL = root
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+        let outcome = try ChildProcess(executable.path, arguments, directory: root.path).waitBlocking()
+        return (outcome.code, outcome.output + outcome.errors)
     }
 
     private func compare(_ made: URL, with committed: URL) throws {

@@ -141,7 +141,7 @@ public final class ChildProcess: Sendable {
     }
 
     /// ``wait()`` for the few places that cannot suspend. Blocks.
-    func waitBlocking() -> Outcome {
+    public func waitBlocking() -> Outcome {
         ended.wait()
         guard let outcome = captured.withLockedValue({ $0.outcome }) else {
             preconditionFailure("ended without an outcome")

@@ -212,6 +212,24 @@ struct SupervisorTests {
         }
     }
 
+    @Test(
+        "without an address a guest is unreachable, unless that is so because its machine died",
+        arguments: [false, true])
+    func noAddress(dies: Bool) async throws {
+        try await HostHarness.with(engine: FakeEngine(address: nil)) { config in
+            config.main.command = ["true"]
+        } _: { host in
+            if dies {
+                try await eventually("the machine is made") { host.engine.machine != nil }
+                host.engine.machine?.end(.crashed(message: "killed"))
+            }
+            try await host.ended()
+            let record = try host.record()
+            #expect(record.exitCode == (dies ? 139 : 255))
+            #expect(record.reason == (dies ? "MachineCrashed" : "GuestUnreachable"))
+        }
+    }
+
     @Test("a guest that reboots goes on as the same container and is set up again")
     func reboot() async throws {
         try await HostHarness.with { _ in

@@ -36,7 +36,7 @@ final class Sandboxes: Sendable {
         // every pod whose containers can join it.
         if handler == VMRuntime.handler {
             record.hasOwnNetwork = true
-            if runtimes.machines?.options.bridge != nil { record.hasGuestAddress = true }
+            if runtimes.machines?.options.givesAddresses == true { record.hasGuestAddress = true }
         } else if runtime?.joinsHostNamespaces == true, try await networks.wantsEveryPod() {
             record.hasOwnNetwork = true
         }

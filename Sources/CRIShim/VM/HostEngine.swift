@@ -39,6 +39,9 @@ enum HostEngine: Sendable, Hashable {
         }
     }
 
+    /// Every machine has an address of its own, also without a bridge.
+    var givesAddresses: Bool { self == .apple }
+
     /// How its machines get disks of their own; nil takes what the file system has.
     var cloneMethod: DiskClone.Method? { self == .apple ? .reflink : nil }
 

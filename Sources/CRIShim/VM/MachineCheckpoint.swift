@@ -94,7 +94,7 @@ struct MachineCheckpoint: Sendable {
 
     /// Makes a new machine what the saved one was.
     func apply(to config: inout MachineConfig) throws {
-        guard config.network.mode == .user else {
+        guard config.network.mode != .bridged else {
             throw refuse("its network is the pod's, and the container's would be a bridge")
         }
         let saved = record.config

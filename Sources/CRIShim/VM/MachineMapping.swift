@@ -20,6 +20,8 @@ enum MachineMapping {
         var index = 0
         /// The bridge it is to be on.
         var bridge: String?
+        /// Without a bridge it has an address that the host gives it.
+        var isBehindHost = false
         /// Of the machine's network card.
         var hardwareAddress: HardwareAddress?
         var size: MachineResources.Size
@@ -47,9 +49,9 @@ enum MachineMapping {
         config.network.peerPorts = ports.peers
         config.network.podAddress = input.creation.sandbox.addresses.first
         config.network.index = input.index
-        if let bridge = input.bridge {
-            config.network.mode = .bridged
-            config.network.interface = bridge
+        if input.bridge != nil || input.isBehindHost {
+            config.network.mode = input.bridge == nil ? .nat : .bridged
+            config.network.interface = input.bridge
             // Where the ports of the pod's containers are brought to.
             config.network.podAddress = "127.0.0.1"
         }

@@ -48,7 +48,7 @@ extension VMRuntime {
                 "it shares directories with its host (\(config.shares.map(\.source).joined(separator: ", "))), which "
                     + "cannot be saved. Checkpoint a container without mounts")
         }
-        guard config.network.mode == .user else {
+        guard config.network.mode != .bridged else {
             throw unable(
                 "it has an address of its own on \(config.network.interface ?? "a bridge"), which two would have")
         }

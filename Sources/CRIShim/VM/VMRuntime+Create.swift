@@ -106,6 +106,7 @@ extension VMRuntime {
         (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
         input.index = freeIndex(inSandbox: creation.sandbox.id)
         input.bridge = bridge(for: creation.sandbox.record)
+        input.isBehindHost = options.engine.givesAddresses
         input.hosts = try await RootDirectory.offload {
             let text = try mounts.hostsFile.flatMap { try RootDirectory.read($0) }
             return text.map { MachineMounts.hosts(in: String(decoding: $0, as: UTF8.self)) } ?? []

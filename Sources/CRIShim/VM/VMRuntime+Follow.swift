@@ -114,7 +114,7 @@ extension VMRuntime {
         if status.processes != before?.processes, !status.processes.isEmpty {
             await remember(machine) { $0.processes = status.processes }
         }
-        if let address = status.address?.host, machine.config.network.mode == .bridged {
+        if let address = status.address?.host, machine.config.network.mode.hasOwnAddress {
             await noteAddress(address, of: machine)
         }
         if status.phase != before?.phase || status.wasReachable != before?.wasReachable {

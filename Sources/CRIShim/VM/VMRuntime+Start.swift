@@ -28,8 +28,8 @@ extension VMRuntime {
         }
         machine.state.withLock { $0.launch = launch }
         do {
-            // What is on a bridge of the host's is so from the host's namespace.
-            let place = machine.config.network.mode == .bridged ? nil : namespace
+            // What has an address of the host's networks has it from the host's namespace.
+            let place = machine.config.network.mode.hasOwnAddress ? nil : namespace
             let supervisor = try await launcher.launch(bundle, namespace: place)
             launch.supervisor = supervisor.identity
             machine.state.withLock { [launch] in

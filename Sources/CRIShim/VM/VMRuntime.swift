@@ -31,6 +31,8 @@ final class VMRuntime: ContainerRuntime {
         var disk: DiskGuard?
         var machines = MachineDefaults()
         var engine = HostEngine.current
+        /// The machines of new pods of the handler `vm` have addresses of their own, which are the pods'.
+        var givesAddresses: Bool { bridge != nil || engine.givesAddresses }
         /// Seconds in which a connection to a guest is made or given up; nil is the supervisor's own.
         var dialTimeout: Int?
         /// The SSH key exchanges offered to guests; empty is the library's choice.

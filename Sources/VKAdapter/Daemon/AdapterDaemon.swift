@@ -84,7 +84,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         }
         var api = KubeletAPI(
             store: store, provider: provider, logs: context.logs, mapping: mapping,
-            authenticators: try await setup.authenticators(), authorizer: AllowAuthenticated(),
+            authenticators: try await setup.authenticators(),
+            authorizer: configuration.cluster == nil ? AllowAuthenticated() as any Authorizer : AllowMasters(),
             streamingTLS: tls.streaming, group: group, logger: logger)
         if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
         let server = HTTPServer(

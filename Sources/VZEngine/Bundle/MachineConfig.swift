@@ -74,6 +74,11 @@ public struct MachineConfig: Codable, Sendable, Hashable {
             case user
             /// An address of its own on a bridge of the host.
             case bridged
+            /// An address of its own behind the host, which the host gives it (Virtualization.framework's NAT).
+            case nat
+
+            /// The guest is somewhere else than its pod.
+            public var hasOwnAddress: Bool { self != .user }
         }
 
         public struct Port: Codable, Sendable, Hashable {

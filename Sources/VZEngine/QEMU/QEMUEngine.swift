@@ -156,6 +156,9 @@ enum QEMUChecks {
         if config.restoreFrom != nil, !config.shares.isEmpty {
             throw refuse("a machine that was saved has no shared directories: QEMU cannot save them")
         }
+        if config.network.mode == .nat {
+            throw refuse("QEMU's machines share their pod's address, or have one on a bridge")
+        }
         if config.network.mode == .bridged, config.network.interface == nil {
             throw refuse("a bridged network needs the name of a bridge")
         }

@@ -81,7 +81,7 @@ struct ConfigurationBuilder {
         let device = VZVirtioNetworkDeviceConfiguration()
         if let address = VZMACAddress(string: macAddress) { device.macAddress = address }
         switch config.network.mode {
-        case .user: device.attachment = VZNATNetworkDeviceAttachment()
+        case .user, .nat: device.attachment = VZNATNetworkDeviceAttachment()
         case .bridged:
             let name = config.network.interface ?? ""
             let all = VZBridgedNetworkInterface.networkInterfaces

@@ -5,6 +5,7 @@ import Logging
 import Proto
 import RPC
 import Support
+import Synchronization
 import Testing
 import VMImages
 import VZEngine
@@ -115,6 +116,30 @@ struct MacMachineTests {
             try await next.remove(id)
             #expect(next.bundles.isEmpty)
             await next.runtime.shutDown()
+        }
+    }
+
+    @Test("it has an address of its own, which is its pod's, also when that changes")
+    func address() async throws {
+        try await with { bench in
+            func address(_ sandbox: SandboxEntry) throws -> String? {
+                try bench.store.sandbox(sandbox.id).status.network?.ip
+            }
+            #expect(bench.runtime.options.givesAddresses)
+            let sandbox = try bench.sandbox { $0.hasGuestAddress = true }
+            let id = try await bench.create(in: sandbox)
+            let config = try bench.runtime.machine(id).config
+            #expect(config.network.mode == .nat && config.network.interface == nil)
+            #expect(config.network.podAddress == "127.0.0.1", "where the pod's other ports are brought to")
+            #expect(try address(sandbox) == nil)
+            try identify(config, "own")
+            try await bench.start(id)
+            // It is on the host's networks.
+            #expect(bench.supervisors.launches.withLock { $0.map(\.namespace) } == [nil])
+            try bench.supervisor(id).move(to: "192.168.64.7")
+            try await eventually("the address is the pod's") { try address(sandbox) == "192.168.64.7" }
+            try bench.supervisor(id).move(to: "192.168.64.9")
+            try await eventually("and the next one is") { try address(sandbox) == "192.168.64.9" }
         }
     }
 

@@ -46,7 +46,7 @@ import Testing
                 let left = try FileManager.default.contentsOfDirectory(atPath: shim.directory + "/state/machines")
                 #expect(left.isEmpty)
                 // By then it has been everywhere once, and its allocator has what it needs.
-                if round == min(20, Faults.rounds / 2) { before = try shim.footprint() }
+                if round == Faults.rounds / 2 { before = try shim.footprint() }
             }
             guard let before else { return }
             let after = try shim.footprint()

@@ -71,15 +71,8 @@ enum FreePort {
 /// The processes of this machine.
 enum ProcessTable {
     private static func all() -> [(id: Int32, parent: Int32, state: String)] {
-        let ps = Process()
-        ps.executableURL = URL(fileURLWithPath: "/bin/ps")
-        ps.arguments = ["-A", "-o", "pid=,ppid=,stat="]
-        let output = Pipe()
-        ps.standardOutput = output
-        guard (try? ps.run()) != nil else { return [] }
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        ps.waitUntilExit()
-        return text.split(separator: "\n").compactMap { line in
+        guard let ps = try? ChildProcess("/bin/ps", ["-A", "-o", "pid=,ppid=,stat="]) else { return [] }
+        return ps.waitBlocking().output.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
             guard fields.count == 3, let id = Int32(fields[0]), let parent = Int32(fields[1]) else { return nil }
             return (id, parent, String(fields[2]))

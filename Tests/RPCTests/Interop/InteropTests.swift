@@ -11,13 +11,7 @@ import Testing
     private static let python = "/usr/bin/python3"
     private static let inCI = ProcessInfo.processInfo.environment["CI"] != nil
     private static let hasGRPCIO: Bool = {
-        let probe = Process()
-        probe.executableURL = URL(filePath: python)
-        probe.arguments = ["-c", "import grpc"]
-        probe.standardError = FileHandle.nullDevice
-        guard (try? probe.run()) != nil else { return false }
-        probe.waitUntilExit()
-        return probe.terminationStatus == 0
+        (try? ChildProcess(python, ["-c", "import grpc"]))?.waitBlocking().code == 0
     }()
     private static let nghttp = "/usr/bin/nghttp"
     private static let hasNGHTTP = FileManager.default.isExecutableFile(atPath: nghttp)

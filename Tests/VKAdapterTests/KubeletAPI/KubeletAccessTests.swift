@@ -1,3 +1,4 @@
+import Foundation
 import HTTP
 import NIOConcurrencyHelpers
 import NIOCore
@@ -97,6 +98,25 @@ import Testing
             #expect(try await lists("web-n", "/runningpods/"))
             #expect(try await !lists("none-n", "/runningpods/"))
             await client.close()
+        }
+    }
+
+    @Test func `in a cluster nobody but the masters and the token's owner may do anything, whoever signed them`()
+        async throws
+    {
+        let masters = AllowMasters()
+        func may(_ requester: Requester) -> Bool { masters.allows(requester, verb: "get", subresources: ["proxy"]) }
+        #expect(may(Requester(name: "kube-apiserver-kubelet-client", groups: ["system:masters"])))
+        #expect(!may(Requester(name: "kubelet-token")))
+        #expect(!may(Requester(name: "system:node:other", groups: ["system:nodes"])))
+        #expect(!may(Requester(name: "system:masters")))
+        try await withTemporaryDirectory { directory async throws in
+            let path = directory + "/token"
+            try TokenFileAuthenticator.prepare(path)
+            let token = try String(contentsOfFile: path, encoding: .utf8).filter { !$0.isWhitespace }
+            let request = try HTTPRequest(.GET, "/pods", headers: ["authorization": "Bearer \(token)"])
+            let owner = try #require(try await TokenFileAuthenticator(path: path).requester(request))
+            #expect(may(owner))
         }
     }
 }

@@ -9,13 +9,14 @@ final class FakeEngine: MachineEngine {
     private let failure: VZEngineError?
     /// Whether guests notice the power button.
     private let heedsButton: Bool
-    private let address: GuestAddress
+    /// nil: it cannot be found.
+    private let address: GuestAddress?
     private let replacesShares: Bool
     private let onEnd: @Sendable () -> Void
 
     init(
         failure: VZEngineError? = nil, heedsButton: Bool = true, replacesShares: Bool = false,
-        address: GuestAddress = GuestAddress(host: "127.0.0.1", port: 2222), onEnd: @escaping @Sendable () -> Void = {}
+        address: GuestAddress? = GuestAddress(host: "127.0.0.1", port: 2222), onEnd: @escaping @Sendable () -> Void = {}
     ) {
         self.failure = failure
         self.heedsButton = heedsButton
@@ -45,14 +46,14 @@ final class FakeMachine: Machine {
     private let heedsButton: Bool
     private let state = Mutex((end: MachineEnd?.none, presses: 0, isPaused: false))
 
-    private let address: GuestAddress
+    private let address: GuestAddress?
     private let onEnd: @Sendable () -> Void
 
     private let replacesShares: Bool
     private let shares = Mutex<[MachineConfig.Share]>([])
 
     init(
-        heedsButton: Bool, replacesShares: Bool, address: GuestAddress, onEnd: @escaping @Sendable () -> Void
+        heedsButton: Bool, replacesShares: Bool, address: GuestAddress?, onEnd: @escaping @Sendable () -> Void
     ) {
         self.heedsButton = heedsButton
         self.replacesShares = replacesShares
@@ -92,7 +93,10 @@ final class FakeMachine: Machine {
         ended.continuation.finish()
     }
 
-    func guestAddress() async throws -> GuestAddress { address }
+    func guestAddress() async throws -> GuestAddress {
+        guard let address else { throw VZEngineError(.guestUnreachable, "it is in no table") }
+        return address
+    }
 
     func pressPowerButton() async throws {
         state.withLock { $0.presses += 1 }

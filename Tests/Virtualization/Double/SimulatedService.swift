@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Synchronization
 
 /// A process of the framework's in which a machine runs.
@@ -11,46 +12,31 @@ protocol MachineProcess: Sendable {
 /// The framework runs every machine in a process of its own, which holds the disk and outlives a stop by a moment. Here it
 /// is one that waits for the end of its input, and so ends with this process as well.
 final class SimulatedService: MachineProcess {
-    private struct State {
-        var isEnding = false
-    }
-    private let process: Unchecked<Process>
-    private let input: Unchecked<Pipe>
-    private let state = Mutex(State())
+    private let process: ChildProcess
+    private let isEnding = Mutex(false)
 
     /// - Parameter died: it ended and was not told to.
     init(holding disk: String, died: @escaping @Sendable () -> Void) throws {
-        guard let file = FileHandle(forUpdatingAtPath: disk) ?? FileHandle(forReadingAtPath: disk) else {
-            throw VZError(.invalidDiskImage, "\(disk) cannot be opened.")
+        guard access(disk, R_OK) == 0 else { throw VZError(.invalidDiskImage, "\(disk) cannot be opened.") }
+        // It opens the disk itself: nobody who is started at the same moment holds it as well.
+        let script = #"if [ -w "$0" ]; then exec 9<>"$0"; else exec 9<"$0"; fi; echo; exec cat >/dev/null"#
+        process = try ChildProcess("/bin/sh", ["-c", script, disk], keepsInputOpen: true)
+        while process.output.isEmpty, process.isRunning { usleep(1000) }
+        Thread.detachNewThread { [weak self, process] in
+            _ = process.waitBlocking()
+            if self?.isEnding.withLock({ $0 }) == false { died() }
         }
-        // Else whoever is started at the same moment holds the disk as well, and is taken for the machine's process.
-        _ = fcntl(file.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        let process = Process()
-        let input = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/bin/cat")
-        process.standardInput = input
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = file
-        (self.process, self.input) = (Unchecked(process), Unchecked(input))
-        process.terminationHandler = { [weak self] _ in
-            guard self?.state.withLock({ $0.isEnding }) == false else { return }
-            died()
-        }
-        try process.run()
-        try? file.close()
     }
 
-    var id: Int32 { process.value.processIdentifier }
+    var id: Int32 { process.pid }
 
     func end() {
-        let isFirst = state.withLock { state in
-            defer { state.isEnding = true }
-            return !state.isEnding
+        let isFirst = isEnding.withLock { isEnding in
+            defer { isEnding = true }
+            return !isEnding
         }
         guard isFirst else { return }
-        try? input.value.fileHandleForWriting.close()
-        // Another process may have inherited that end.
-        process.value.terminate()
-        process.value.waitUntilExit()
+        process.send(SIGKILL)
+        _ = process.waitBlocking()
     }
 }
