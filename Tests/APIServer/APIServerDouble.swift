@@ -87,6 +87,19 @@ public final class APIServerDouble: Sendable {
             if state.port == 0 { state.port = try LoopbackPort.take() }
             return state.port
         }
+        let end = ContinuousClock.now + .seconds(30)
+        while true {
+            do {
+                return try await start(at: port)
+            } catch {
+                // A child that is being started holds the port for a moment longer than we did.
+                if ContinuousClock.now > end { throw error }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+    }
+
+    private func start(at port: Int) async throws {
         let server = HTTPServer(
             listeners: [.tcp(host: "127.0.0.1", port: port)], drainTime: .zero, logger: logger,
             group: MultiThreadedEventLoopGroup.singleton

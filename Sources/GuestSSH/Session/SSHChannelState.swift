@@ -90,6 +90,7 @@ final class SSHChannelState {
         for job in jobs { job.fail(end) }
         exit.finish(.failure(end))
         arrivals.finish(error.map { .failure($0) } ?? .success(()))
+        turn.isClosing(self)
         phase = .closing
     }
 

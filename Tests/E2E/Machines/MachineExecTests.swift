@@ -16,7 +16,9 @@ import Testing
             func processes() async throws -> Int {
                 try #require(
                     Int(
-                        try await shim.execute(machine, ["sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).text.filter(
+                        try await shim.execute(
+                            machine, ["sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c -e '->'"]
+                        ).text.filter(
                             \.isNumber)))
             }
             // An allocator has all it needs after some two thousand, and takes no more for the next thousand.
@@ -28,11 +30,12 @@ import Testing
             for number in 0..<(isLong ? 1000 : Faults.rounds * 10) {
                 #expect(try await shim.execute(machine, ["echo", "\(number)"]).text == "\(number)\n")
             }
-            let after = (try shim.footprint(), try Footprint.of(id), try await processes())
+            let after = (try shim.footprint(), try Footprint.of(id))
             print("the shim before \(before.0), after \(after.0); vm-host before \(before.1), after \(after.1)")
             #expect(after.0.isNoMore(than: before.0), "the shim before \(before.0), after \(after.0)")
             #expect(after.1.isNoMore(than: before.1), "vm-host before \(before.1), after \(after.1)")
-            #expect(after.2 <= before.2 + 2)
+            // Servers of connections that ended may take a moment; the kernel's own come and go.
+            try await eventually("no process is left in the guest") { try await processes() <= before.2 }
         }
     }
 }
