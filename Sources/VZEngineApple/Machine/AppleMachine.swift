@@ -109,8 +109,14 @@ actor AppleMachine: Machine {
     private func findProcesses() async {
         guard let disk = files.disks.first?.path else { return }
         do {
-            let found = try await NIOThreadPool.singleton.runIfActive { DiskHolders.of(disk) }
-            known.withLock { $0 = found }
+            var found = try await NIOThreadPool.singleton.runIfActive { DiskHolders.of(disk) }
+            if found.count > 1 {
+                // Whoever had it open for a moment only, as a scanner or a backup, is none of the machine's.
+                try await Task.sleep(for: .milliseconds(200))
+                let again = try await NIOThreadPool.singleton.runIfActive { DiskHolders.of(disk) }
+                found = found.filter(again.contains)
+            }
+            known.withLock { [found] in $0 = found }
         } catch {
             logger.warning("the machine's process cannot be looked for", metadata: ["error": "\(error)"])
         }
