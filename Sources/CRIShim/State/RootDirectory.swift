@@ -31,7 +31,11 @@ final class RootDirectory: Sendable {
         }
     }
 
-    deinit { close(lock) }
+    deinit {
+        // A child that is being started has the descriptor as well for a moment, and would keep the lock.
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     /// Where a sandbox keeps its files.
     func sandboxDirectory(_ id: String) -> String { "\(path)/sandboxes/\(id)" }
