@@ -64,8 +64,6 @@ public final class KubeClient: Sendable {
     }
 
     /// Makes an object.
-    /// - Parameters:
-    ///   - name: of the object whose subresource is made, as a pod's `binding` or a service account's `token`.
     public func create<Object>(
         _ object: Object, as resource: APIResource<Object>, namespace: String? = nil
     ) async throws -> Object {

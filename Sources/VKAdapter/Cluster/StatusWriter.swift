@@ -65,8 +65,9 @@ actor StatusWriter {
                 logger.warning(
                     "cannot tell the cluster how a pod is, trying on: \(error)",
                     metadata: ["pod": "\(news.pod.fullName)"])
-                if waiting[uid] == nil { waiting[uid] = news }
-                if (error as? KubeAPIError)?.isPermanent == true { waiting[uid] = nil }
+                // What can never be told is not said again; what came since is.
+                let isPermanent = (error as? KubeAPIError)?.isPermanent == true
+                if waiting[uid] == nil, !isPermanent { waiting[uid] = news }
                 do { try await Task.sleep(for: backOff.step()) } catch { return }
             }
         }
