@@ -79,8 +79,14 @@ actor StatusWriter {
         let (namespace, name, uid) = (pod.metadata.namespace, pod.metadata.name, pod.metadata.uid)
         if sent[uid] != pod.status {
             let patch = pod.status.patch(uid: uid, own: Self.ownConditions)
-            _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
-            sent[uid] = pod.status
+            do {
+                _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
+                sent[uid] = pod.status
+            } catch let error as KubeAPIError where news.isGone && error.isPermanent && !error.isNotFound {
+                // How it ended cannot be told: that it is gone can.
+                logger.error(
+                    "the cluster does not take the pod's last status: \(error)", metadata: ["pod": "\(pod.fullName)"])
+            }
         }
         guard news.isGone else { return }
         try await client.delete(.pods, namespace: namespace, name: name, grace: 0, uid: uid)

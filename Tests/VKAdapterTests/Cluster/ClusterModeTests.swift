@@ -150,6 +150,21 @@ import Testing
         }
     }
 
+    @Test func `a pod whose status the cluster does not take is deleted all the same`() async throws {
+        try await cluster { server, node in
+            try await node.running(in: server) { _ in
+                try await create(pod("odd"), in: server)
+                try await eventually("ready") { try isReady("odd", server) }
+                server.fault {
+                    $0.method == "PATCH" && $0.target.contains("/pods/odd/status")
+                        ? .refuse(Refusal(422, "Invalid", "status: Invalid value")) : nil
+                }
+                try await delete("odd", in: server)
+                try await eventually("gone") { try seen("odd", server) == nil }
+            }
+        }
+    }
+
     @Test func `a new pod of a name waits until the old one is gone, and is another pod`() async throws {
         try await cluster { server, node in
             try await node.running(in: server) { _ in
