@@ -8,6 +8,9 @@ import Darwin
 
 /// Host ports that lead to pods. While this process runs it holds each of them by a socket nobody is served at, so that
 /// no server of the host takes one unnoticed: packets are turned to the pod before they would come there.
+///
+/// The socket of a TCP port listens: one that is only bound, and passes over ended connections (`SO_REUSEADDR`), would
+/// share its port with the next of its kind.
 final class HostPorts: Sendable {
     private let held = Mutex<[String: [Int32]]>([:])
 
@@ -80,45 +83,44 @@ final class HostPorts: Sendable {
 
     private static func socket(_ port: PodNetwork.Port) throws -> Int32 {
         let what = "host port \(port.hostPort)/\(port.transport)" + (port.hostAddress.map { " of \($0)" } ?? "")
-        // Connections that have ended keep a port for a minute: the second try passes over them, not over a server.
-        for reuse in [false, true] {
-            let descriptor = open(port.transport)
-            guard descriptor >= 0 else { throw RootDirectory.failure("making a socket for \(what)", errno) }
-            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-            var on: Int32 = reuse && port.transport == .tcp ? 1 : 0
+        let descriptor = open(port.transport)
+        guard descriptor >= 0 else { throw RootDirectory.failure("making a socket for \(what)", errno) }
+        if port.transport == .tcp {
+            // Connections that have ended keep a port for a minute: this passes over them, not over a server.
+            var on: Int32 = 1
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = in_port_t(port.hostPort).bigEndian
-            address.sin_addr.s_addr = (port.hostAddress?.value ?? 0).bigEndian
-            let result = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
+        }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port.hostPort).bigEndian
+        address.sin_addr.s_addr = (port.hostAddress?.value ?? 0).bigEndian
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
-            if result == 0 { return descriptor }
-            let code = errno
-            close(descriptor)
-            if code == EADDRINUSE, !reuse { continue }
-            guard code != EADDRINUSE else {
-                throw ShimError(
-                    .alreadyExists, "\(what) is taken by another pod or a program of this host: free it, or use another"
-                )
-            }
-            guard code != EADDRNOTAVAIL else {
-                throw ShimError(.invalidArgument, "\(what): the host has no such address")
-            }
+        }
+        if bound == 0, port.transport != .tcp || listen(descriptor, 1) == 0 { return descriptor }
+        let code = errno
+        close(descriptor)
+        switch code {
+        case EADDRINUSE:
+            throw ShimError(
+                .alreadyExists, "\(what) is taken by another pod or a program of this host: free it, or use another")
+        case EADDRNOTAVAIL:
+            throw ShimError(.invalidArgument, "\(what): the host has no such address")
+        default:
             throw RootDirectory.failure("taking \(what)", code)
         }
-        throw ShimError(.alreadyExists, "\(what) is taken")
     }
 
     private static func open(_ transport: PodNetwork.Port.Transport) -> Int32 {
         #if canImport(Glibc)
         let kind = Int32((transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue)
-        return Glibc.socket(AF_INET, kind, 0)
+        return Glibc.socket(AF_INET, kind | Int32(SOCK_CLOEXEC.rawValue), 0)
         #else
-        return Darwin.socket(AF_INET, transport == .udp ? SOCK_DGRAM : SOCK_STREAM, 0)
+        let descriptor = Darwin.socket(AF_INET, transport == .udp ? SOCK_DGRAM : SOCK_STREAM, 0)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        return descriptor
         #endif
     }
 }

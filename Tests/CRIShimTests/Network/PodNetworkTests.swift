@@ -61,6 +61,11 @@ import Testing
         try await NetworkHarness.with { harness in
             let networks = try harness.networks()
             let free = try await NetworkHarness.freePort()
+            // A connection that has just ended there keeps nobody away, and does not let two in either.
+            var before: GreetingServer? = try await GreetingServer(in: nil, port: free)
+            #expect(try await Peer.greeting(from: "127.0.0.1", free, in: nil) == "127.0.0.1")
+            withExtendedLifetime(before) {}
+            before = nil
             let record = harness.record { $0.ports = [NetworkHarness.port(8080, host: free)] }
             let pod = try await networks.setUp(record)
             let other = try await networks.setUp(harness.record())
