@@ -12,6 +12,7 @@ struct PodContext: Sendable {
     /// `nil` without a cluster.
     var objects: (any ObjectSource)?
     var store: PodStore
+    var events: any PodEvents = NoPodEvents()
     var runtime: RuntimeInfo
     var policy = BackOff.Policy.kubelet
     /// Between tries of a step that failed.
