@@ -48,6 +48,11 @@ extension APIServerDouble {
             of: path.kind)
         try authorize(user, verb: Verb(request.method, path, isWatch: isWatch), path, selector)
         let content = try await body(request)
+        if path.kind.plural == "nodes", [.POST, .PATCH].contains(request.method),
+            case .object(let labels)? = content.at("metadata", "labels")?.kind
+        {
+            try refuseForeignLabels(user, labels.map(\.name), of: path.name ?? "")
+        }
         switch (request.method, path.name) {
         case (.GET, nil) where isWatch: return try watch(path, selector, request)
         case (.GET, nil): return Self.json(try list(path, selector, request))

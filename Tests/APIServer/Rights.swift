@@ -54,6 +54,24 @@ extension APIServerDouble {
         }
     }
 
+    /// NodeRestriction: labels below `kubernetes.io` and `k8s.io` are the cluster's, but for those of a machine.
+    func refuseForeignLabels(_ user: User, _ labels: [String], of node: String) throws {
+        guard user.groups.contains("system:nodes") else { return }
+        let known = ["hostname", "os", "arch"].map { "kubernetes.io/" + $0 }
+        let refused = labels.filter { label in
+            let namespace = label.split(separator: "/").first ?? ""
+            return label.contains("/") && !known.contains(label) && namespace != "node.kubernetes.io"
+                && namespace != "kubelet.kubernetes.io"
+                && (namespace.hasSuffix("kubernetes.io") || namespace.hasSuffix("k8s.io"))
+        }
+        guard refused.isEmpty else {
+            throw Refusal(
+                403, "Forbidden",
+                "nodes \"\(node)\" is forbidden: node \"\(node)\" is not allowed to set the following labels: "
+                    + refused.sorted().joined(separator: ", "))
+        }
+    }
+
     private func isOwn(_ path: ResourcePath, _ node: String) -> Bool {
         guard let name = path.name, let pod = try? get(path, name) else { return true }
         return pod.at("spec", "nodeName")?.string == node

@@ -71,6 +71,8 @@ actor NodeKeeper {
                     try await report()
                     backOff.reset()
                     break
+                } catch let error as KubeAPIError where error.isForbidden && dropForeignLabels() {
+                    continue
                 } catch {
                     if Task.isCancelled { return }
                     logger.warning("cannot tell the cluster of this node, trying on: \(error)")
@@ -79,6 +81,20 @@ actor NodeKeeper {
                 }
             }
         }
+    }
+
+    /// Gives up the labels that a node identity may not set.
+    /// - Returns: whether there were any.
+    private func dropForeignLabels() -> Bool {
+        let foreign = wanted.labels.keys.filter { !NodeLabels.isOwn($0) }.sorted()
+        guard !foreign.isEmpty else { return false }
+        for label in foreign { wanted.labels[label] = nil }
+        logger.notice(
+            """
+            the cluster lets no node give itself the labels \(foreign.joined(separator: ", ")): going on without; \
+            an administrator can set them (kubectl label node \(wanted.name) …)
+            """)
+        return true
     }
 
     /// The next report is due, whatever it says.

@@ -69,6 +69,8 @@ import Testing
                 try await eventually("it is there") { try Self.ready(server)?.status == "False" }
                 let node = try #require(try Self.node(server))
                 #expect(node.metadata.labels["kubernetes.io/os"] == "darwin")
+                #expect(node.metadata.labels["type"] == "virtual-kubelet")
+                #expect(node.metadata.labels["kubernetes.io/role"] == nil, "no node may set it")
                 #expect(node.spec.taints.map(\.effect) == ["NoSchedule"])
                 #expect(node.status.capacity["vzcri.dev/vm"] == "2")
                 #expect(node.status.daemonEndpoints.kubeletEndpoint.port == 10250)
