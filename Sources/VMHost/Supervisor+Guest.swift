@@ -25,14 +25,11 @@ extension Supervisor {
         var lastBoot: String?
         while !Task.isCancelled, let guest {
             do {
-                let place = placeNumber
+                let (place, restarts) = (placeNumber, board.restarts)
                 let watch = try await enter(guest, preparedBoot: lastBoot)
                 touch.succeeded()
                 lastBoot = watch.bootID
-                board.update { status in
-                    status.isReachable = true
-                    status.wasReachable = true
-                }
+                board.guestIsPrepared(after: restarts)
                 note(.guestReady)
                 let why = await untilLost(watch, orMovedFrom: place)
                 board.update { $0.isReachable = false }
@@ -101,8 +98,11 @@ extension Supervisor {
     func follow(_ changes: AsyncStream<MachineChange>) async {
         for await change in changes {
             logger.info("machine", metadata: ["change": "\(change)"])
-            // Nobody answers on what was connected before, and TCP would find that out much later.
-            if change == .restarted { await guest?.disconnect() }
+            if change == .restarted {
+                board.guestRestarts()
+                // Nobody answers on what was connected before, and TCP would find that out much later.
+                await guest?.disconnect()
+            }
             await heed(change)
         }
     }

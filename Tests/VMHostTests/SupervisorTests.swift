@@ -300,6 +300,33 @@ struct SupervisorTests {
         }
     }
 
+    @Test("after a restart nothing runs in the guest until it is set up again")
+    func execAfterRestart() async throws {
+        try await HostHarness.with { _ in
+        } _: { host in
+            try await host.reached()
+            for restart in 1...3 {
+                host.guest.vanish()
+                host.engine.machine?.change(.restarted)
+                try await eventually("the restart is known") { try await !host.client.hello().status.isReachable }
+                await #expect {
+                    _ = try await host.client.exec(GuestExec(command: ["true"], timeoutSeconds: 1))
+                } throws: {
+                    ($0 as? VZEngineError)?.code == .deadline
+                }
+                async let session = host.client.exec(GuestExec(command: ["echo", "hello"]))
+                host.guest.loseSetups(1)
+                host.guest.boot()
+                var output = ""
+                for try await case .output(let bytes) in try await session.events {
+                    output += String(buffer: bytes)
+                    #expect(host.guest.setups.count == 1 + 2 * restart, "one set-up is lost each time")
+                }
+                #expect(output == "hello\n")
+            }
+        }
+    }
+
     @Test(
         "a machine is paused and resumed for clients, and who watches hears of that, and of a machine that waits by itself"
     )

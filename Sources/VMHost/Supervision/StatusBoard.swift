@@ -6,6 +6,9 @@ final class StatusBoard: Sendable {
     private struct State {
         var status = MachineStatus(phase: .starting)
         var givenUp: String?
+        /// How often the guest has restarted, and how many of these it has been set up after.
+        var restarts = 0
+        var preparedRestarts = 0
         var watchers: [Int: AsyncStream<MachineStatus>.Continuation] = [:]
         var nextWatcher = 0
 
@@ -33,6 +36,32 @@ final class StatusBoard: Sendable {
             return state.status == before ? [] : state.tell()
         }
         for watcher in done { watcher.finish() }
+    }
+
+    /// What was done in the guest is undone: nobody is let in until it has been done again.
+    func guestRestarts() {
+        state.withLock { $0.restarts += 1 }
+        update { $0.isReachable = false }
+    }
+
+    var restarts: Int { state.withLock { $0.restarts } }
+
+    /// - Parameter restarts: what ``restarts`` was before the guest was entered.
+    func guestIsPrepared(after restarts: Int) {
+        let isNews = state.withLock { state in
+            state.preparedRestarts = max(state.preparedRestarts, restarts)
+            return state.restarts == restarts
+        }
+        guard isNews else { return }
+        update { status in
+            status.isReachable = true
+            status.wasReachable = true
+        }
+    }
+
+    /// The guest has been reached, and set up since it booted last.
+    private var isPrepared: Bool {
+        state.withLock { $0.status.wasReachable && $0.preparedRestarts == $0.restarts }
     }
 
     func giveUp(_ reason: String) {
@@ -71,15 +100,18 @@ final class StatusBoard: Sendable {
         try Task.checkCancellation()
     }
 
-    /// Suspends until the guest has been reached and set up once.
-    /// - Throws: `VZEngineError` with `guestBooting` after `limit`, or `guestUnreachable` when it never will be.
+    /// Suspends until the guest has been reached and set up, since it restarted last.
+    /// - Throws: `VZEngineError` with `guestBooting` after `limit` (`deadline` when it restarts), or `guestUnreachable` when it
+    ///   never will be.
     func waitForGuest(atMost limit: Duration) async throws {
-        if status.wasReachable { return }
-        let booting = VZEngineError(
-            .guestBooting, "GuestBooting: the guest was not reachable within \(limit) and still boots")
+        if isPrepared { return }
+        let booting =
+            status.wasReachable
+            ? VZEngineError(.deadline, "the guest restarts, and was not reachable again within \(limit)")
+            : VZEngineError(.guestBooting, "GuestBooting: the guest was not reachable within \(limit) and still boots")
         try await withDeadline(limit, or: booting) { [self] in
             for await status in statuses() {
-                if status.wasReachable { return }
+                if isPrepared { return }
                 if let givenUp { throw VZEngineError(.guestUnreachable, givenUp) }
                 if status.phase == .stopping || status.phase == .exited {
                     throw VZEngineError(.guestUnreachable, "the machine ended before its guest was reachable")
