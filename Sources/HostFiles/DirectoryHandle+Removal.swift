@@ -13,7 +13,7 @@ extension DirectoryHandle {
     /// - Throws: `HostFilesError`; with something mounted below, before anything is removed.
     public func remove(_ relative: String) throws {
         let (parent, name) = try place(of: relative)
-        guard let parent, let status = try parent.status(name) else { return }
+        guard let parent, let status = try parent.entry(name) else { return }
         guard status.st_mode & S_IFMT == S_IFDIR else { return try parent.unlink(name) }
         if let mounted = try parent.mountPoints(at: name).first {
             throw HostFilesError(
@@ -26,7 +26,7 @@ extension DirectoryHandle {
 
     private func empty(device: dev_t, depth: Int, top: DirectoryHandle) throws {
         for name in try names() {
-            guard let status = try status(name) else { continue }
+            guard let status = try entry(name) else { continue }
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 try unlink(name)
                 continue
@@ -59,13 +59,6 @@ extension DirectoryHandle {
         // Who cannot write it cannot remove what is in it.
         if !isRoot { fchmod(directory.descriptor, 0o700) }
         return directory
-    }
-
-    private func status(_ name: String) throws -> stat? {
-        var status = stat()
-        if fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return status }
-        if errno == ENOENT { return nil }
-        throw failure("look at", name)
     }
 
     private func unlink(_ name: String) throws {

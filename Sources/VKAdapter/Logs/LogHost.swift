@@ -38,26 +38,26 @@ protocol LogHost: Sendable {
 
 /// Logs on this host.
 struct LocalLogHost: LogHost {
-    private let pool: NIOThreadPool
+    private let work: FileWork
 
-    init(pool: NIOThreadPool = .singleton) { self.pool = pool }
+    init(pool: NIOThreadPool = .singleton) { work = FileWork(pool: pool) }
 
     func prepare(_ directory: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in _ = try SystemCall.makeDirectories(directory, mode: 0o755) }
+        try await work.run { _ = try SystemCall.makeDirectories(directory, mode: 0o755) }
     }
 
     func remove(podDirectory: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in try SystemCall.removeTree(podDirectory) }
+        try await work.run { try SystemCall.removeTree(podDirectory) }
     }
 
     func remove(log: String) async throws(AdapterError) {
-        try await run { () throws(AdapterError) in
+        try await work.run {
             guard unlink(log) == 0 || errno == ENOENT else { throw SystemCall.failure("remove log", log) }
         }
     }
 
     func exists(_ log: String) async throws(AdapterError) -> Bool {
-        try await run { () throws(AdapterError) in try SystemCall.status(log) != nil }
+        try await work.run { try SystemCall.status(log) != nil }
     }
 
     func tail(_ log: String, bytes: Int, lines: Int) async throws -> String {
@@ -80,17 +80,5 @@ struct LocalLogHost: LogHost {
         wanted.limitBytes = options.limitBytes
         wanted.timestamps = options.timestamps
         try await LogReader(path: log, options: wanted).run(isFinished: { await !isRunning() }, write: write)
-    }
-
-    private func run<Result: Sendable>(_ work: @escaping @Sendable () throws(AdapterError) -> Result)
-        async throws(AdapterError) -> Result
-    {
-        do {
-            return try await pool.runIfActive { try work() }
-        } catch let error as AdapterError {
-            throw error
-        } catch {
-            throw AdapterError(.unavailable, "the file threads are stopped: the adapter is shutting down", cause: error)
-        }
     }
 }

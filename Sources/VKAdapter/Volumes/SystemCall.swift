@@ -6,7 +6,7 @@ import Glibc
 import Darwin
 #endif
 
-/// POSIX file calls with errors that say what was attempted.
+/// File calls on the adapter's own host, with this room's errors. All of it blocks.
 enum SystemCall {
     static func failure(_ attempt: String, _ path: String, _ code: Int32 = errno) -> AdapterError {
         AdapterError(.failed, "cannot \(attempt) \(path): \(String(cString: strerror(code)))")
@@ -15,141 +15,53 @@ enum SystemCall {
     /// What is at a path, links followed.
     /// - Returns: `nil` when nothing is there.
     static func status(_ path: String) throws(AdapterError) -> stat? {
-        var info = stat()
-        if stat(path, &info) == 0 { return info }
-        let code = errno
-        if code == ENOENT || code == ENOTDIR { return nil }
-        throw failure("look at", path, code)
+        try mapped { () throws(HostFilesError) in try SystemFiles.status(path) }
     }
 
     /// Makes a directory and those above it. One that is there already stays as it is.
     /// - Returns: whether it was made now.
     @discardableResult
     static func makeDirectories(_ path: String, mode: mode_t) throws(AdapterError) -> Bool {
-        if mkdir(path, mode) == 0 { return true }
-        let code = errno
-        if code == EEXIST, let info = try status(path) {
-            if info.isDirectory { return false }
-            throw failure("make directory", path, ENOTDIR)
-        }
-        guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-            throw failure("make directory", path, code)
-        }
-        try makeDirectories(String(path[..<slash]), mode: mode)
-        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw failure("make directory", path) }
-        return true
-    }
-
-    static func setMode(_ path: String, _ mode: mode_t) throws(AdapterError) {
-        guard chmod(path, mode) == 0 else { throw failure("set the mode of", path) }
+        try mapped { () throws(HostFilesError) in try SystemFiles.makeDirectories(path, mode: mode) }
     }
 
     /// The path with all links resolved.
     static func realPath(_ path: String) throws(AdapterError) -> String {
-        guard let resolved = realpath(path, nil) else { throw failure("resolve", path) }
-        defer { free(resolved) }
-        return String(cString: resolved)
+        try mapped { () throws(HostFilesError) in try SystemFiles.realPath(path) }
     }
 
     /// At most `limit` bytes of a regular file; `nil` when nothing is there. A link is not followed.
     static func read(_ path: String, limit: Int) throws(AdapterError) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return nil }
-            throw failure("open", path)
-        }
-        defer { close(descriptor) }
-        var info = stat()
-        guard fstat(descriptor, &info) == 0, info.isRegularFile else {
-            throw AdapterError(.failed, "cannot read \(path): it is no regular file")
-        }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        var count = 0
-        while count < limit {
-            let got = bytes[count...].withUnsafeMutableBytes {
-                #if canImport(Glibc)
-                Glibc.read(descriptor, $0.baseAddress, $0.count)
-                #else
-                Darwin.read(descriptor, $0.baseAddress, $0.count)
-                #endif
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw failure("read", path) }
-            if got == 0 { break }
-            count += got
-        }
-        return Array(bytes[..<count])
+        try mapped { () throws(HostFilesError) in try SystemFiles.read(path, limit: limit) }
     }
 
-    /// Writes a file whole: what is there keeps its inode, because containers have it mounted.
+    /// Writes a file whole: what is there keeps its inode.
     static func write(_ path: String, _ bytes: [UInt8], mode: mode_t) throws(AdapterError) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw failure("write", path) }
-        defer { close(descriptor) }
-        guard fchmod(descriptor, mode) == 0 else { throw failure("set the mode of", path) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                #if canImport(Glibc)
-                Glibc.write(descriptor, $0.baseAddress, $0.count)
-                #else
-                Darwin.write(descriptor, $0.baseAddress, $0.count)
-                #endif
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure("write", path) }
-            rest = rest.dropFirst(count)
-        }
+        try mapped { () throws(HostFilesError) in try SystemFiles.write(path, bytes, mode: mode) }
     }
 
-    /// Removes a directory with everything a pod put into it; nothing there is fine. Links are removed, not followed.
-    /// - Throws: also when something is mounted below; then nothing is removed.
+    /// Removes a directory with everything in it; nothing there is fine. Links are removed, not followed.
     static func removeTree(_ path: String) throws(AdapterError) {
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-            throw AdapterError(.invalidArgument, "\(path) cannot be removed")
-        }
-        let parent = String(path[..<slash])
-        guard try status(parent) != nil else { return }
-        do {
-            try DirectoryHandle.open(parent).remove(String(path[path.index(after: slash)...]))
-        } catch {
-            throw AdapterError(.failed, "cannot remove \(path)", cause: error)
-        }
+        try mapped { () throws(HostFilesError) in try SystemFiles.removeTree(path) }
     }
 
     /// The names in an open directory; the descriptor stays the caller's.
     static func names(in descriptor: Int32, path: String) throws(AdapterError) -> [String] {
-        let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0 else { throw failure("open", path) }
-        guard let stream = fdopendir(copy) else {
-            let code = errno
-            close(copy)
-            throw failure("list", path, code)
-        }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while true {
-            errno = 0
-            guard let entry = readdir(stream) else {
-                guard errno == 0 else { throw failure("list", path) }
-                return names
-            }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
+        try mapped { () throws(HostFilesError) in try SystemFiles.names(in: descriptor, path: path) }
+    }
+
+    private static func mapped<Result>(_ work: () throws(HostFilesError) -> Result) throws(AdapterError) -> Result {
+        do {
+            return try work()
+        } catch {
+            throw AdapterError(error)
         }
     }
 }
 
-typealias FileStatus = stat
-
-extension FileStatus {
-    private var kind: mode_t { st_mode & S_IFMT }
-    var isDirectory: Bool { kind == S_IFDIR }
-    var isRegularFile: Bool { kind == S_IFREG }
-    var isSocket: Bool { kind == S_IFSOCK }
-    var isCharacterDevice: Bool { kind == S_IFCHR }
-    var isBlockDevice: Bool { kind == S_IFBLK }
-    var isLink: Bool { kind == S_IFLNK }
+extension AdapterError {
+    init(_ error: HostFilesError) {
+        let isWrong = error.code == .invalidArgument || error.code == .escapes
+        self.init(isWrong ? .invalidArgument : .failed, error.message, cause: error.cause)
+    }
 }

@@ -26,31 +26,31 @@ public struct VolumeDirectory: Sendable {
     /// Makes it, if it is not there; one that is there stays as its containers left it.
     /// - Parameter group: an fsGroup: the directory is its, and new files in it too. Needs root.
     public func make(group: UInt32? = nil) async throws {
-        try await offload { root in
-            let names = try DirectoryHandle.components(relative)
-            let parent =
-                names.count == 1 ? root : try root.makeDirectories(names.dropLast().joined(separator: "/"), mode: 0o750)
-            let name = names[names.count - 1]
-            var status = stat()
-            if fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
-                _ = try parent.child(name)
-                return
-            }
-            // What a kill left of the last try.
-            let new = name + ".new"
-            try parent.remove(new)
-            let made = try parent.makeDirectories(new, mode: 0o700)
-            if let group, fchown(made.descriptor, uid_t.max, gid_t(group)) != 0 {
-                throw HostFilesError.system("give \(made.path) to group \(group)")
-            }
-            // After the owner: giving it away clears the set-group-id bit.
-            guard fchmod(made.descriptor, group == nil ? 0o777 : 0o2777) == 0 else {
-                throw HostFilesError.system("set the mode of \(made.path)")
-            }
-            guard renameat(parent.descriptor, new, parent.descriptor, name) == 0 else {
-                throw parent.failure("make", name)
-            }
+        try await offload { try Self.make(relative, in: $0, mode: 0o777, group: group) }
+    }
+
+    /// Blocks.
+    static func make(_ relative: String, in root: DirectoryHandle, mode: mode_t, group: UInt32?) throws {
+        let names = try DirectoryHandle.components(relative)
+        let parent =
+            names.count == 1 ? root : try root.makeDirectories(names.dropLast().joined(separator: "/"), mode: 0o750)
+        let name = names[names.count - 1]
+        if try parent.entry(name) != nil {
+            _ = try parent.child(name)
+            return
         }
+        // What a kill left of the last try.
+        let new = name + ".new"
+        try parent.remove(new)
+        let made = try parent.makeDirectories(new, mode: 0o700)
+        if let group, fchown(made.descriptor, uid_t.max, gid_t(group)) != 0 {
+            throw HostFilesError.system("give \(made.path) to group \(group)")
+        }
+        // After the owner: giving it away clears the set-group-id bit.
+        guard fchmod(made.descriptor, group == nil ? mode : mode | 0o2070) == 0 else {
+            throw HostFilesError.system("set the mode of \(made.path)")
+        }
+        try parent.rename(new, to: name)
     }
 
     /// Removes it with its content; nothing when it is not there.
