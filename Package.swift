@@ -250,6 +250,10 @@ let package = Package(
                 "APIServer", "Support",
                 logging,
             ]),
+        // Both ends of the host service: the shim's, and what the adapter makes of it.
+        tests(
+            "HostServiceTests",
+            nio + ["CRIShim", "VKAdapter", "RPC", "Proto", "KubeAPI", "HostFiles", "Sockets", "Support", logging]),
         // Drives the built executables as a user would.
         tests(
             "E2E",

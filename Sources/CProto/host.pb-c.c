@@ -151,6 +151,18 @@ void   vzcri_host__volume_use__init
   static const VzcriHost__VolumeUse init_value = VZCRI_HOST__VOLUME_USE__INIT;
   *message = init_value;
 }
+void   vzcri_host__list_pod_data_request__init
+                     (VzcriHost__ListPodDataRequest         *message)
+{
+  static const VzcriHost__ListPodDataRequest init_value = VZCRI_HOST__LIST_POD_DATA_REQUEST__INIT;
+  *message = init_value;
+}
+void   vzcri_host__list_pod_data_response__init
+                     (VzcriHost__ListPodDataResponse         *message)
+{
+  static const VzcriHost__ListPodDataResponse init_value = VZCRI_HOST__LIST_POD_DATA_RESPONSE__INIT;
+  *message = init_value;
+}
 void   vzcri_host__remove_pod_data_request__init
                      (VzcriHost__RemovePodDataRequest         *message)
 {
@@ -161,6 +173,18 @@ void   vzcri_host__remove_pod_data_response__init
                      (VzcriHost__RemovePodDataResponse         *message)
 {
   static const VzcriHost__RemovePodDataResponse init_value = VZCRI_HOST__REMOVE_POD_DATA_RESPONSE__INIT;
+  *message = init_value;
+}
+void   vzcri_host__prepare_container_files_request__init
+                     (VzcriHost__PrepareContainerFilesRequest         *message)
+{
+  static const VzcriHost__PrepareContainerFilesRequest init_value = VZCRI_HOST__PREPARE_CONTAINER_FILES_REQUEST__INIT;
+  *message = init_value;
+}
+void   vzcri_host__prepare_container_files_response__init
+                     (VzcriHost__PrepareContainerFilesResponse         *message)
+{
+  static const VzcriHost__PrepareContainerFilesResponse init_value = VZCRI_HOST__PREPARE_CONTAINER_FILES_RESPONSE__INIT;
   *message = init_value;
 }
 void   vzcri_host__read_termination_message_request__init
@@ -199,6 +223,18 @@ void   vzcri_host__rotate_container_log_response__init
   static const VzcriHost__RotateContainerLogResponse init_value = VZCRI_HOST__ROTATE_CONTAINER_LOG_RESPONSE__INIT;
   *message = init_value;
 }
+void   vzcri_host__remove_logs_request__init
+                     (VzcriHost__RemoveLogsRequest         *message)
+{
+  static const VzcriHost__RemoveLogsRequest init_value = VZCRI_HOST__REMOVE_LOGS_REQUEST__INIT;
+  *message = init_value;
+}
+void   vzcri_host__remove_logs_response__init
+                     (VzcriHost__RemoveLogsResponse         *message)
+{
+  static const VzcriHost__RemoveLogsResponse init_value = VZCRI_HOST__REMOVE_LOGS_RESPONSE__INIT;
+  *message = init_value;
+}
 #define vzcri_host__host_info_request__field_descriptors NULL
 #define vzcri_host__host_info_request__field_indices_by_name NULL
 #define vzcri_host__host_info_request__number_ranges NULL
@@ -217,7 +253,7 @@ const ProtobufCMessageDescriptor vzcri_host__host_info_request__descriptor =
   (ProtobufCMessageInit) vzcri_host__host_info_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_descriptors[15] =
+static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_descriptors[16] =
 {
   {
     "hostname",
@@ -399,6 +435,18 @@ static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "pod_log_directory",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__HostInfoResponse, pod_log_directory),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__host_info_response__field_indices_by_name[] = {
   11,   /* field[11] = addresses */
@@ -414,13 +462,14 @@ static const unsigned vzcri_host__host_info_response__field_indices_by_name[] = 
   1,   /* field[1] = operating_system */
   4,   /* field[4] = os_image */
   12,   /* field[12] = pod_addresses_local */
+  15,   /* field[15] = pod_log_directory */
   10,   /* field[10] = slots */
   7,   /* field[7] = system_uuid */
 };
 static const ProtobufCIntRange vzcri_host__host_info_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 16 }
 };
 const ProtobufCMessageDescriptor vzcri_host__host_info_response__descriptor =
 {
@@ -430,7 +479,7 @@ const ProtobufCMessageDescriptor vzcri_host__host_info_response__descriptor =
   "VzcriHost__HostInfoResponse",
   "vzcri.v1",
   sizeof(VzcriHost__HostInfoResponse),
-  15,
+  16,
   vzcri_host__host_info_response__field_descriptors,
   vzcri_host__host_info_response__field_indices_by_name,
   1,  vzcri_host__host_info_response__number_ranges,
@@ -1307,7 +1356,7 @@ const ProtobufCMessageDescriptor vzcri_host__guest_state__descriptor =
   (ProtobufCMessageInit) vzcri_host__guest_state__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__volume_id__field_descriptors[2] =
+static const ProtobufCFieldDescriptor vzcri_host__volume_id__field_descriptors[3] =
 {
   {
     "pod_uid",
@@ -1333,15 +1382,28 @@ static const ProtobufCFieldDescriptor vzcri_host__volume_id__field_descriptors[2
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "node_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeID, node_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__volume_id__field_indices_by_name[] = {
   1,   /* field[1] = name */
+  2,   /* field[2] = node_name */
   0,   /* field[0] = pod_uid */
 };
 static const ProtobufCIntRange vzcri_host__volume_id__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor vzcri_host__volume_id__descriptor =
 {
@@ -1351,14 +1413,14 @@ const ProtobufCMessageDescriptor vzcri_host__volume_id__descriptor =
   "VzcriHost__VolumeID",
   "vzcri.v1",
   sizeof(VzcriHost__VolumeID),
-  2,
+  3,
   vzcri_host__volume_id__field_descriptors,
   vzcri_host__volume_id__field_indices_by_name,
   1,  vzcri_host__volume_id__number_ranges,
   (ProtobufCMessageInit) vzcri_host__volume_id__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__volume_file__field_descriptors[3] =
+static const ProtobufCFieldDescriptor vzcri_host__volume_file__field_descriptors[5] =
 {
   {
     "path",
@@ -1396,16 +1458,42 @@ static const ProtobufCFieldDescriptor vzcri_host__volume_file__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "owner_user",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeFile, owner_user),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "set_owner_user",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeFile, set_owner_user),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__volume_file__field_indices_by_name[] = {
   1,   /* field[1] = content */
   2,   /* field[2] = mode */
+  3,   /* field[3] = owner_user */
   0,   /* field[0] = path */
+  4,   /* field[4] = set_owner_user */
 };
 static const ProtobufCIntRange vzcri_host__volume_file__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor vzcri_host__volume_file__descriptor =
 {
@@ -1415,7 +1503,7 @@ const ProtobufCMessageDescriptor vzcri_host__volume_file__descriptor =
   "VzcriHost__VolumeFile",
   "vzcri.v1",
   sizeof(VzcriHost__VolumeFile),
-  3,
+  5,
   vzcri_host__volume_file__field_descriptors,
   vzcri_host__volume_file__field_indices_by_name,
   1,  vzcri_host__volume_file__number_ranges,
@@ -1717,7 +1805,7 @@ const ProtobufCMessageDescriptor vzcri_host__prepare_mount_response__descriptor 
   (ProtobufCMessageInit) vzcri_host__prepare_mount_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__volume_usage_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor vzcri_host__volume_usage_request__field_descriptors[2] =
 {
   {
     "pod_uid",
@@ -1731,14 +1819,27 @@ static const ProtobufCFieldDescriptor vzcri_host__volume_usage_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "node_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeUsageRequest, node_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__volume_usage_request__field_indices_by_name[] = {
+  1,   /* field[1] = node_name */
   0,   /* field[0] = pod_uid */
 };
 static const ProtobufCIntRange vzcri_host__volume_usage_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor vzcri_host__volume_usage_request__descriptor =
 {
@@ -1748,7 +1849,7 @@ const ProtobufCMessageDescriptor vzcri_host__volume_usage_request__descriptor =
   "VzcriHost__VolumeUsageRequest",
   "vzcri.v1",
   sizeof(VzcriHost__VolumeUsageRequest),
-  1,
+  2,
   vzcri_host__volume_usage_request__field_descriptors,
   vzcri_host__volume_usage_request__field_indices_by_name,
   1,  vzcri_host__volume_usage_request__number_ranges,
@@ -1793,7 +1894,7 @@ const ProtobufCMessageDescriptor vzcri_host__volume_usage_response__descriptor =
   (ProtobufCMessageInit) vzcri_host__volume_usage_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__volume_use__field_descriptors[5] =
+static const ProtobufCFieldDescriptor vzcri_host__volume_use__field_descriptors[7] =
 {
   {
     "name",
@@ -1855,10 +1956,36 @@ static const ProtobufCFieldDescriptor vzcri_host__volume_use__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "inodes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeUse, inodes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "inodes_free",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__VolumeUse, inodes_free),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__volume_use__field_indices_by_name[] = {
   4,   /* field[4] = available_bytes */
   3,   /* field[3] = capacity_bytes */
+  5,   /* field[5] = inodes */
+  6,   /* field[6] = inodes_free */
   2,   /* field[2] = inodes_used */
   0,   /* field[0] = name */
   1,   /* field[1] = used_bytes */
@@ -1866,7 +1993,7 @@ static const unsigned vzcri_host__volume_use__field_indices_by_name[] = {
 static const ProtobufCIntRange vzcri_host__volume_use__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor vzcri_host__volume_use__descriptor =
 {
@@ -1876,14 +2003,90 @@ const ProtobufCMessageDescriptor vzcri_host__volume_use__descriptor =
   "VzcriHost__VolumeUse",
   "vzcri.v1",
   sizeof(VzcriHost__VolumeUse),
-  5,
+  7,
   vzcri_host__volume_use__field_descriptors,
   vzcri_host__volume_use__field_indices_by_name,
   1,  vzcri_host__volume_use__number_ranges,
   (ProtobufCMessageInit) vzcri_host__volume_use__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__remove_pod_data_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor vzcri_host__list_pod_data_request__field_descriptors[1] =
+{
+  {
+    "node_name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ListPodDataRequest, node_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__list_pod_data_request__field_indices_by_name[] = {
+  0,   /* field[0] = node_name */
+};
+static const ProtobufCIntRange vzcri_host__list_pod_data_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor vzcri_host__list_pod_data_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.ListPodDataRequest",
+  "ListPodDataRequest",
+  "VzcriHost__ListPodDataRequest",
+  "vzcri.v1",
+  sizeof(VzcriHost__ListPodDataRequest),
+  1,
+  vzcri_host__list_pod_data_request__field_descriptors,
+  vzcri_host__list_pod_data_request__field_indices_by_name,
+  1,  vzcri_host__list_pod_data_request__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__list_pod_data_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor vzcri_host__list_pod_data_response__field_descriptors[1] =
+{
+  {
+    "pod_uids",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(VzcriHost__ListPodDataResponse, n_pod_uids),
+    offsetof(VzcriHost__ListPodDataResponse, pod_uids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__list_pod_data_response__field_indices_by_name[] = {
+  0,   /* field[0] = pod_uids */
+};
+static const ProtobufCIntRange vzcri_host__list_pod_data_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor vzcri_host__list_pod_data_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.ListPodDataResponse",
+  "ListPodDataResponse",
+  "VzcriHost__ListPodDataResponse",
+  "vzcri.v1",
+  sizeof(VzcriHost__ListPodDataResponse),
+  1,
+  vzcri_host__list_pod_data_response__field_descriptors,
+  vzcri_host__list_pod_data_response__field_indices_by_name,
+  1,  vzcri_host__list_pod_data_response__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__list_pod_data_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor vzcri_host__remove_pod_data_request__field_descriptors[2] =
 {
   {
     "pod_uid",
@@ -1897,14 +2100,27 @@ static const ProtobufCFieldDescriptor vzcri_host__remove_pod_data_request__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "node_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__RemovePodDataRequest, node_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__remove_pod_data_request__field_indices_by_name[] = {
+  1,   /* field[1] = node_name */
   0,   /* field[0] = pod_uid */
 };
 static const ProtobufCIntRange vzcri_host__remove_pod_data_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor vzcri_host__remove_pod_data_request__descriptor =
 {
@@ -1914,7 +2130,7 @@ const ProtobufCMessageDescriptor vzcri_host__remove_pod_data_request__descriptor
   "VzcriHost__RemovePodDataRequest",
   "vzcri.v1",
   sizeof(VzcriHost__RemovePodDataRequest),
-  1,
+  2,
   vzcri_host__remove_pod_data_request__field_descriptors,
   vzcri_host__remove_pod_data_request__field_indices_by_name,
   1,  vzcri_host__remove_pod_data_request__number_ranges,
@@ -1939,35 +2155,213 @@ const ProtobufCMessageDescriptor vzcri_host__remove_pod_data_response__descripto
   (ProtobufCMessageInit) vzcri_host__remove_pod_data_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__read_termination_message_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor vzcri_host__prepare_container_files_request__field_descriptors[6] =
 {
   {
-    "container_id",
+    "pod_uid",
     1,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_STRING,
     0,   /* quantifier_offset */
-    offsetof(VzcriHost__ReadTerminationMessageRequest, container_id),
+    offsetof(VzcriHost__PrepareContainerFilesRequest, pod_uid),
     NULL,
     &protobuf_c_empty_string,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "path",
+    "node_name",
     2,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_STRING,
     0,   /* quantifier_offset */
-    offsetof(VzcriHost__ReadTerminationMessageRequest, path),
+    offsetof(VzcriHost__PrepareContainerFilesRequest, node_name),
     NULL,
     &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "container_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesRequest, container_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attempt",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesRequest, attempt),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "hosts",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesRequest, hosts),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "set_hosts",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesRequest, set_hosts),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__prepare_container_files_request__field_indices_by_name[] = {
+  3,   /* field[3] = attempt */
+  2,   /* field[2] = container_name */
+  4,   /* field[4] = hosts */
+  1,   /* field[1] = node_name */
+  0,   /* field[0] = pod_uid */
+  5,   /* field[5] = set_hosts */
+};
+static const ProtobufCIntRange vzcri_host__prepare_container_files_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor vzcri_host__prepare_container_files_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.PrepareContainerFilesRequest",
+  "PrepareContainerFilesRequest",
+  "VzcriHost__PrepareContainerFilesRequest",
+  "vzcri.v1",
+  sizeof(VzcriHost__PrepareContainerFilesRequest),
+  6,
+  vzcri_host__prepare_container_files_request__field_descriptors,
+  vzcri_host__prepare_container_files_request__field_indices_by_name,
+  1,  vzcri_host__prepare_container_files_request__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__prepare_container_files_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor vzcri_host__prepare_container_files_response__field_descriptors[2] =
+{
+  {
+    "hosts_path",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesResponse, hosts_path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "termination_message_path",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__PrepareContainerFilesResponse, termination_message_path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__prepare_container_files_response__field_indices_by_name[] = {
+  0,   /* field[0] = hosts_path */
+  1,   /* field[1] = termination_message_path */
+};
+static const ProtobufCIntRange vzcri_host__prepare_container_files_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor vzcri_host__prepare_container_files_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.PrepareContainerFilesResponse",
+  "PrepareContainerFilesResponse",
+  "VzcriHost__PrepareContainerFilesResponse",
+  "vzcri.v1",
+  sizeof(VzcriHost__PrepareContainerFilesResponse),
+  2,
+  vzcri_host__prepare_container_files_response__field_descriptors,
+  vzcri_host__prepare_container_files_response__field_indices_by_name,
+  1,  vzcri_host__prepare_container_files_response__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__prepare_container_files_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor vzcri_host__read_termination_message_request__field_descriptors[5] =
+{
+  {
+    "pod_uid",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ReadTerminationMessageRequest, pod_uid),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "node_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ReadTerminationMessageRequest, node_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "container_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ReadTerminationMessageRequest, container_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attempt",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ReadTerminationMessageRequest, attempt),
+    NULL,
+    NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
     "limit_bytes",
-    3,
+    5,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT32,
     0,   /* quantifier_offset */
@@ -1979,14 +2373,16 @@ static const ProtobufCFieldDescriptor vzcri_host__read_termination_message_reque
   },
 };
 static const unsigned vzcri_host__read_termination_message_request__field_indices_by_name[] = {
-  0,   /* field[0] = container_id */
-  2,   /* field[2] = limit_bytes */
-  1,   /* field[1] = path */
+  3,   /* field[3] = attempt */
+  2,   /* field[2] = container_name */
+  4,   /* field[4] = limit_bytes */
+  1,   /* field[1] = node_name */
+  0,   /* field[0] = pod_uid */
 };
 static const ProtobufCIntRange vzcri_host__read_termination_message_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor vzcri_host__read_termination_message_request__descriptor =
 {
@@ -1996,7 +2392,7 @@ const ProtobufCMessageDescriptor vzcri_host__read_termination_message_request__d
   "VzcriHost__ReadTerminationMessageRequest",
   "vzcri.v1",
   sizeof(VzcriHost__ReadTerminationMessageRequest),
-  3,
+  5,
   vzcri_host__read_termination_message_request__field_descriptors,
   vzcri_host__read_termination_message_request__field_indices_by_name,
   1,  vzcri_host__read_termination_message_request__number_ranges,
@@ -2290,6 +2686,62 @@ const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_response__desc
   (ProtobufCMessageInit) vzcri_host__rotate_container_log_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor vzcri_host__remove_logs_request__field_descriptors[1] =
+{
+  {
+    "path",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__RemoveLogsRequest, path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__remove_logs_request__field_indices_by_name[] = {
+  0,   /* field[0] = path */
+};
+static const ProtobufCIntRange vzcri_host__remove_logs_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor vzcri_host__remove_logs_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.RemoveLogsRequest",
+  "RemoveLogsRequest",
+  "VzcriHost__RemoveLogsRequest",
+  "vzcri.v1",
+  sizeof(VzcriHost__RemoveLogsRequest),
+  1,
+  vzcri_host__remove_logs_request__field_descriptors,
+  vzcri_host__remove_logs_request__field_indices_by_name,
+  1,  vzcri_host__remove_logs_request__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__remove_logs_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define vzcri_host__remove_logs_response__field_descriptors NULL
+#define vzcri_host__remove_logs_response__field_indices_by_name NULL
+#define vzcri_host__remove_logs_response__number_ranges NULL
+const ProtobufCMessageDescriptor vzcri_host__remove_logs_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "vzcri.v1.RemoveLogsResponse",
+  "RemoveLogsResponse",
+  "VzcriHost__RemoveLogsResponse",
+  "vzcri.v1",
+  sizeof(VzcriHost__RemoveLogsResponse),
+  0,
+  vzcri_host__remove_logs_response__field_descriptors,
+  vzcri_host__remove_logs_response__field_indices_by_name,
+  0,  vzcri_host__remove_logs_response__number_ranges,
+  (ProtobufCMessageInit) vzcri_host__remove_logs_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue vzcri_host__runtime__enum_values_by_number[3] =
 {
   { "RUNTIME_UNKNOWN", "VZCRI_HOST__RUNTIME__RUNTIME_UNKNOWN", 0 },
@@ -2320,7 +2772,7 @@ const ProtobufCEnumDescriptor vzcri_host__runtime__descriptor =
   vzcri_host__runtime__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor vzcri_host__host_service__method_descriptors[12] =
+static const ProtobufCMethodDescriptor vzcri_host__host_service__method_descriptors[15] =
 {
   { "HostInfo", &vzcri_host__host_info_request__descriptor, &vzcri_host__host_info_response__descriptor },
   { "WatchHostStats", &vzcri_host__watch_host_stats_request__descriptor, &vzcri_host__host_stats__descriptor },
@@ -2330,19 +2782,25 @@ static const ProtobufCMethodDescriptor vzcri_host__host_service__method_descript
   { "SyncVolume", &vzcri_host__sync_volume_request__descriptor, &vzcri_host__sync_volume_response__descriptor },
   { "PrepareMount", &vzcri_host__prepare_mount_request__descriptor, &vzcri_host__prepare_mount_response__descriptor },
   { "VolumeUsage", &vzcri_host__volume_usage_request__descriptor, &vzcri_host__volume_usage_response__descriptor },
+  { "PrepareContainerFiles", &vzcri_host__prepare_container_files_request__descriptor, &vzcri_host__prepare_container_files_response__descriptor },
   { "ReadTerminationMessage", &vzcri_host__read_termination_message_request__descriptor, &vzcri_host__read_termination_message_response__descriptor },
   { "ReadContainerLog", &vzcri_host__read_container_log_request__descriptor, &vzcri_host__log_chunk__descriptor },
   { "RotateContainerLog", &vzcri_host__rotate_container_log_request__descriptor, &vzcri_host__rotate_container_log_response__descriptor },
+  { "RemoveLogs", &vzcri_host__remove_logs_request__descriptor, &vzcri_host__remove_logs_response__descriptor },
+  { "ListPodData", &vzcri_host__list_pod_data_request__descriptor, &vzcri_host__list_pod_data_response__descriptor },
   { "RemovePodData", &vzcri_host__remove_pod_data_request__descriptor, &vzcri_host__remove_pod_data_response__descriptor },
 };
 const unsigned vzcri_host__host_service__method_indices_by_name[] = {
   2,        /* ClassifyImage */
   0,        /* HostInfo */
+  13,        /* ListPodData */
+  8,        /* PrepareContainerFiles */
   6,        /* PrepareMount */
-  9,        /* ReadContainerLog */
-  8,        /* ReadTerminationMessage */
-  11,        /* RemovePodData */
-  10,        /* RotateContainerLog */
+  10,        /* ReadContainerLog */
+  9,        /* ReadTerminationMessage */
+  12,        /* RemoveLogs */
+  14,        /* RemovePodData */
+  11,        /* RotateContainerLog */
   5,        /* SyncVolume */
   7,        /* VolumeUsage */
   4,        /* WatchGuests */
@@ -2356,7 +2814,7 @@ const ProtobufCServiceDescriptor vzcri_host__host_service__descriptor =
   "HostService",
   "VzcriHost__HostService",
   "vzcri.v1",
-  12,
+  15,
   vzcri_host__host_service__method_descriptors,
   vzcri_host__host_service__method_indices_by_name
 };
@@ -2424,13 +2882,21 @@ void vzcri_host__host_service__volume_usage(ProtobufCService *service,
   assert(service->descriptor == &vzcri_host__host_service__descriptor);
   service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void vzcri_host__host_service__prepare_container_files(ProtobufCService *service,
+                                                       const VzcriHost__PrepareContainerFilesRequest *input,
+                                                       VzcriHost__PrepareContainerFilesResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &vzcri_host__host_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void vzcri_host__host_service__read_termination_message(ProtobufCService *service,
                                                         const VzcriHost__ReadTerminationMessageRequest *input,
                                                         VzcriHost__ReadTerminationMessageResponse_Closure closure,
                                                         void *closure_data)
 {
   assert(service->descriptor == &vzcri_host__host_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void vzcri_host__host_service__read_container_log(ProtobufCService *service,
                                                   const VzcriHost__ReadContainerLogRequest *input,
@@ -2438,7 +2904,7 @@ void vzcri_host__host_service__read_container_log(ProtobufCService *service,
                                                   void *closure_data)
 {
   assert(service->descriptor == &vzcri_host__host_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void vzcri_host__host_service__rotate_container_log(ProtobufCService *service,
                                                     const VzcriHost__RotateContainerLogRequest *input,
@@ -2446,7 +2912,23 @@ void vzcri_host__host_service__rotate_container_log(ProtobufCService *service,
                                                     void *closure_data)
 {
   assert(service->descriptor == &vzcri_host__host_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void vzcri_host__host_service__remove_logs(ProtobufCService *service,
+                                           const VzcriHost__RemoveLogsRequest *input,
+                                           VzcriHost__RemoveLogsResponse_Closure closure,
+                                           void *closure_data)
+{
+  assert(service->descriptor == &vzcri_host__host_service__descriptor);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void vzcri_host__host_service__list_pod_data(ProtobufCService *service,
+                                             const VzcriHost__ListPodDataRequest *input,
+                                             VzcriHost__ListPodDataResponse_Closure closure,
+                                             void *closure_data)
+{
+  assert(service->descriptor == &vzcri_host__host_service__descriptor);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void vzcri_host__host_service__remove_pod_data(ProtobufCService *service,
                                                const VzcriHost__RemovePodDataRequest *input,
@@ -2454,7 +2936,7 @@ void vzcri_host__host_service__remove_pod_data(ProtobufCService *service,
                                                void *closure_data)
 {
   assert(service->descriptor == &vzcri_host__host_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void vzcri_host__host_service__init (VzcriHost__HostService_Service *service,
                                      VzcriHost__HostService_ServiceDestroy destroy)

@@ -11,7 +11,7 @@ extension RPCError {
         case let error as ShimError: self.init(error.code.status, error.description, cause: error)
         case let error as DockerError: self.init(error.code.status, error.description, cause: error)
         case let error as HostFilesError:
-            self.init(error.code == .noSpace ? .resourceExhausted : .unknown, error.description, cause: error)
+            self.init(error.code.status, error.description, cause: error)
         case let error as VMImageError: self.init(error.code.status, error.description, cause: error)
         case is CancellationError: self.init(.cancelled, "the call was cancelled", cause: error)
         case let error as any RPCErrorConvertible: self = error.rpcError
@@ -49,6 +49,17 @@ extension DockerError.Code {
         case .notFound: .notFound
         case .conflict: .failedPrecondition
         case .unavailable: .unavailable
+        default: .unknown
+        }
+    }
+}
+
+extension HostFilesError.Code {
+    var status: RPCError.Code {
+        switch self {
+        case .invalidArgument, .escapes: .invalidArgument
+        case .unavailable: .unavailable
+        case .noSpace: .resourceExhausted
         default: .unknown
         }
     }

@@ -14,6 +14,8 @@ public struct ShimSettings: Sendable {
     public var root: String
     /// nil: the platform's for the platform's root, else `run` below ``root``.
     public var state: String?
+    /// Below it are the logs of pods that adapters on other machines may read.
+    public var podLogs: String
     /// An endpoint, unparsed.
     public var dockerHost: String
     /// A directory with `ca.pem`, `cert.pem` and `key.pem`.
@@ -70,6 +72,7 @@ public struct ShimSettings: Sendable {
                 SettingKey("advertiseAddress", .text, flag: "--advertise-address"),
                 SettingKey("root", .path, flag: "--root", standard: .text(platform.rootDirectory)),
                 SettingKey("state", .path, flag: "--state"),
+                SettingKey("podLogs", .path, flag: "--pod-logs", standard: .text(platform.podLogsDirectory)),
                 SettingKey(
                     "dockerHost", .text, flag: "--docker-host", variable: "DOCKER_HOST",
                     standard: .text(platform.dockerHost)),
@@ -127,6 +130,7 @@ public struct ShimSettings: Sendable {
         advertiseAddress = resolved.text("advertiseAddress")
         root = resolved.text("root") ?? ""
         state = resolved.text("state")
+        podLogs = resolved.text("podLogs") ?? ""
         dockerHost = resolved.text("dockerHost") ?? ""
         dockerCertPath = resolved.text("dockerCertPath")
         dockerTLSVerify = resolved.boolean("dockerTLSVerify")

@@ -20,6 +20,7 @@ extension ShimConfiguration {
             listen: listen, rootDirectory: settings.root, stateDirectory: Self.stateDirectory(settings),
             dockerEndpoint: try Self.endpoint(settings.dockerHost, of: "dockerHost", in: resolved),
             version: CRIShimCommand.versionText)
+        podLogDirectory = settings.podLogs
         if let group = settings.socketGroup { socket.group = group }
         tls = try Self.serverTLS(settings, listen: listen)
         dockerTLS = Self.dockerTLS(settings)

@@ -143,6 +143,7 @@ final class NodeProcess: Sendable {
             }
             struct Terminated: Decodable {
                 let exitCode: Int
+                let message: String?
             }
             struct Waiting: Decodable {
                 let reason: String?

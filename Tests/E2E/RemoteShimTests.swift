@@ -28,7 +28,7 @@ import Testing
                 adding: [
                     "--listen", "tcp://127.0.0.1:\(port)", "--tls-cert", server.certificateFile, "--tls-key",
                     server.keyFile, "--client-ca",
-                    authority.certificateFile, "--client-allow", "alice",
+                    authority.certificateFile, "--client-allow", "alice", "--pod-logs", directory + "/far-logs",
                 ])
             func ctl(_ arguments: [String], as identity: (certificateFile: String, keyFile: String)?) async throws
                 -> ChildProcess.Outcome
@@ -55,14 +55,52 @@ import Testing
                     "--cri", "tcp://127.0.0.1:\(port)", "--cri-tls-ca", authority.certificateFile, "--cri-tls-cert",
                     alice.certificateFile, "--cri-tls-key", alice.keyFile,
                 ])
-            try node.write("far.yaml", NodeProcess.manifest("far", script: "echo from afar; sleep 1000"))
+            try FileManager.default.createDirectory(atPath: directory + "/given", withIntermediateDirectories: true)
+            try Data("given\n".utf8).write(to: URL(filePath: directory + "/given/file"))
+            try node.write(
+                "far.yaml",
+                NodeProcess.manifest(
+                    "far",
+                    script:
+                        "echo from afar; cat /given/file; echo kept > /scratch/file; echo ended > /dev/termination-log; "
+                        + "if [ -e /whole/again ]; then sleep 1000; fi; touch /whole/again; exit 3",
+                    extra: """
+                              volumeMounts:
+                                - {name: scratch, mountPath: /scratch, subPath: a/b}
+                                - {name: scratch, mountPath: /whole}
+                                - {name: given, mountPath: /given, readOnly: true}
+                          volumes:
+                            - {name: scratch, emptyDir: {}}
+                            - {name: given, hostPath: {path: \(directory)/given, type: Directory}}
+                        """))
             try await node.startAdapter()
             do {
                 try await eventually("its log can be read") {
-                    try await node.kubelet("/containerLogs/default/far-node/main").body == "from afar\n"
+                    try await node.kubelet("/containerLogs/default/far-node/main").body == "from afar\ngiven\n"
                 }
+                // It came back after its first end, whose last words and log are told of from afar.
+                try await eventually("its first run is told of") {
+                    let status = try await node.pods().first?.container
+                    let last = status?.lastState?.terminated
+                    return status?.state?.running != nil && last?.exitCode == 3 && last?.message == "ended\n"
+                }
+                let before = try await node.kubelet("/containerLogs/default/far-node/main?previous=true&tailLines=1")
+                #expect(before.body == "given\n")
+                // Everything of it is on the shim's side, and nothing on the adapter's.
+                let far = directory + "/state/nodes/node/pods"
+                let uid = try #require(try FileManager.default.contentsOfDirectory(atPath: far).first)
+                let scratch = "\(far)/\(uid)/volumes/kubernetes.io~empty-dir/scratch"
+                #expect(try String(contentsOfFile: scratch + "/a/b/file", encoding: .utf8) == "kept\n")
+                #expect(!FileManager.default.fileExists(atPath: directory + "/adapter/pods"))
+                #expect(!FileManager.default.fileExists(atPath: directory + "/podlogs"))
+                #expect(try FileManager.default.contentsOfDirectory(atPath: directory + "/far-logs").count == 1)
                 try node.remove("far.yaml")
                 try await eventually("the pod is gone") { try await node.pods().isEmpty }
+                try await eventually("its files and logs are gone") {
+                    try FileManager.default.contentsOfDirectory(atPath: far).isEmpty
+                        && FileManager.default.contentsOfDirectory(atPath: directory + "/far-logs").isEmpty
+                }
+                #expect(FileManager.default.fileExists(atPath: directory + "/given/file"))
             } catch {
                 await node.stopAdapter()
                 throw error

@@ -89,6 +89,7 @@ import Testing
                   advertiseAddress: "10.0.0.1"             # /etc/c.yaml:4
                   root: /here/data                         # flag --root
                   state:                                   # default
+                  podLogs: /var/log/pods                   # default
                   dockerHost: unix:///var/run/docker.sock  # default
                   dockerCertPath:                          # default
                   dockerTLSVerify: true                    # environment DOCKER_TLS_VERIFY

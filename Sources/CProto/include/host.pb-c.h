@@ -43,14 +43,20 @@ typedef struct VzcriHost__PrepareMountResponse VzcriHost__PrepareMountResponse;
 typedef struct VzcriHost__VolumeUsageRequest VzcriHost__VolumeUsageRequest;
 typedef struct VzcriHost__VolumeUsageResponse VzcriHost__VolumeUsageResponse;
 typedef struct VzcriHost__VolumeUse VzcriHost__VolumeUse;
+typedef struct VzcriHost__ListPodDataRequest VzcriHost__ListPodDataRequest;
+typedef struct VzcriHost__ListPodDataResponse VzcriHost__ListPodDataResponse;
 typedef struct VzcriHost__RemovePodDataRequest VzcriHost__RemovePodDataRequest;
 typedef struct VzcriHost__RemovePodDataResponse VzcriHost__RemovePodDataResponse;
+typedef struct VzcriHost__PrepareContainerFilesRequest VzcriHost__PrepareContainerFilesRequest;
+typedef struct VzcriHost__PrepareContainerFilesResponse VzcriHost__PrepareContainerFilesResponse;
 typedef struct VzcriHost__ReadTerminationMessageRequest VzcriHost__ReadTerminationMessageRequest;
 typedef struct VzcriHost__ReadTerminationMessageResponse VzcriHost__ReadTerminationMessageResponse;
 typedef struct VzcriHost__ReadContainerLogRequest VzcriHost__ReadContainerLogRequest;
 typedef struct VzcriHost__LogChunk VzcriHost__LogChunk;
 typedef struct VzcriHost__RotateContainerLogRequest VzcriHost__RotateContainerLogRequest;
 typedef struct VzcriHost__RotateContainerLogResponse VzcriHost__RotateContainerLogResponse;
+typedef struct VzcriHost__RemoveLogsRequest VzcriHost__RemoveLogsRequest;
+typedef struct VzcriHost__RemoveLogsResponse VzcriHost__RemoveLogsResponse;
 
 
 /* --- enums --- */
@@ -94,10 +100,11 @@ struct  VzcriHost__HostInfoResponse
   VzcriHost__EnginePool *container_pool;
   size_t n_conditions;
   VzcriHost__HostCondition **conditions;
+  char *pod_log_directory;
 };
 #define VZCRI_HOST__HOST_INFO_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__host_info_response__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0,NULL, 0,NULL, 0, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0,NULL, 0,NULL, 0, NULL, 0,NULL, (char *)protobuf_c_empty_string }
 
 
 struct  VzcriHost__SlotPool
@@ -266,10 +273,11 @@ struct  VzcriHost__VolumeID
   ProtobufCMessage base;
   char *pod_uid;
   char *name;
+  char *node_name;
 };
 #define VZCRI_HOST__VOLUME_ID__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__volume_id__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 struct  VzcriHost__VolumeFile
@@ -278,10 +286,12 @@ struct  VzcriHost__VolumeFile
   char *path;
   ProtobufCBinaryData content;
   uint32_t mode;
+  uint32_t owner_user;
+  protobuf_c_boolean set_owner_user;
 };
 #define VZCRI_HOST__VOLUME_FILE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__volume_file__descriptor) \
-    , (char *)protobuf_c_empty_string, {0,NULL}, 0 }
+    , (char *)protobuf_c_empty_string, {0,NULL}, 0, 0, 0 }
 
 
 struct  VzcriHost__SyncVolumeRequest
@@ -340,10 +350,11 @@ struct  VzcriHost__VolumeUsageRequest
 {
   ProtobufCMessage base;
   char *pod_uid;
+  char *node_name;
 };
 #define VZCRI_HOST__VOLUME_USAGE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__volume_usage_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 struct  VzcriHost__VolumeUsageResponse
@@ -365,20 +376,44 @@ struct  VzcriHost__VolumeUse
   uint64_t inodes_used;
   uint64_t capacity_bytes;
   uint64_t available_bytes;
+  uint64_t inodes;
+  uint64_t inodes_free;
 };
 #define VZCRI_HOST__VOLUME_USE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__volume_use__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
+
+
+struct  VzcriHost__ListPodDataRequest
+{
+  ProtobufCMessage base;
+  char *node_name;
+};
+#define VZCRI_HOST__LIST_POD_DATA_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__list_pod_data_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+struct  VzcriHost__ListPodDataResponse
+{
+  ProtobufCMessage base;
+  size_t n_pod_uids;
+  char **pod_uids;
+};
+#define VZCRI_HOST__LIST_POD_DATA_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__list_pod_data_response__descriptor) \
+    , 0,NULL }
 
 
 struct  VzcriHost__RemovePodDataRequest
 {
   ProtobufCMessage base;
   char *pod_uid;
+  char *node_name;
 };
 #define VZCRI_HOST__REMOVE_POD_DATA_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__remove_pod_data_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 struct  VzcriHost__RemovePodDataResponse
@@ -390,16 +425,44 @@ struct  VzcriHost__RemovePodDataResponse
      }
 
 
+struct  VzcriHost__PrepareContainerFilesRequest
+{
+  ProtobufCMessage base;
+  char *pod_uid;
+  char *node_name;
+  char *container_name;
+  uint32_t attempt;
+  ProtobufCBinaryData hosts;
+  protobuf_c_boolean set_hosts;
+};
+#define VZCRI_HOST__PREPARE_CONTAINER_FILES_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__prepare_container_files_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, {0,NULL}, 0 }
+
+
+struct  VzcriHost__PrepareContainerFilesResponse
+{
+  ProtobufCMessage base;
+  char *hosts_path;
+  char *termination_message_path;
+};
+#define VZCRI_HOST__PREPARE_CONTAINER_FILES_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__prepare_container_files_response__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
 struct  VzcriHost__ReadTerminationMessageRequest
 {
   ProtobufCMessage base;
-  char *container_id;
-  char *path;
+  char *pod_uid;
+  char *node_name;
+  char *container_name;
+  uint32_t attempt;
   uint32_t limit_bytes;
 };
 #define VZCRI_HOST__READ_TERMINATION_MESSAGE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__read_termination_message_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0 }
 
 
 struct  VzcriHost__ReadTerminationMessageResponse
@@ -457,6 +520,25 @@ struct  VzcriHost__RotateContainerLogResponse
 };
 #define VZCRI_HOST__ROTATE_CONTAINER_LOG_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__rotate_container_log_response__descriptor) \
+     }
+
+
+struct  VzcriHost__RemoveLogsRequest
+{
+  ProtobufCMessage base;
+  char *path;
+};
+#define VZCRI_HOST__REMOVE_LOGS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__remove_logs_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+struct  VzcriHost__RemoveLogsResponse
+{
+  ProtobufCMessage base;
+};
+#define VZCRI_HOST__REMOVE_LOGS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__remove_logs_response__descriptor) \
      }
 
 
@@ -532,12 +614,24 @@ void   vzcri_host__volume_usage_response__init
 /* VzcriHost__VolumeUse methods */
 void   vzcri_host__volume_use__init
                      (VzcriHost__VolumeUse         *message);
+/* VzcriHost__ListPodDataRequest methods */
+void   vzcri_host__list_pod_data_request__init
+                     (VzcriHost__ListPodDataRequest         *message);
+/* VzcriHost__ListPodDataResponse methods */
+void   vzcri_host__list_pod_data_response__init
+                     (VzcriHost__ListPodDataResponse         *message);
 /* VzcriHost__RemovePodDataRequest methods */
 void   vzcri_host__remove_pod_data_request__init
                      (VzcriHost__RemovePodDataRequest         *message);
 /* VzcriHost__RemovePodDataResponse methods */
 void   vzcri_host__remove_pod_data_response__init
                      (VzcriHost__RemovePodDataResponse         *message);
+/* VzcriHost__PrepareContainerFilesRequest methods */
+void   vzcri_host__prepare_container_files_request__init
+                     (VzcriHost__PrepareContainerFilesRequest         *message);
+/* VzcriHost__PrepareContainerFilesResponse methods */
+void   vzcri_host__prepare_container_files_response__init
+                     (VzcriHost__PrepareContainerFilesResponse         *message);
 /* VzcriHost__ReadTerminationMessageRequest methods */
 void   vzcri_host__read_termination_message_request__init
                      (VzcriHost__ReadTerminationMessageRequest         *message);
@@ -556,6 +650,12 @@ void   vzcri_host__rotate_container_log_request__init
 /* VzcriHost__RotateContainerLogResponse methods */
 void   vzcri_host__rotate_container_log_response__init
                      (VzcriHost__RotateContainerLogResponse         *message);
+/* VzcriHost__RemoveLogsRequest methods */
+void   vzcri_host__remove_logs_request__init
+                     (VzcriHost__RemoveLogsRequest         *message);
+/* VzcriHost__RemoveLogsResponse methods */
+void   vzcri_host__remove_logs_response__init
+                     (VzcriHost__RemoveLogsResponse         *message);
 /* --- per-message closures --- */
 
 typedef void (*VzcriHost__HostInfoRequest_Closure)
@@ -630,11 +730,23 @@ typedef void (*VzcriHost__VolumeUsageResponse_Closure)
 typedef void (*VzcriHost__VolumeUse_Closure)
                  (const VzcriHost__VolumeUse *message,
                   void *closure_data);
+typedef void (*VzcriHost__ListPodDataRequest_Closure)
+                 (const VzcriHost__ListPodDataRequest *message,
+                  void *closure_data);
+typedef void (*VzcriHost__ListPodDataResponse_Closure)
+                 (const VzcriHost__ListPodDataResponse *message,
+                  void *closure_data);
 typedef void (*VzcriHost__RemovePodDataRequest_Closure)
                  (const VzcriHost__RemovePodDataRequest *message,
                   void *closure_data);
 typedef void (*VzcriHost__RemovePodDataResponse_Closure)
                  (const VzcriHost__RemovePodDataResponse *message,
+                  void *closure_data);
+typedef void (*VzcriHost__PrepareContainerFilesRequest_Closure)
+                 (const VzcriHost__PrepareContainerFilesRequest *message,
+                  void *closure_data);
+typedef void (*VzcriHost__PrepareContainerFilesResponse_Closure)
+                 (const VzcriHost__PrepareContainerFilesResponse *message,
                   void *closure_data);
 typedef void (*VzcriHost__ReadTerminationMessageRequest_Closure)
                  (const VzcriHost__ReadTerminationMessageRequest *message,
@@ -653,6 +765,12 @@ typedef void (*VzcriHost__RotateContainerLogRequest_Closure)
                   void *closure_data);
 typedef void (*VzcriHost__RotateContainerLogResponse_Closure)
                  (const VzcriHost__RotateContainerLogResponse *message,
+                  void *closure_data);
+typedef void (*VzcriHost__RemoveLogsRequest_Closure)
+                 (const VzcriHost__RemoveLogsRequest *message,
+                  void *closure_data);
+typedef void (*VzcriHost__RemoveLogsResponse_Closure)
+                 (const VzcriHost__RemoveLogsResponse *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -693,6 +811,10 @@ struct VzcriHost__HostService_Service
                        const VzcriHost__VolumeUsageRequest *input,
                        VzcriHost__VolumeUsageResponse_Closure closure,
                        void *closure_data);
+  void (*prepare_container_files)(VzcriHost__HostService_Service *service,
+                                  const VzcriHost__PrepareContainerFilesRequest *input,
+                                  VzcriHost__PrepareContainerFilesResponse_Closure closure,
+                                  void *closure_data);
   void (*read_termination_message)(VzcriHost__HostService_Service *service,
                                    const VzcriHost__ReadTerminationMessageRequest *input,
                                    VzcriHost__ReadTerminationMessageResponse_Closure closure,
@@ -705,6 +827,14 @@ struct VzcriHost__HostService_Service
                                const VzcriHost__RotateContainerLogRequest *input,
                                VzcriHost__RotateContainerLogResponse_Closure closure,
                                void *closure_data);
+  void (*remove_logs)(VzcriHost__HostService_Service *service,
+                      const VzcriHost__RemoveLogsRequest *input,
+                      VzcriHost__RemoveLogsResponse_Closure closure,
+                      void *closure_data);
+  void (*list_pod_data)(VzcriHost__HostService_Service *service,
+                        const VzcriHost__ListPodDataRequest *input,
+                        VzcriHost__ListPodDataResponse_Closure closure,
+                        void *closure_data);
   void (*remove_pod_data)(VzcriHost__HostService_Service *service,
                           const VzcriHost__RemovePodDataRequest *input,
                           VzcriHost__RemovePodDataResponse_Closure closure,
@@ -725,9 +855,12 @@ void vzcri_host__host_service__init (VzcriHost__HostService_Service *service,
       function_prefix__ ## sync_volume,\
       function_prefix__ ## prepare_mount,\
       function_prefix__ ## volume_usage,\
+      function_prefix__ ## prepare_container_files,\
       function_prefix__ ## read_termination_message,\
       function_prefix__ ## read_container_log,\
       function_prefix__ ## rotate_container_log,\
+      function_prefix__ ## remove_logs,\
+      function_prefix__ ## list_pod_data,\
       function_prefix__ ## remove_pod_data  }
 void vzcri_host__host_service__host_info(ProtobufCService *service,
                                          const VzcriHost__HostInfoRequest *input,
@@ -761,6 +894,10 @@ void vzcri_host__host_service__volume_usage(ProtobufCService *service,
                                             const VzcriHost__VolumeUsageRequest *input,
                                             VzcriHost__VolumeUsageResponse_Closure closure,
                                             void *closure_data);
+void vzcri_host__host_service__prepare_container_files(ProtobufCService *service,
+                                                       const VzcriHost__PrepareContainerFilesRequest *input,
+                                                       VzcriHost__PrepareContainerFilesResponse_Closure closure,
+                                                       void *closure_data);
 void vzcri_host__host_service__read_termination_message(ProtobufCService *service,
                                                         const VzcriHost__ReadTerminationMessageRequest *input,
                                                         VzcriHost__ReadTerminationMessageResponse_Closure closure,
@@ -773,6 +910,14 @@ void vzcri_host__host_service__rotate_container_log(ProtobufCService *service,
                                                     const VzcriHost__RotateContainerLogRequest *input,
                                                     VzcriHost__RotateContainerLogResponse_Closure closure,
                                                     void *closure_data);
+void vzcri_host__host_service__remove_logs(ProtobufCService *service,
+                                           const VzcriHost__RemoveLogsRequest *input,
+                                           VzcriHost__RemoveLogsResponse_Closure closure,
+                                           void *closure_data);
+void vzcri_host__host_service__list_pod_data(ProtobufCService *service,
+                                             const VzcriHost__ListPodDataRequest *input,
+                                             VzcriHost__ListPodDataResponse_Closure closure,
+                                             void *closure_data);
 void vzcri_host__host_service__remove_pod_data(ProtobufCService *service,
                                                const VzcriHost__RemovePodDataRequest *input,
                                                VzcriHost__RemovePodDataResponse_Closure closure,
@@ -805,14 +950,20 @@ extern const ProtobufCMessageDescriptor vzcri_host__prepare_mount_response__desc
 extern const ProtobufCMessageDescriptor vzcri_host__volume_usage_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__volume_usage_response__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__volume_use__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__list_pod_data_request__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__list_pod_data_response__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__remove_pod_data_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__remove_pod_data_response__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__prepare_container_files_request__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__prepare_container_files_response__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__read_termination_message_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__read_termination_message_response__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__read_container_log_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__log_chunk__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_response__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__remove_logs_request__descriptor;
+extern const ProtobufCMessageDescriptor vzcri_host__remove_logs_response__descriptor;
 extern const ProtobufCServiceDescriptor vzcri_host__host_service__descriptor;
 
 PROTOBUF_C__END_DECLS

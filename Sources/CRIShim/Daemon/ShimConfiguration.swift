@@ -38,6 +38,8 @@ public struct ShimConfiguration: Sendable {
     public var listen: [Endpoint]
     /// Mode and group of unix sockets.
     public var socket = UnixSocketOptions()
+    /// Where logs of pods are: adapters on other machines are served those below, and nothing else.
+    public var podLogDirectory = "/var/log/pods"
     /// Needed when one of ``listen`` is TCP.
     public var tls: ServerTLS?
     /// The name or address that clients on other machines reach this host by; nil takes the one they connected to.
@@ -106,6 +108,10 @@ public struct ShimConfiguration: Sendable {
         }
         guard stateDirectory.hasPrefix("/") else {
             throw ShimError(.invalidArgument, "the state directory \"\(stateDirectory)\" must be an absolute path")
+        }
+        guard podLogDirectory.hasPrefix("/"), podLogDirectory.count > 1 else {
+            throw ShimError(
+                .invalidArgument, "the directory of pods' logs \"\(podLogDirectory)\" must be an absolute path below /")
         }
         for case .unix(let path) in listen { try UnixSocket.checkPath(path) }
         for case .tcp(let host, let port) in listen where tls == nil {

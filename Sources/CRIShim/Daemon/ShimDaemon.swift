@@ -1,5 +1,6 @@
 import Docker
 import HTTP
+import HostFiles
 public import Logging
 import NIOCore
 import NIOPosix
@@ -45,6 +46,7 @@ public final class Shim: Service {
     private let store: StateStore
     private let sandboxes: Sandboxes
     let machines: VMRuntime
+    private let host: HostService
     private let vmImages: VMImageCatalog
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
@@ -87,10 +89,11 @@ public final class Shim: Service {
             machines: vmImages, docker: client, dockerHealth: dockerHealth, patterns: configuration.vmImages)
         addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
         let streaming = StreamingServer(logger: logger)
+        let containers = Containers(
+            store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
-            containers: Containers(
-                store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger),
+            containers: containers,
             images: NodeImages(
                 machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
                 dockerHealth: dockerHealth, choice: choice),
@@ -99,7 +102,11 @@ public final class Shim: Service {
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
         var router = Router()
         service.register(in: &router)
-        HostService(choice: choice, logger: logger).register(in: &router)
+        let host = HostService(
+            choice: choice, store: store, containers: containers, machines: machines, slots: slots, docker: docker,
+            root: root.path, logs: LogDirectory(path: configuration.podLogDirectory), logger: logger)
+        host.register(in: &router)
+        self.host = host
 
         let tls = try configuration.tls.map { files in
             try TLSContext.server(
@@ -169,10 +176,11 @@ public final class Shim: Service {
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [streamingListener] in try await streamingListener.run() }
-            tasks.addTask { [store] in
+            tasks.addTask { [store, host] in
                 // Streams that have no end of their own would hold up the drain.
                 try await gracefulShutdown()
                 store.endSubscriptions()
+                host.close()
             }
             try await rpc.run()
             tasks.cancelAll()

@@ -100,6 +100,7 @@ extension DockerRuntime {
             architecture: facts.architecture ?? "", kernel: facts.kernelVersion ?? "",
             cgroupDriver: facts.cgroupDriver ?? "", cgroupVersion: facts.cgroupVersion ?? "",
             rootDirectory: facts.dockerRootDir ?? "", storageDriver: facts.driver ?? "",
+            cpuCount: facts.ncpu ?? 0, memoryBytes: UInt64(max(0, facts.memTotal ?? 0)),
             securityOptions: facts.securityOptions ?? [])
     }
 

@@ -19,6 +19,9 @@ final class RuntimeInfo: Sendable {
         /// Where it keeps images and containers.
         var rootDirectory = ""
         var storageDriver = ""
+        /// Of the machine its containers run on; 0 when it does not say.
+        var cpuCount = 0
+        var memoryBytes: UInt64 = 0
         /// As the engine lists them: `name=seccomp,profile=default` …
         var securityOptions: [String] = []
         var appArmor: Bool { securityOptions.contains { $0.contains("apparmor") } }

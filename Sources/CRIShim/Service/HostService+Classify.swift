@@ -1,19 +1,9 @@
 import Proto
 import RPC
 
-extension HostService {
-    /// Tells before a sandbox is made what would run an image: the adapter picks the pod's handler by it.
-    func registerClassify(in router: inout Router) {
-        router.handle(HostAPI.HostService.classifyImage) { request, _ in
-            .later {
-                do {
-                    return try await classify(request)
-                } catch {
-                    throw RPCError(describing: error)
-                }
-            }
-        }
-    }
+/// Tells before a sandbox is made what would run an image: the adapter picks the pod's handler by it.
+struct ImageClassifier: Sendable {
+    let choice: RuntimeChoice
 
     func classify(_ request: HostAPI.ClassifyImageRequest) async throws -> HostAPI.ClassifyImageResponse {
         guard !request.image.isEmpty else { throw ShimError(.invalidArgument, "the request names no image") }

@@ -78,6 +78,7 @@ extension VMRuntime {
     }
 
     private func show(_ record: ExitRecord, of machine: ManagedMachine) {
+        guests.forget(machine.id)
         guard !machine.state.withLock({ $0.isRemoved }) else { return }
         var entry = machine.entry(runtime: name)
         entry.phase = .exited

@@ -94,6 +94,10 @@ extension VMRuntime {
         case .running, .stopping:
             // Stopping is running still, for those who look from outside.
             guard status.startedAt > 0 else { break }
+            // Before anybody hears that it runs.
+            guests.note(
+                machine.id, sandbox: machine.record.sandboxID, isReachable: status.isReachable,
+                address: status.address?.host ?? "")
             var entry = machine.entry(runtime: name)
             entry.phase = .running
             entry.startedAt = status.startedAt
@@ -109,7 +113,7 @@ extension VMRuntime {
                     metadata: meta(machine, ["reason": "\(notice.reason)", "what": "\(notice.message)"]))
             }
             if !isNew, hasNews { store.announceChange(of: machine.id, inSandbox: machine.record.sandboxID) }
-        case .exited: break  // Told when nothing of it runs any more.
+        case .exited: guests.forget(machine.id)  // The rest is told when nothing of it runs any more.
         }
         if status.processes != before?.processes, !status.processes.isEmpty {
             await remember(machine) { $0.processes = status.processes }

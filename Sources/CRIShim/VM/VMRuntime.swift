@@ -44,6 +44,7 @@ final class VMRuntime: ContainerRuntime {
     let slots: VMSlots
     let addresses: HardwareAddressPool
     let images: any MachineImages
+    let guests = GuestStates()
     let launcher: any SupervisorLauncher
     let group: any EventLoopGroup
     let logger: Logger

@@ -27,20 +27,36 @@ public struct PodFiles: Sendable {
         let pod = try podDirectory(uid)
         // Only root can give files away.
         let group = geteuid() == 0 ? content.group.map { UInt32(clamping: $0) } : nil
+        let path = "\(pod.path)/\(relative)"
         if content.isWritable {
             try VolumeDirectory.make(relative, in: pod, mode: mode_t(content.directoryMode), group: group)
-            return "\(pod.path)/\(relative)"
+            guard content.isMemory else { return path }
+            let before = try pod.directory(relative)
+            if try MemoryVolume.mount(on: before, at: path, size: content.sizeLimit) {
+                try Self.settle(try pod.directory(relative), mode_t(content.directoryMode), group, like: 0o2070)
+            }
+            return path
         }
-        let directory = try pod.makeDirectories(String(relative.dropLast(name.count + 1)), mode: 0o750)
+        var directory = try pod.makeDirectories(String(relative.dropLast(name.count + 1)), mode: 0o750)
             .makeDirectories(name, mode: 0o755)
+        if content.isMemory, try MemoryVolume.mount(on: directory, at: path, size: nil) {
+            directory = try pod.directory(relative)
+        }
         try AtomicVolume(directory: directory, group: group).write(content.files)
+        try Self.settle(directory, mode_t(content.directoryMode), group, like: 0o2050)
+        return path
+    }
+
+    /// - Parameter bits: what a group gets beside the mode.
+    private static func settle(_ directory: DirectoryHandle, _ mode: mode_t, _ group: UInt32?, like bits: mode_t) throws
+    {
         if let group, fchown(directory.descriptor, uid_t.max, group) != 0 {
             throw HostFilesError.system("give \(directory.path) to group \(group)")
         }
-        guard fchmod(directory.descriptor, mode_t(content.directoryMode) | (group == nil ? 0 : 0o2050)) == 0 else {
+        // After the owner: giving it away clears the set-group-id bit.
+        guard fchmod(directory.descriptor, mode | (group == nil ? 0 : bits)) == 0 else {
             throw HostFilesError.system("set the mode of \(directory.path)")
         }
-        return "\(pod.path)/\(relative)"
     }
 
     /// Where a container's mount is on this host.
@@ -87,7 +103,7 @@ public struct PodFiles: Sendable {
     /// - Parameter limit: in bytes.
     public func terminationMessage(pod uid: String, container: String, attempt: UInt32, limit: Int) throws -> [UInt8]? {
         let name = try PathComponent.checked(container, "container")
-        guard let top = try existing(), let uid = try Self.has(uid, in: top) else { return nil }
+        guard let top = try top(of: uid) else { return nil }
         let bytes = try top.end(of: "pods/\(uid)/containers/\(name)/\(attempt)", limit: limit)
         return bytes?.isEmpty == false ? bytes : nil
     }
@@ -97,7 +113,13 @@ public struct PodFiles: Sendable {
     /// Removes everything kept for a pod; nothing there is fine. Host paths it mounted stay.
     /// - Throws: also when something is mounted below; then nothing is removed.
     public func remove(pod uid: String) throws {
-        guard let top = try existing(), let uid = try Self.has(uid, in: top) else { return }
+        guard let top = try top(of: uid) else { return }
+        for kind in Self.kinds where try top.has("pods/\(uid)/volumes/\(kind)") {
+            // What is mounted elsewhere below is not ours, and keeps the pod's files from being removed.
+            for name in try top.directory("pods/\(uid)/volumes/\(kind)").names() {
+                try MemoryVolume.unmount("\(top.path)/pods/\(uid)/volumes/\(kind)/\(name)")
+            }
+        }
         try top.remove("pods/\(uid)")
     }
 
@@ -109,9 +131,7 @@ public struct PodFiles: Sendable {
 
     /// What each volume takes.
     public func usage(pod uid: String) throws -> [VolumeUse] {
-        guard let top = try existing(), let uid = try Self.has(uid, in: top), try top.has("pods/\(uid)/volumes") else {
-            return []
-        }
+        guard let top = try top(of: uid), try top.has("pods/\(uid)/volumes") else { return [] }
         let volumes = try top.directory("pods/\(uid)/volumes")
         var uses: [VolumeUse] = []
         for kind in Self.kinds where try volumes.has(kind) {
@@ -143,9 +163,11 @@ public struct PodFiles: Sendable {
         try SystemFiles.status(root) == nil ? nil : try DirectoryHandle.open(root)
     }
 
-    private static func has(_ uid: String, in top: DirectoryHandle) throws -> String? {
+    /// The root, where something is kept for the pod.
+    private func top(of uid: String) throws -> DirectoryHandle? {
         let uid = try PathComponent.checked(uid, "pod UID")
-        return try top.has("pods/\(uid)") ? uid : nil
+        guard let top = try existing(), try top.has("pods/\(uid)") else { return nil }
+        return top
     }
 }
 

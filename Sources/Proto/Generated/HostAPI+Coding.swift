@@ -215,6 +215,7 @@ extension HostAPI.HostInfoResponse: WireMessage {
         if let value = c.pointee.container_pool { self.containerPool = try HostAPI.EnginePool(c: value) }
         self.conditions.reserveCapacity(Int(c.pointee.n_conditions))
         for index in 0..<Int(c.pointee.n_conditions) { self.conditions.append(try HostAPI.HostCondition(c: c.pointee.conditions[index]!)) }
+        self.podLogDirectory = try WireCoding.string(c.pointee.pod_log_directory, "HostInfoResponse.pod_log_directory")
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__HostInfoResponse>, _ arena: Arena) throws(WireError) {
@@ -242,6 +243,7 @@ extension HostAPI.HostInfoResponse: WireMessage {
             c.pointee.n_conditions = self.conditions.count
             c.pointee.conditions = try arena.messages(self.conditions)
         }
+        if !self.podLogDirectory.isEmpty { c.pointee.pod_log_directory = try arena.string(self.podLogDirectory, "HostInfoResponse.pod_log_directory") }
     }
 }
 
@@ -324,6 +326,56 @@ extension HostAPI.ImageCredentials: CustomStringConvertible {
     public var json: String { WireText.describe(self, redacting: false) }
 }
 
+extension HostAPI.ListPodDataRequest: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__list_pod_data_request__desc() }
+
+    init(c: UnsafePointer<VzcriHost__ListPodDataRequest>) throws(WireError) {
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "ListPodDataRequest.node_name")
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__ListPodDataRequest>, _ arena: Arena) throws(WireError) {
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "ListPodDataRequest.node_name") }
+    }
+}
+
+extension HostAPI.ListPodDataRequest: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.ListPodDataRequest: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
+extension HostAPI.ListPodDataResponse: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__list_pod_data_response__desc() }
+
+    init(c: UnsafePointer<VzcriHost__ListPodDataResponse>) throws(WireError) {
+        self.podUids.reserveCapacity(Int(c.pointee.n_pod_uids))
+        for index in 0..<Int(c.pointee.n_pod_uids) { self.podUids.append(try WireCoding.string(c.pointee.pod_uids[index], "ListPodDataResponse.pod_uids")) }
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__ListPodDataResponse>, _ arena: Arena) throws(WireError) {
+        if !self.podUids.isEmpty {
+            c.pointee.n_pod_uids = self.podUids.count
+            c.pointee.pod_uids = try arena.strings(self.podUids, "ListPodDataResponse.pod_uids")
+        }
+    }
+}
+
+extension HostAPI.ListPodDataResponse: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.ListPodDataResponse: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
 extension HostAPI.LogChunk: WireMessage {
     static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__log_chunk__desc() }
 
@@ -344,6 +396,64 @@ extension HostAPI.LogChunk: RPCMessage {
 }
 
 extension HostAPI.LogChunk: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
+extension HostAPI.PrepareContainerFilesRequest: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__prepare_container_files_request__desc() }
+
+    init(c: UnsafePointer<VzcriHost__PrepareContainerFilesRequest>) throws(WireError) {
+        self.podUid = try WireCoding.string(c.pointee.pod_uid, "PrepareContainerFilesRequest.pod_uid")
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "PrepareContainerFilesRequest.node_name")
+        self.containerName = try WireCoding.string(c.pointee.container_name, "PrepareContainerFilesRequest.container_name")
+        self.attempt = c.pointee.attempt
+        self.hosts = WireCoding.bytes(c.pointee.hosts)
+        self.setHosts = c.pointee.set_hosts != 0
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__PrepareContainerFilesRequest>, _ arena: Arena) throws(WireError) {
+        if !self.podUid.isEmpty { c.pointee.pod_uid = try arena.string(self.podUid, "PrepareContainerFilesRequest.pod_uid") }
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "PrepareContainerFilesRequest.node_name") }
+        if !self.containerName.isEmpty { c.pointee.container_name = try arena.string(self.containerName, "PrepareContainerFilesRequest.container_name") }
+        c.pointee.attempt = self.attempt
+        c.pointee.hosts = arena.bytes(self.hosts)
+        c.pointee.set_hosts = self.setHosts ? 1 : 0
+    }
+}
+
+extension HostAPI.PrepareContainerFilesRequest: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.PrepareContainerFilesRequest: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
+extension HostAPI.PrepareContainerFilesResponse: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__prepare_container_files_response__desc() }
+
+    init(c: UnsafePointer<VzcriHost__PrepareContainerFilesResponse>) throws(WireError) {
+        self.hostsPath = try WireCoding.string(c.pointee.hosts_path, "PrepareContainerFilesResponse.hosts_path")
+        self.terminationMessagePath = try WireCoding.string(c.pointee.termination_message_path, "PrepareContainerFilesResponse.termination_message_path")
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__PrepareContainerFilesResponse>, _ arena: Arena) throws(WireError) {
+        if !self.hostsPath.isEmpty { c.pointee.hosts_path = try arena.string(self.hostsPath, "PrepareContainerFilesResponse.hosts_path") }
+        if !self.terminationMessagePath.isEmpty { c.pointee.termination_message_path = try arena.string(self.terminationMessagePath, "PrepareContainerFilesResponse.termination_message_path") }
+    }
+}
+
+extension HostAPI.PrepareContainerFilesResponse: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.PrepareContainerFilesResponse: CustomStringConvertible {
     public var description: String { WireText.describe(self, redacting: true) }
     /// The message as protobuf's JSON, secrets included.
     public var json: String { WireText.describe(self, redacting: false) }
@@ -475,14 +585,18 @@ extension HostAPI.ReadTerminationMessageRequest: WireMessage {
     static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__read_termination_message_request__desc() }
 
     init(c: UnsafePointer<VzcriHost__ReadTerminationMessageRequest>) throws(WireError) {
-        self.containerId = try WireCoding.string(c.pointee.container_id, "ReadTerminationMessageRequest.container_id")
-        self.path = try WireCoding.string(c.pointee.path, "ReadTerminationMessageRequest.path")
+        self.podUid = try WireCoding.string(c.pointee.pod_uid, "ReadTerminationMessageRequest.pod_uid")
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "ReadTerminationMessageRequest.node_name")
+        self.containerName = try WireCoding.string(c.pointee.container_name, "ReadTerminationMessageRequest.container_name")
+        self.attempt = c.pointee.attempt
         self.limitBytes = c.pointee.limit_bytes
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__ReadTerminationMessageRequest>, _ arena: Arena) throws(WireError) {
-        if !self.containerId.isEmpty { c.pointee.container_id = try arena.string(self.containerId, "ReadTerminationMessageRequest.container_id") }
-        if !self.path.isEmpty { c.pointee.path = try arena.string(self.path, "ReadTerminationMessageRequest.path") }
+        if !self.podUid.isEmpty { c.pointee.pod_uid = try arena.string(self.podUid, "ReadTerminationMessageRequest.pod_uid") }
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "ReadTerminationMessageRequest.node_name") }
+        if !self.containerName.isEmpty { c.pointee.container_name = try arena.string(self.containerName, "ReadTerminationMessageRequest.container_name") }
+        c.pointee.attempt = self.attempt
         c.pointee.limit_bytes = self.limitBytes
     }
 }
@@ -521,15 +635,61 @@ extension HostAPI.ReadTerminationMessageResponse: CustomStringConvertible {
     public var json: String { WireText.describe(self, redacting: false) }
 }
 
+extension HostAPI.RemoveLogsRequest: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__remove_logs_request__desc() }
+
+    init(c: UnsafePointer<VzcriHost__RemoveLogsRequest>) throws(WireError) {
+        self.path = try WireCoding.string(c.pointee.path, "RemoveLogsRequest.path")
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__RemoveLogsRequest>, _ arena: Arena) throws(WireError) {
+        if !self.path.isEmpty { c.pointee.path = try arena.string(self.path, "RemoveLogsRequest.path") }
+    }
+}
+
+extension HostAPI.RemoveLogsRequest: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.RemoveLogsRequest: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
+extension HostAPI.RemoveLogsResponse: WireMessage {
+    static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__remove_logs_response__desc() }
+
+    init(c: UnsafePointer<VzcriHost__RemoveLogsResponse>) throws(WireError) {
+    }
+
+    func fill(_ c: UnsafeMutablePointer<VzcriHost__RemoveLogsResponse>, _ arena: Arena) throws(WireError) {
+    }
+}
+
+extension HostAPI.RemoveLogsResponse: RPCMessage {
+    public init(wireBytes: UnsafeRawBufferPointer) throws { self = try WireCoding.decode(wireBytes) }
+    public func appendWireBytes(to buffer: inout ByteBuffer) throws { try WireCoding.encode(self, to: &buffer) }
+}
+
+extension HostAPI.RemoveLogsResponse: CustomStringConvertible {
+    public var description: String { WireText.describe(self, redacting: true) }
+    /// The message as protobuf's JSON, secrets included.
+    public var json: String { WireText.describe(self, redacting: false) }
+}
+
 extension HostAPI.RemovePodDataRequest: WireMessage {
     static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__remove_pod_data_request__desc() }
 
     init(c: UnsafePointer<VzcriHost__RemovePodDataRequest>) throws(WireError) {
         self.podUid = try WireCoding.string(c.pointee.pod_uid, "RemovePodDataRequest.pod_uid")
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "RemovePodDataRequest.node_name")
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__RemovePodDataRequest>, _ arena: Arena) throws(WireError) {
         if !self.podUid.isEmpty { c.pointee.pod_uid = try arena.string(self.podUid, "RemovePodDataRequest.pod_uid") }
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "RemovePodDataRequest.node_name") }
     }
 }
 
@@ -713,12 +873,16 @@ extension HostAPI.VolumeFile: WireMessage {
         self.path = try WireCoding.string(c.pointee.path, "VolumeFile.path")
         self.content = WireCoding.bytes(c.pointee.content)
         self.mode = c.pointee.mode
+        self.ownerUser = c.pointee.owner_user
+        self.setOwnerUser = c.pointee.set_owner_user != 0
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__VolumeFile>, _ arena: Arena) throws(WireError) {
         if !self.path.isEmpty { c.pointee.path = try arena.string(self.path, "VolumeFile.path") }
         c.pointee.content = arena.bytes(self.content)
         c.pointee.mode = self.mode
+        c.pointee.owner_user = self.ownerUser
+        c.pointee.set_owner_user = self.setOwnerUser ? 1 : 0
     }
 }
 
@@ -739,11 +903,13 @@ extension HostAPI.VolumeID: WireMessage {
     init(c: UnsafePointer<VzcriHost__VolumeID>) throws(WireError) {
         self.podUid = try WireCoding.string(c.pointee.pod_uid, "VolumeID.pod_uid")
         self.name = try WireCoding.string(c.pointee.name, "VolumeID.name")
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "VolumeID.node_name")
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__VolumeID>, _ arena: Arena) throws(WireError) {
         if !self.podUid.isEmpty { c.pointee.pod_uid = try arena.string(self.podUid, "VolumeID.pod_uid") }
         if !self.name.isEmpty { c.pointee.name = try arena.string(self.name, "VolumeID.name") }
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "VolumeID.node_name") }
     }
 }
 
@@ -763,10 +929,12 @@ extension HostAPI.VolumeUsageRequest: WireMessage {
 
     init(c: UnsafePointer<VzcriHost__VolumeUsageRequest>) throws(WireError) {
         self.podUid = try WireCoding.string(c.pointee.pod_uid, "VolumeUsageRequest.pod_uid")
+        self.nodeName = try WireCoding.string(c.pointee.node_name, "VolumeUsageRequest.node_name")
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__VolumeUsageRequest>, _ arena: Arena) throws(WireError) {
         if !self.podUid.isEmpty { c.pointee.pod_uid = try arena.string(self.podUid, "VolumeUsageRequest.pod_uid") }
+        if !self.nodeName.isEmpty { c.pointee.node_name = try arena.string(self.nodeName, "VolumeUsageRequest.node_name") }
     }
 }
 
@@ -817,6 +985,8 @@ extension HostAPI.VolumeUse: WireMessage {
         self.inodesUsed = c.pointee.inodes_used
         self.capacityBytes = c.pointee.capacity_bytes
         self.availableBytes = c.pointee.available_bytes
+        self.inodes = c.pointee.inodes
+        self.inodesFree = c.pointee.inodes_free
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__VolumeUse>, _ arena: Arena) throws(WireError) {
@@ -825,6 +995,8 @@ extension HostAPI.VolumeUse: WireMessage {
         c.pointee.inodes_used = self.inodesUsed
         c.pointee.capacity_bytes = self.capacityBytes
         c.pointee.available_bytes = self.availableBytes
+        c.pointee.inodes = self.inodes
+        c.pointee.inodes_free = self.inodesFree
     }
 }
 

@@ -108,6 +108,7 @@ extension HostAPI {
         public var podAddressesLocal = false
         public var containerPool: EnginePool?
         public var conditions: [HostCondition] = []
+        public var podLogDirectory = ""
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -148,9 +149,59 @@ extension HostAPI {
 }
 
 extension HostAPI {
+    public struct ListPodDataRequest: Sendable, Hashable {
+        public var nodeName = ""
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
+    public struct ListPodDataResponse: Sendable, Hashable {
+        public var podUids: [String] = []
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
     public struct LogChunk: Sendable, Hashable {
         public var data: [UInt8] = []
         public var standardError = false
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
+    public struct PrepareContainerFilesRequest: Sendable, Hashable {
+        public var podUid = ""
+        public var nodeName = ""
+        public var containerName = ""
+        public var attempt: UInt32 = 0
+        public var hosts: [UInt8] = []
+        public var setHosts = false
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
+    public struct PrepareContainerFilesResponse: Sendable, Hashable {
+        public var hostsPath = ""
+        public var terminationMessagePath = ""
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -220,8 +271,10 @@ extension HostAPI {
 
 extension HostAPI {
     public struct ReadTerminationMessageRequest: Sendable, Hashable {
-        public var containerId = ""
-        public var path = ""
+        public var podUid = ""
+        public var nodeName = ""
+        public var containerName = ""
+        public var attempt: UInt32 = 0
         public var limitBytes: UInt32 = 0
 
         public init() {}
@@ -243,8 +296,30 @@ extension HostAPI {
 }
 
 extension HostAPI {
+    public struct RemoveLogsRequest: Sendable, Hashable {
+        public var path = ""
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
+    public struct RemoveLogsResponse: Sendable, Hashable {
+
+        public init() {}
+        public init(_ configure: (inout Self) throws -> Void) rethrows {
+            try configure(&self)
+        }
+    }
+}
+
+extension HostAPI {
     public struct RemovePodDataRequest: Sendable, Hashable {
         public var podUid = ""
+        public var nodeName = ""
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -334,6 +409,8 @@ extension HostAPI {
         public var path = ""
         public var content: [UInt8] = []
         public var mode: UInt32 = 0
+        public var ownerUser: UInt32 = 0
+        public var setOwnerUser = false
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -346,6 +423,7 @@ extension HostAPI {
     public struct VolumeID: Sendable, Hashable {
         public var podUid = ""
         public var name = ""
+        public var nodeName = ""
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -357,6 +435,7 @@ extension HostAPI {
 extension HostAPI {
     public struct VolumeUsageRequest: Sendable, Hashable {
         public var podUid = ""
+        public var nodeName = ""
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -383,6 +462,8 @@ extension HostAPI {
         public var inodesUsed: UInt64 = 0
         public var capacityBytes: UInt64 = 0
         public var availableBytes: UInt64 = 0
+        public var inodes: UInt64 = 0
+        public var inodesFree: UInt64 = 0
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {

@@ -10,12 +10,18 @@ extension HostAPI {
             service: name, name: "ClassifyImage")
         public static let hostInfo = UnaryMethod<HostInfoRequest, HostInfoResponse>(
             service: name, name: "HostInfo")
+        public static let listPodData = UnaryMethod<ListPodDataRequest, ListPodDataResponse>(
+            service: name, name: "ListPodData")
+        public static let prepareContainerFiles = UnaryMethod<PrepareContainerFilesRequest, PrepareContainerFilesResponse>(
+            service: name, name: "PrepareContainerFiles")
         public static let prepareMount = UnaryMethod<PrepareMountRequest, PrepareMountResponse>(
             service: name, name: "PrepareMount")
         public static let readContainerLog = ServerStreamingMethod<ReadContainerLogRequest, LogChunk>(
             service: name, name: "ReadContainerLog")
         public static let readTerminationMessage = UnaryMethod<ReadTerminationMessageRequest, ReadTerminationMessageResponse>(
             service: name, name: "ReadTerminationMessage")
+        public static let removeLogs = UnaryMethod<RemoveLogsRequest, RemoveLogsResponse>(
+            service: name, name: "RemoveLogs")
         public static let removePodData = UnaryMethod<RemovePodDataRequest, RemovePodDataResponse>(
             service: name, name: "RemovePodData")
         public static let rotateContainerLog = UnaryMethod<RotateContainerLogRequest, RotateContainerLogResponse>(
@@ -35,9 +41,12 @@ extension HostAPI {
         public static let allMethods = [
             "ClassifyImage",
             "HostInfo",
+            "ListPodData",
+            "PrepareContainerFiles",
             "PrepareMount",
             "ReadContainerLog",
             "ReadTerminationMessage",
+            "RemoveLogs",
             "RemovePodData",
             "RotateContainerLog",
             "SyncVolume",

@@ -21,6 +21,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     let store: PodStore
     private let manager: PodManager
     private let watcher: RuntimeWatcher
+    private let guests: GuestWatcher
     private let manifests: ManifestDirectory?
     private let cluster: ClusterMode?
     private let lock: RootLock
@@ -43,9 +44,17 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         let setup = DaemonSetup(configuration: configuration, logger: logger)
         lock = try await setup.prepareRoot()
         let addresses = try setup.addresses()
-        let mapping = try await setup.mapping(addresses)
+        var mapping = try await setup.mapping(addresses)
         let tls = try setup.runtimeTLS()
         client = RPCClient(endpoint: configuration.runtime, tls: tls.rpc, group: group, logger: logger)
+        let host: RuntimeHost
+        do {
+            host = try await setup.runtimeHost(client)
+        } catch {
+            await client.close()
+            throw error
+        }
+        host.apply(to: &mapping)
         let provider = CRIProvider(client: client, nodeName: configuration.nodeName)
         let runtime = RuntimeInfo()
         let kube = configuration.cluster.map { KubeClient($0, group: group, logger: logger) }
@@ -54,14 +63,17 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             published: { pod in writer?.tell(pod, isGone: false) }, gone: { pod in writer?.tell(pod, isGone: true) })
         self.store = store
         var context = PodContext(
-            provider: provider, volumes: LocalVolumeHost(root: configuration.root), logs: LocalLogHost(),
+            provider: provider, volumes: host.volumes(root: configuration.root), logs: host.logs,
             mapping: mapping, store: store, runtime: runtime, logger: logger)
         context.policy = BackOff.Policy(
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
         context.objects = kube.map { ClusterObjects(client: $0) }
-        manager = PodManager(context: context)
+        let manager = PodManager(context: context)
+        self.manager = manager
+        guests = GuestWatcher(
+            client: client, book: context.guests, changed: { manager.tell(.changed("")) }, logger: logger)
         var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
         watcher.intervals.relist = configuration.relistInterval
         self.watcher = watcher
@@ -72,8 +84,10 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         try await manifests?.check()
         func cluster(kubeletPort: Int) async throws -> ClusterMode? {
             guard let connection = configuration.cluster, let kube, let writer else { return nil }
+            var node = try await setup.node(mapping, kubeletPort: kubeletPort)
+            host.apply(to: &node)
             return ClusterMode(
-                connection, node: try await setup.node(mapping, kubeletPort: kubeletPort), provider: provider,
+                connection, node: node, provider: provider,
                 writer: writer, client: kube, configuration: configuration, logger: logger)
         }
         guard let address = configuration.kubeletAddress else {
@@ -113,6 +127,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         await withDiscardingTaskGroup { group in
             group.addTask { await cancelWhenGracefulShutdown { await watcher.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
+            group.addTask { await cancelWhenGracefulShutdown { await guests.run() } }
             group.addTask {
                 await cancelWhenGracefulShutdown {
                     if let cluster { return await cluster.run(manager) }

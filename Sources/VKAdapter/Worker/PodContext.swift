@@ -8,6 +8,7 @@ struct PodContext: Sendable {
     var provider: any Provider
     var volumes: any VolumeHost
     var logs: any LogHost
+    var guests = GuestBook()
     var mapping: MappingContext
     /// `nil` without a cluster.
     var objects: (any ObjectSource)?

@@ -168,6 +168,7 @@ actor PodWorker {
         input.terminationMessages = messages
         input.failure = failure
         input.terminating = isRemoving
+        input.readGuests(context.guests)
         let new = input.status()
         if new.phase != status?.phase {
             logger.info("pod is \(new.phase)", metadata: new.podIP.isEmpty ? [:] : ["ip": "\(new.podIP)"])

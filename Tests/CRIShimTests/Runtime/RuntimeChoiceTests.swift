@@ -103,7 +103,7 @@ import VMImages
 
     @Test("an adapter is told the runtime, why, and the digest of what is here")
     func classify() async throws {
-        let service = HostService(choice: try choice(), logger: .init(label: "test"))
+        let service = ImageClassifier(choice: try choice())
         let machine = try await service.classify(.init { $0.image = "machine" })
         #expect(machine.runtime == .runtimeVm)
         #expect(machine.digest == Self.vmID)

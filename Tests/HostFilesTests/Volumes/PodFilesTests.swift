@@ -139,6 +139,30 @@ import Testing
         }
     }
 
+    @Test func `a volume in memory holds no more than it may, and goes with its pod`() async throws {
+        try await with { base, files throws in
+            let path = try files.sync(pod: "u", volume: "v", .empty(isMemory: true, sizeLimit: 1 << 20))
+            #expect(try status(path).st_mode & 0o777 == 0o777)
+            try SystemFiles.write(path + "/kept", [1], mode: 0o600)
+            #expect(try files.sync(pod: "u", volume: "v", .empty(isMemory: true, sizeLimit: 1 << 20)) == path)
+            #expect(try read(path + "/kept") == [1])
+            var content = VolumeContent(files: [file("a", "1")])
+            content.isMemory = true
+            let secret = try files.sync(pod: "u", volume: "s", content)
+            #expect(try files.sync(pod: "u", volume: "s", content) == secret)
+            #expect(try text(secret + "/a") == "1")
+            if try status(path).st_dev != status(base).st_dev {
+                let use = try #require(try files.usage(pod: "u").last)
+                #expect(use.name == "v" && use.capacityBytes == 1 << 20)
+                #expect(throws: HostFilesError.self) {
+                    try SystemFiles.write(path + "/big", [UInt8](repeating: 1, count: 2 << 20), mode: 0o600)
+                }
+            }
+            try files.remove(pod: "u")
+            #expect(try files.pods().isEmpty)
+        }
+    }
+
     @Test func `usage names every volume, with what is left where it is`() async throws {
         try await with { _, files throws in
             #expect(try files.usage(pod: "u").isEmpty)
