@@ -47,7 +47,8 @@ import Testing
             #expect(try await read(host, log) { $0.tailLines = 1 } == "three\n")
             #expect(try await read(host, log) { $0.tailLines = 0 } == "")
             #expect(try await read(host, log) { $0.limitBytes = 5 } == "one\nt")
-            #expect(try await read(host, log) { $0.since = Timestamp(rfc3339: "2024-05-06T07:08:01Z") } == "two\nthree\n")
+            #expect(
+                try await read(host, log) { $0.since = Timestamp(rfc3339: "2024-05-06T07:08:01Z") } == "two\nthree\n")
             #expect(
                 try await read(host, log) {
                     $0.timestamps = true

@@ -137,7 +137,9 @@ import Testing
     func `hostile names and paths reach nothing`(side: Side) async throws {
         try await with(side) { host, directory in
             try SystemFiles.makeDirectories(directory + "/secret", mode: 0o755)
-            let hostile = ["", ".", "..", "../x", "a/b", "/etc", "../../../../secret", String(repeating: "n", count: 300)]
+            let hostile = [
+                "", ".", "..", "../x", "a/b", "/etc", "../../../../secret", String(repeating: "n", count: 300),
+            ]
             for name in hostile {
                 let tries: [@Sendable () async throws -> Void] = [
                     { _ = try await host.sync(pod: name, volume: "v", .empty()) },

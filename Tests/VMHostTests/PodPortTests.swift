@@ -31,7 +31,7 @@ struct PodPortTests {
     }
 
     private func ask(_ port: Int, in namespace: String, _ words: String) async throws -> String {
-        let channel = try await LocalConnection.make(
+        let channel = try await LoopbackConnection.make(
             port: port, in: namespace, group: MultiThreadedEventLoopGroup.singleton)
         return try await channel.executeThenClose { inbound, outbound in
             try await outbound.write(ByteBuffer(string: words))

@@ -3,13 +3,17 @@ import Glibc
 
 /// Processes of an engine that shares this host's PID namespace.
 enum LocalProcesses {
+    /// Whether a process belongs to the container: its cgroup names it.
+    static func isProcess(_ process: Int, of container: String) throws -> Bool {
+        guard process > 0, let cgroup = try RootDirectory.read("/proc/\(process)/cgroup") else { return false }
+        return String(decoding: cgroup, as: UTF8.self).contains(container)
+    }
+
     /// Kills a process and its descendants, if the process belongs to the container: its cgroup names it. They are
     /// stopped first, so that none can make another while the tree is read.
     /// - Returns: false when the process cannot be identified as the container's from here, and nothing was done.
     static func killTree(_ process: Int, of container: String) throws -> Bool {
-        guard process > 0, let cgroup = try RootDirectory.read("/proc/\(process)/cgroup"),
-            String(decoding: cgroup, as: UTF8.self).contains(container)
-        else { return false }
+        guard try isProcess(process, of: container) else { return false }
         kill(pid_t(process), SIGSTOP)
         var tree: Set = [process]
         var ordered = [process]

@@ -62,7 +62,8 @@ extension HostService {
     private static func addresses() throws -> [String] {
         try System.enumerateDevices().compactMap { device in
             guard let text = device.address?.ipAddress?.lowercased() else { return nil }
-            let isInner = text.hasPrefix("127.") || text.hasPrefix("169.254.") || text == "::1" || text.hasPrefix("fe80")
+            let isInner =
+                text.hasPrefix("127.") || text.hasPrefix("169.254.") || text == "::1" || text.hasPrefix("fe80")
             return isInner ? nil : text
         }
     }

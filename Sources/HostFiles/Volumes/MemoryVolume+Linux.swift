@@ -25,8 +25,9 @@ enum MemoryVolume {
 
     /// Takes a mount away from a path, if it is one of ours.
     static func unmount(_ path: String) throws {
-        guard umount2(path, Int32(UMOUNT_NOFOLLOW) | Int32(MNT_DETACH)) == 0 || errno == EINVAL
-            || errno == ENOENT
+        guard
+            umount2(path, Int32(UMOUNT_NOFOLLOW) | Int32(MNT_DETACH)) == 0 || errno == EINVAL
+                || errno == ENOENT
         else { throw HostFilesError.system("unmount \(path)") }
     }
 

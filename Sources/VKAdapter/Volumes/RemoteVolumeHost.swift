@@ -27,7 +27,8 @@ struct RemoteVolumeHost: VolumeHost {
             $0.memoryBacked = content.isMemory
             $0.sizeLimitBytes = content.sizeLimit ?? 0
         }
-        return try await host.call(Service.syncVolume, request, "write volume \"\(name)\" on the runtime's host").hostPath
+        return try await host.call(Service.syncVolume, request, "write volume \"\(name)\" on the runtime's host")
+            .hostPath
     }
 
     func mount(_ source: MountSource, subPath: String, readOnly: Bool, pod uid: String) async throws(AdapterError)

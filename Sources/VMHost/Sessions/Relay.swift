@@ -1,4 +1,5 @@
 import NIOCore
+import Processes
 import VZEngine
 
 /// Carries bytes between a connection through the guest and something else, each direction closed by itself.
@@ -29,7 +30,7 @@ enum Relay {
     static func run(
         _ stream: any GuestStream, toLocalPort port: Int, in namespace: String? = nil, group: any EventLoopGroup
     ) async throws {
-        let channel = try await LocalConnection.make(port: port, in: namespace, group: group)
+        let channel = try await LoopbackConnection.make(port: port, in: namespace, group: group)
         try await channel.executeThenClose { inbound, outbound in
             try await both {
                 while let bytes = try await stream.next() { try await outbound.write(bytes) }

@@ -6,7 +6,8 @@ import Testing
 @Suite struct HostFactsTests {
     @Test func `a host knows itself`() throws {
         let facts = HostFacts.current()
-        #expect(["linux", "darwin"].contains(facts.operatingSystem) && ["amd64", "arm64"].contains(facts.architecture))
+        #expect(
+            ["linux", "darwin"].contains(facts.operatingSystem) && ["amd64", "arm64"].contains(facts.architecture))
         #expect(facts.cpuCount > 0 && facts.memoryBytes > 1 << 20 && !facts.hostname.isEmpty && !facts.bootID.isEmpty)
         let usage = try HostUsage.current()
         #expect(usage.memoryWorkingSetBytes > 0 && usage.memoryAvailableBytes < facts.memoryBytes)
