@@ -61,7 +61,7 @@ extension KubeletAPI {
             return Run(containerID: last.containerID, attempt: status.restartCount - (isNewer ? 1 : 0))
         }
         if previous {
-            guard let run = before(), status.containerID != run.containerID else {
+            guard let run = before() else {
                 throw refuse("previous terminated \(subject) not found")
             }
             return run

@@ -109,6 +109,13 @@ import Testing
                 }, false, "b", 1, ""
             ),
             (
+                // It waits to be started again: the last run is the one before the next.
+                status {
+                    $0.containerID = "b"; $0.restartCount = 1; $0.state = .waiting(reason: "CrashLoopBackOff")
+                    $0.lastState.terminated = ended("b")
+                }, true, "b", 1, ""
+            ),
+            (
                 status {
                     $0.state.running = .init(); $0.containerID = "a"
                 }, true, "", 0, "previous terminated container \"c\" in pod \"web\" not found"
