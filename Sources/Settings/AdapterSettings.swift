@@ -46,6 +46,10 @@ public struct AdapterSettings: Sendable {
     public var clientVerifyCA: String?
     /// nil: a file under ``root``.
     public var kubeletTokenFile: String?
+    /// `auto`, `direct` or `forward`: how ports of pods are reached.
+    public var podDialing: String
+    /// Seconds the postStart hook of a machine may take.
+    public var postStartTimeout: Int
     public var logLevel: String
     public var resolved: ResolvedSettings
 
@@ -88,6 +92,11 @@ public struct AdapterSettings: Sendable {
                 SettingKey(
                     "clientVerifyCA", .path, flag: "--client-verify-ca", variable: "APISERVER_CA_CERT_LOCATION"),
                 SettingKey("kubeletTokenFile", .path, flag: "--kubelet-token-file"),
+                SettingKey(
+                    "podDialing", .choice(["auto", "direct", "forward"]), flag: "--pod-dialing",
+                    standard: .text("auto")),
+                SettingKey(
+                    "postStartTimeout", .seconds(1...86400), variable: "VZ_POSTSTART_TIMEOUT", standard: .integer(10)),
                 SettingKey("logLevel", .choice(SettingsTable.logLevels), flag: "--log-level", standard: .text("info")),
             ])
     }
@@ -122,6 +131,8 @@ public struct AdapterSettings: Sendable {
         tlsKey = resolved.text("tlsKey")
         clientVerifyCA = resolved.text("clientVerifyCA")
         kubeletTokenFile = resolved.text("kubeletTokenFile")
+        podDialing = resolved.text("podDialing") ?? "auto"
+        postStartTimeout = resolved.integer("postStartTimeout") ?? 10
         logLevel = resolved.text("logLevel") ?? "info"
     }
 }

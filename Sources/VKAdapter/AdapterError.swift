@@ -1,7 +1,9 @@
 /// What went wrong in the VKAdapter room: a pod or node operation that failed.
 public struct AdapterError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, unavailable, failed, notFound, unimplemented, busy }
+        private enum Kind: String {
+            case invalidArgument, unavailable, failed, notFound, unimplemented, busy, timedOut, exhausted
+        }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -15,6 +17,10 @@ public struct AdapterError: Error, Sendable, CustomStringConvertible {
         public static let busy = Code(kind: .busy)
         /// The other side cannot do this at all.
         public static let unimplemented = Code(kind: .unimplemented)
+        /// The other side did not answer in time.
+        public static let timedOut = Code(kind: .timedOut)
+        /// There is no more of what it takes: it is free again when somebody else is done with it.
+        public static let exhausted = Code(kind: .exhausted)
         public var description: String { kind.rawValue }
     }
 

@@ -45,6 +45,8 @@ extension AdapterConfiguration {
             taints = [Taint(key: settings.taintKey, value: settings.taintValue, effect: settings.taintEffect)]
         }
         nodeAddresses = settings.nodeAddresses
+        podDialing = PodDialing(rawValue: settings.podDialing) ?? .auto
+        postStartTimeout = .seconds(settings.postStartTimeout)
         logRoot = settings.podLogs
         clusterDNS = settings.clusterDNS
         clusterDomain = settings.clusterDomain ?? ""

@@ -103,6 +103,9 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("File with the bearer token of the kubelet API.", valueName: "file"))
     var kubeletTokenFile: String?
 
+    @Option(help: ArgumentHelp("How probes reach ports of pods: auto, direct or forward.", valueName: "way"))
+    var podDialing: String?
+
     @OptionGroup var common: CommonOptions
 
     private var flags: FlagValues {
@@ -132,6 +135,7 @@ struct Run: AsyncParsableCommand {
         flags.set("tlsKey", tlsKey)
         flags.set("clientVerifyCA", clientVerifyCA)
         flags.set("kubeletTokenFile", kubeletTokenFile)
+        flags.set("podDialing", podDialing)
         return flags
     }
 

@@ -7,7 +7,7 @@ public struct PullPolicy: OpenString {
     public static let never: Self = "Never"
 }
 
-/// One container of a pod, init or not.
+/// One container of a pod: regular, init or ephemeral.
 public struct Container: KubeModel {
     public var name = ""
     public var image = ""
@@ -18,19 +18,18 @@ public struct Container: KubeModel {
     public var envFrom: [EnvFromSource] = []
     public var env: [EnvVar] = []
     public var resources = ResourceRequirements()
-    /// On an init container `Always` makes it a side-car.
+    public var resizePolicy: [ContainerResizePolicy] = []
+    /// On an init container `Always` makes it a side-car; on others it goes before the pod's.
     public var restartPolicy: RestartPolicy?
+    /// Asked before the container's own policy.
+    public var restartPolicyRules: [ContainerRestartRule] = []
     public var volumeMounts: [VolumeMount] = []
     /// Kept as read.
     public var volumeDevices: [Value] = []
-    /// Kept as read.
-    public var livenessProbe: Value?
-    /// Kept as read.
-    public var readinessProbe: Value?
-    /// Kept as read.
-    public var startupProbe: Value?
-    /// Kept as read.
-    public var lifecycle: Value?
+    public var livenessProbe: Probe?
+    public var readinessProbe: Probe?
+    public var startupProbe: Probe?
+    public var lifecycle: Lifecycle?
     public var terminationMessagePath = ""
     /// `File` or `FallbackToLogsOnError`.
     public var terminationMessagePolicy = ""
@@ -39,6 +38,8 @@ public struct Container: KubeModel {
     public var stdin = false
     public var stdinOnce = false
     public var tty = false
+    /// Of an ephemeral container: whose processes it sees.
+    public var targetContainerName = ""
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -56,7 +57,9 @@ public struct Container: KubeModel {
         $0("envFrom", \.envFrom)
         $0("env", \.env)
         $0("resources", \.resources)
+        $0("resizePolicy", \.resizePolicy)
         $0("restartPolicy", \.restartPolicy)
+        $0("restartPolicyRules", \.restartPolicyRules)
         $0("volumeMounts", \.volumeMounts)
         $0("volumeDevices", \.volumeDevices)
         $0("livenessProbe", \.livenessProbe)
@@ -70,6 +73,7 @@ public struct Container: KubeModel {
         $0("stdin", \.stdin)
         $0("stdinOnce", \.stdinOnce)
         $0("tty", \.tty)
+        $0("targetContainerName", \.targetContainerName)
     }
 }
 

@@ -10,6 +10,12 @@ public struct ContainerStatus: KubeModel {
     /// `RUNTIME://ID`.
     public var containerID = ""
     public var started: Bool?
+    /// What the node has set aside for it.
+    public var allocatedResources: [String: Quantity] = [:]
+    /// What it runs with.
+    public var resources: ResourceRequirements?
+    public var volumeMounts: [VolumeMountStatus] = []
+    public var user: ContainerUser?
     public var unknownFields: [Member] = []
     public init() {}
     public static let fields = Fields<Self> {
@@ -22,7 +28,48 @@ public struct ContainerStatus: KubeModel {
         $0("imageID", \.imageID, always: true)
         $0("containerID", \.containerID)
         $0("started", \.started)
+        $0("allocatedResources", \.allocatedResources)
+        $0("resources", \.resources)
+        $0("volumeMounts", \.volumeMounts)
+        $0("user", \.user)
     }
+}
+
+/// A volume as it appears in a container.
+public struct VolumeMountStatus: KubeModel {
+    public var name = ""
+    public var mountPath = ""
+    public var readOnly = false
+    /// `Disabled`, `IfPossible` or `Enabled`; for read-only mounts.
+    public var recursiveReadOnly: String?
+    public var unknownFields: [Member] = []
+    public init() {}
+    public static let fields = Fields<Self> {
+        $0("name", \.name, always: true)
+        $0("mountPath", \.mountPath, always: true)
+        $0("readOnly", \.readOnly)
+        $0("recursiveReadOnly", \.recursiveReadOnly)
+    }
+}
+
+/// Who the first process of a container was at its start.
+public struct ContainerUser: KubeModel {
+    public struct Linux: KubeModel {
+        public var uid: Int64 = 0
+        public var gid: Int64 = 0
+        public var supplementalGroups: [Int64] = []
+        public var unknownFields: [Member] = []
+        public init() {}
+        public static let fields = Fields<Self> {
+            $0("uid", \.uid, always: true)
+            $0("gid", \.gid, always: true)
+            $0("supplementalGroups", \.supplementalGroups)
+        }
+    }
+    public var linux: Linux?
+    public var unknownFields: [Member] = []
+    public init() {}
+    public static let fields = Fields<Self> { $0("linux", \.linux) }
 }
 
 /// Waiting, running or terminated: one of the three is set; none of them means waiting.

@@ -14,6 +14,7 @@ extension Pod {
         }
         for index in spec.initContainers.indices { spec.initContainers[index].applyDefaults(spec) }
         for index in spec.containers.indices { spec.containers[index].applyDefaults(spec) }
+        for index in spec.ephemeralContainers.indices { spec.ephemeralContainers[index].applyDefaults(spec) }
     }
 }
 
@@ -22,6 +23,10 @@ extension Container {
         if terminationMessagePath.isEmpty { terminationMessagePath = "/dev/termination-log" }
         if terminationMessagePolicy.isEmpty { terminationMessagePolicy = "File" }
         if imagePullPolicy.rawValue.isEmpty { imagePullPolicy = Self.defaultPullPolicy(image: image) }
+        livenessProbe?.applyDefaults()
+        readinessProbe?.applyDefaults()
+        startupProbe?.applyDefaults()
+        lifecycle?.applyDefaults()
         for index in ports.indices {
             if ports[index].protocol.isEmpty { ports[index].protocol = "TCP" }
             if spec.hostNetwork, ports[index].hostPort == 0 { ports[index].hostPort = ports[index].containerPort }

@@ -22,8 +22,8 @@ public struct PodSpec: KubeModel {
     public var volumes: [Volume] = []
     public var initContainers: [Container] = []
     public var containers: [Container] = []
-    /// Not run: kept as they were read.
-    public var ephemeralContainers: [Value] = []
+    /// Added to a pod that runs, to look at it; never started twice.
+    public var ephemeralContainers: [Container] = []
     public var restartPolicy: RestartPolicy = ""
     /// Seconds between the stop signal and the kill.
     public var terminationGracePeriodSeconds: Int64?
@@ -53,6 +53,9 @@ public struct PodSpec: KubeModel {
     public var enableServiceLinks: Bool?
     public var overhead: [String: Quantity] = [:]
     public var setHostnameAsFQDN: Bool?
+    public var os: PodOS?
+    /// Kept as read.
+    public var affinity: Value?
     public var hostUsers: Bool?
     public var unknownFields: [Member] = []
 
@@ -90,8 +93,24 @@ public struct PodSpec: KubeModel {
         $0("enableServiceLinks", \.enableServiceLinks)
         $0("overhead", \.overhead)
         $0("setHostnameAsFQDN", \.setHostnameAsFQDN)
+        $0("os", \.os)
+        $0("affinity", \.affinity)
         $0("hostUsers", \.hostUsers)
     }
+}
+
+extension PodSpec {
+    /// Init, regular and ephemeral ones, in this order.
+    public var allContainers: [Container] { initContainers + containers + ephemeralContainers }
+}
+
+/// The system a pod is for.
+public struct PodOS: KubeModel {
+    /// `linux`, `windows` or `darwin`.
+    public var name = ""
+    public var unknownFields: [Member] = []
+    public init() {}
+    public static let fields = Fields<Self> { $0("name", \.name, always: true) }
 }
 
 /// A name of another object in the same namespace.

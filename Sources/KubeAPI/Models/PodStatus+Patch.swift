@@ -1,7 +1,7 @@
 extension PodStatus {
     /// A strategic merge that makes the status an API server has of this pod this one.
     ///
-    /// Conditions of others stay. What only the API server writes (`qosClass` after the pod was made) is left out.
+    /// Conditions of others stay; of our own those that come and go are taken away. What only the API server writes (`qosClass` after the pod was made) is left out.
     /// - Parameters:
     ///   - uid: of the pod: of another one of its name it is refused.
     ///   - own: the conditions that are ours to tell.
@@ -17,6 +17,21 @@ extension PodStatus {
                     members.append(Member(field.name, Value(.null)))
                 }
                 continue
+            }
+            if field.name == "conditions", case .array(let list) = value.kind {
+                let gone = [PodCondition.Kind.resizePending, .resizeInProgress].filter { kind in
+                    own.contains(kind) && !shown.conditions.contains { $0.type == kind }
+                }
+                value = Value(
+                    .array(
+                        list
+                            + gone.map { kind in
+                                Value(
+                                    .object([
+                                        Member("$patch", Value(.string("delete"))),
+                                        Member("type", Value(.string(kind.rawValue))),
+                                    ]))
+                            }))
             }
             // These lists merge by address: a changed one would be one more.
             if ["podIPs", "hostIPs"].contains(field.name), case .array(let list) = value.kind {

@@ -23,6 +23,7 @@ public struct PodStatus: KubeModel {
     public var startTime: Timestamp?
     public var initContainerStatuses: [ContainerStatus] = []
     public var containerStatuses: [ContainerStatus] = []
+    public var ephemeralContainerStatuses: [ContainerStatus] = []
     /// `Guaranteed`, `Burstable` or `BestEffort`.
     public var qosClass = ""
     public var unknownFields: [Member] = []
@@ -41,6 +42,12 @@ public struct PodStatus: KubeModel {
         $0("initContainerStatuses", \.initContainerStatuses)
         $0("containerStatuses", \.containerStatuses)
         $0("qosClass", \.qosClass)
+        $0("ephemeralContainerStatuses", \.ephemeralContainerStatuses)
+    }
+
+    /// Of init, regular and ephemeral containers, in this order.
+    public var allContainerStatuses: [ContainerStatus] {
+        initContainerStatuses + containerStatuses + ephemeralContainerStatuses
     }
 
     /// The condition of that type.
@@ -66,6 +73,10 @@ public struct PodCondition: KubeModel {
         public static let ready: Self = "Ready"
         public static let containersReady: Self = "ContainersReady"
         public static let scheduled: Self = "PodScheduled"
+        /// Other resources are asked for than the pod has been given.
+        public static let resizePending: Self = "PodResizePending"
+        /// They are being given.
+        public static let resizeInProgress: Self = "PodResizeInProgress"
     }
     public var type: Kind = ""
     public var observedGeneration: Int64 = 0

@@ -1,3 +1,8 @@
+extension Value {
+    /// Reads a JSON text.
+    public init(json bytes: [UInt8]) throws(DecodingIssue) { self = try JSONReader.read(bytes) }
+}
+
 /// Reads JSON (RFC 8259) into ``Value``s, with line numbers and without recursion deeper than a fixed limit.
 struct JSONReader {
     private let bytes: [UInt8]

@@ -13,7 +13,7 @@ actor StatusWriter {
 
     /// The conditions a kubelet tells.
     static let ownConditions: Set<PodCondition.Kind> = [
-        .readyToStartContainers, .initialized, .ready, .containersReady, .scheduled,
+        .readyToStartContainers, .initialized, .ready, .containersReady, .scheduled, .resizePending, .resizeInProgress,
     ]
 
     private let client: KubeClient

@@ -72,6 +72,11 @@ public struct AdapterConfiguration: Sendable {
     /// The file with the bearer token; `ROOT/kubelet-token`, made at the first start, where `nil`.
     public var kubeletTokenFile: String?
 
+    /// How probes and hooks reach ports of pods.
+    public var podDialing = PodDialing.auto
+    /// How long the postStart hook of a machine may take.
+    public var postStartTimeout: Duration = .seconds(10)
+
     /// Of containers that end and images that cannot be pulled: the first delay, the longest, and the quiet time after
     /// which the first is used again.
     public var backOffInitial: Duration = .seconds(10)

@@ -70,6 +70,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
         context.objects = kube.map { ClusterObjects(client: $0) }
+        context.postStartTimeout = configuration.postStartTimeout
+        context.admission = try await setup.admission(mapping)
+        context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         let manager = PodManager(context: context)
         self.manager = manager
         guests = GuestWatcher(

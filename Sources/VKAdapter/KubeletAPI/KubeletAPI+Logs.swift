@@ -15,7 +15,7 @@ extension KubeletAPI {
             throw Refusal(status: .unprocessableEntity, text: error.message)
         }
         let pod = try pod(namespace, name, nil, "pod \"\(name)\" does not exist\n")
-        guard (pod.spec.initContainers + pod.spec.containers).contains(where: { $0.name == container }) else {
+        guard pod.spec.allContainers.contains(where: { $0.name == container }) else {
             throw Refusal(status: .notFound, text: "container \"\(container)\" not found in pod \"\(name)\"\n")
         }
         let run = try Self.run(of: container, in: pod, previous: options.previous)
@@ -23,7 +23,7 @@ extension KubeletAPI {
         let (logs, store) = (logs, store)
         let isRunning: @Sendable () async -> Bool = {
             let statuses = store.pod(uid: pod.metadata.uid)?.status
-            return ((statuses?.initContainerStatuses ?? []) + (statuses?.containerStatuses ?? [])).contains {
+            return (statuses?.allContainerStatuses ?? []).contains {
                 $0.name == container && $0.containerID == run.containerID && $0.state.running != nil
             }
         }
@@ -50,7 +50,7 @@ extension KubeletAPI {
         func refuse(_ text: String) -> Refusal { Refusal(status: .badRequest, text: text) }
         let subject = "container \"\(container)\" in pod \"\(name)\""
         guard
-            let status = (pod.status.initContainerStatuses + pod.status.containerStatuses)
+            let status = pod.status.allContainerStatuses
                 .first(where: { $0.name == container })
         else { throw refuse("\(subject) is not available") }
         let last = status.lastState.terminated

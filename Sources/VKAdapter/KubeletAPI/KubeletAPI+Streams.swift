@@ -31,7 +31,7 @@ extension KubeletAPI {
         let streams = try Streams(request)
         let pod = try pod(namespace, name, uid)
         let id = try await runningContainer(pod, container)
-        let tty = (pod.spec.initContainers + pod.spec.containers).first { $0.name == container }?.tty ?? false
+        let tty = pod.spec.allContainers.first { $0.name == container }?.tty ?? false
         return try await relay(request) {
             try await provider.attachURL(
                 .init {

@@ -77,14 +77,14 @@ struct KubeletAPI: Sendable {
     /// The pod with what of it runs now; `nil` when nothing does.
     private static func running(_ pod: Pod) -> Pod? {
         let names = Set(
-            (pod.status.initContainerStatuses + pod.status.containerStatuses)
+            pod.status.allContainerStatuses
                 .filter { $0.state.running != nil }.map(\.name))
         guard !names.isEmpty else { return nil }
         var running = Pod()
         running.metadata.name = pod.metadata.name
         running.metadata.namespace = pod.metadata.namespace
         running.metadata.uid = pod.metadata.uid
-        running.spec.containers = (pod.spec.initContainers + pod.spec.containers).filter { names.contains($0.name) }
+        running.spec.containers = pod.spec.allContainers.filter { names.contains($0.name) }
             .map { container in
                 Container {
                     $0.name = container.name

@@ -10,10 +10,11 @@ extension PodMapping {
     ///   - user: who the image runs as.
     ///   - podIPs: the addresses of the pod's sandbox.
     ///   - paths: the host paths its volumes were resolved to.
+    ///   - targetID: the container whose processes an ephemeral one sees.
     /// - Throws: what the kubelet reports as `CreateContainerConfigError`.
     static func containerConfig(
         _ pod: Pod, _ container: Container, attempt: UInt32, imageRef: String, handler: String = "", user: ImageUser,
-        podIPs: [String], paths: ContainerPaths, _ context: MappingContext
+        podIPs: [String], paths: ContainerPaths, targetID: String? = nil, _ context: MappingContext
     ) throws(AdapterError) -> CRI.ContainerConfig {
         try checkNonRoot(pod, container, user: user)
         let environment = try Environment(pod, container, podIPs: podIPs, context)
@@ -47,6 +48,10 @@ extension PodMapping {
             $0.linux = CRI.LinuxContainerConfig {
                 $0.resources = containerResources(pod, container, context)
                 $0.securityContext = containerSecurity(pod, container, user: user, context)
+                if let targetID, $0.securityContext?.namespaceOptions?.pid == .container {
+                    $0.securityContext?.namespaceOptions?.pid = .target
+                    $0.securityContext?.namespaceOptions?.targetId = targetID
+                }
             }
             $0.stopSignal = stopSignal(container)
         }
@@ -117,7 +122,7 @@ extension PodMapping {
     }
 
     private static func stopSignal(_ container: Container) -> CRI.Signal {
-        guard let name = container.lifecycle?["stopSignal"]?.string else { return .signalRuntimeDefault }
+        guard let name = container.lifecycle?.stopSignal else { return .signalRuntimeDefault }
         let wanted = "SIGNAL_" + name.replacing("+", with: "PLUS").replacing("-", with: "MINUS")
         return (1...65).map(CRI.Signal.init(rawValue:)).first { $0.description == wanted } ?? .signalRuntimeDefault
     }

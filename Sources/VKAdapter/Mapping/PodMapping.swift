@@ -54,8 +54,9 @@ enum PodMapping {
         if let seconds = pod.spec.terminationGracePeriodSeconds {
             annotations[KubeletAnnotation.podTerminationGracePeriod] = String(seconds)
         }
-        if let handler = container.lifecycle?["preStop"] {
-            annotations[KubeletAnnotation.preStopHandler] = String(decoding: handler.jsonBytes(), as: UTF8.self)
+        if let handler = container.lifecycle?.preStop {
+            annotations[KubeletAnnotation.preStopHandler] = String(
+                decoding: handler.encodedAlways().jsonBytes(), as: UTF8.self)
         }
         if !container.ports.isEmpty {
             annotations[KubeletAnnotation.ports] = String(

@@ -90,6 +90,27 @@ extension CRIProvider {
         }
     }
 
+    func execSync(_ id: String, _ command: [String], timeout: Duration?) async throws -> CRI.ExecSyncResponse {
+        // Whole seconds on the wire; the runtime is given time to say that they are over.
+        let seconds = timeout.map { max(1, Int64(($0 / .seconds(1)).rounded(.up))) } ?? 0
+        return try await call(
+            CRI.RuntimeService.execSync,
+            .init {
+                $0.containerId = id
+                $0.cmd = command
+                $0.timeout = seconds
+            }, "run a command in container \(id)", timeout.map { $0 + timeouts.short } ?? timeouts.pull)
+    }
+
+    func updateResources(_ id: String, _ resources: CRI.LinuxContainerResources) async throws {
+        _ = try await call(
+            CRI.RuntimeService.updateContainerResources,
+            .init {
+                $0.containerId = id
+                $0.linux = resources
+            }, "change the resources of container \(id)", timeouts.create)
+    }
+
     func execURL(_ request: CRI.ExecRequest) async throws -> String {
         try await call(CRI.RuntimeService.exec, request, "run a command in container \(request.containerId)").url
     }
@@ -132,6 +153,8 @@ extension CRIProvider {
             case .alreadyExists: .busy
             case .unimplemented: .unimplemented
             case .invalidArgument: .invalidArgument
+            case .deadlineExceeded: .timedOut
+            case .resourceExhausted: .exhausted
             default: .failed
             }
         return AdapterError(code, "cannot \(attempt)", cause: error)

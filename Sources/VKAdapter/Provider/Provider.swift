@@ -43,6 +43,11 @@ protocol Provider: Sendable {
     /// Safe to repeat, and for one that is gone.
     func removeContainer(_ id: String) async throws
 
+    /// Runs a command to its end. `timedOut` when it did not end in time; it is killed then.
+    func execSync(_ id: String, _ command: [String], timeout: Duration?) async throws -> CRI.ExecSyncResponse
+    /// Changes what a running container may use; `unimplemented` where the runtime cannot.
+    func updateResources(_ id: String, _ resources: CRI.LinuxContainerResources) async throws
+
     /// Where the streams of a command are to be had.
     func execURL(_ request: CRI.ExecRequest) async throws -> String
     func attachURL(_ request: CRI.AttachRequest) async throws -> String

@@ -13,14 +13,23 @@ extension StatusInput {
         -> [PodCondition]
     {
         let containersReady = containersReady(phase, initStatuses, statuses)
-        let own = [
-            condition(.readyToStartContainers, Finding(isTrue: sandboxIsReady)),
+        var own = [
+            condition(.readyToStartContainers, readyToStart),
             condition(.initialized, initialized(phase, initStatuses, statuses)),
             condition(.ready, ready(containersReady)),
             condition(.containersReady, containersReady),
             condition(.scheduled, Finding(isTrue: true)),
         ]
-        let foreign = (previous ?? pod.status).conditions.filter { other in !own.contains { $0.type == other.type } }
+        if let reason = resizePending {
+            own.append(
+                condition(.resizePending, Finding(isTrue: true, reason: reason.reason, message: reason.message)))
+        }
+        if let reason = resizeInProgress {
+            own.append(
+                condition(.resizeInProgress, Finding(isTrue: true, reason: reason.reason, message: reason.message)))
+        }
+        let told = StatusWriter.ownConditions
+        let foreign = (previous ?? pod.status).conditions.filter { !told.contains($0.type) }
         return own + foreign
     }
 
@@ -31,9 +40,16 @@ extension StatusInput {
             $0.reason = finding.reason
             $0.message = finding.message
             let old = previous?.condition(type)
-            $0.observedGeneration = old?.observedGeneration ?? 0
+            $0.observedGeneration = pod.metadata.generation
             $0.lastTransitionTime = old?.status == $0.status ? old?.lastTransitionTime ?? now : now
         }
+    }
+
+    private var readyToStart: Finding {
+        if sandboxIsReady { return Finding(isTrue: true) }
+        // Why there is none, where others are to blame.
+        guard let reason = waiting[""], reason.reason == WaitingReason.noSlot else { return Finding(isTrue: false) }
+        return Finding(isTrue: false, reason: reason.reason, message: reason.message)
     }
 
     private var sandboxIsReady: Bool {

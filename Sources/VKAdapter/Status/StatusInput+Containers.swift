@@ -4,8 +4,8 @@ import Proto
 extension StatusInput {
     /// The status of one container (kubelet `convertToAPIContainerStatuses`).
     func containerStatus(_ container: Container, isInit: Bool, podHasInit: Bool) -> ContainerStatus {
-        let old = (isInit ? previous?.initContainerStatuses : previous?.containerStatuses)?
-            .first { $0.name == container.name }
+        let before = (previous?.initContainerStatuses ?? []) + (previous?.containerStatuses ?? [])
+        let old = (before + (previous?.ephemeralContainerStatuses ?? [])).first { $0.name == container.name }
         let runs = containers.filter { $0.containerName == container.name }.sorted(by: Self.newestFirst)
         var status: ContainerStatus
         if let newest = runs.first {
@@ -50,6 +50,25 @@ extension StatusInput {
             $0.restartCount = run.restartCount
             let image = run.image.map { $0.userSpecifiedImage.isEmpty ? $0.image : $0.userSpecifiedImage } ?? ""
             $0.image = image.isEmpty ? container.image : image
+            $0.allocatedResources = (allocated[container.name] ?? container.resources).requests
+            $0.resources = actual[container.name] ?? container.resources
+            $0.volumeMounts = container.volumeMounts.map { mount in
+                VolumeMountStatus {
+                    $0.name = mount.name
+                    $0.mountPath = mount.mountPath
+                    $0.readOnly = mount.readOnly
+                    $0.recursiveReadOnly = mount.readOnly ? mount.recursiveReadOnly ?? "Disabled" : nil
+                }
+            }
+            if let user = run.user?.linux {
+                $0.user = ContainerUser {
+                    $0.linux = ContainerUser.Linux {
+                        $0.uid = user.uid
+                        $0.gid = user.gid
+                        $0.supplementalGroups = user.supplementalGroups
+                    }
+                }
+            }
             $0.imageID = run.imageRef.isEmpty ? run.imageId : run.imageRef
             $0.containerID = id(run)
             switch run.state {
@@ -96,13 +115,9 @@ extension StatusInput {
         if terminating || failure != nil { return false }
         guard let newest else { return true }
         if newest.state == .containerRunning { return false }
-        guard newest.state == .containerExited, !container.isSidecar else { return true }
+        guard newest.state == .containerExited else { return true }
         // A container that ended in an older sandbox is started again with the new one, unless it is done.
-        switch pod.spec.restartPolicy {
-        case .never: return false
-        case .onFailure: return newest.exitCode != 0
-        default: return !isInit || newest.exitCode != 0
-        }
+        return pod.restarts(container, after: newest.exitCode, isInit: isInit)
     }
 
     /// `ready` and `started` from the state and the probes.

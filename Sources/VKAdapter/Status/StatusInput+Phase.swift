@@ -15,18 +15,24 @@ extension StatusInput {
                 continue
             }
             if let end = status.state.terminated ?? (status.state.waiting != nil ? status.lastState.terminated : nil) {
-                if end.exitCode != 0 { failedInit += 1 }
+                if end.exitCode != 0, !pod.restarts(container, after: end.exitCode, isInit: true) { failedInit += 1 }
             } else {
                 pending += 1
             }
         }
-        if failedInit > 0, pod.spec.restartPolicy == .never { return .failed }
+        if failedInit > 0 { return .failed }
 
         var running = 0
         var stopped = 0
         var succeeded = 0
         var waiting = 0
-        for status in statuses {
+        var restarting = 0
+        for (container, status) in zip(pod.spec.containers, statuses) {
+            if let end = status.state.terminated ?? status.lastState.terminated, status.state.running == nil,
+                pod.restarts(container, after: end.exitCode)
+            {
+                restarting += 1
+            }
             if status.state.running != nil {
                 running += 1
             } else if let end = status.state.terminated {
@@ -44,9 +50,8 @@ extension StatusInput {
         if pending > 0 || waiting > 0 { return .pending }
         if running > 0 { return .running }
         guard stopped > 0 else { return .pending }
-        if pod.spec.restartPolicy == .always { return .running }
-        if stopped == succeeded { return .succeeded }
-        return pod.spec.restartPolicy == .never ? .failed : .running
+        if restarting > 0 { return .running }
+        return stopped == succeeded ? .succeeded : .failed
     }
 
     /// Whether any regular container runs or ever ran.

@@ -22,6 +22,14 @@ struct StatusInput: Sendable {
     var readiness: [String: Bool] = [:]
     /// Results of start-up probes by container name; a container without one has started when it runs.
     var startup: [String: Bool] = [:]
+    /// Resources the node has set aside, by container name; those of the specification where nothing is said.
+    var allocated: [String: ResourceRequirements] = [:]
+    /// Resources the containers run with.
+    var actual: [String: ResourceRequirements] = [:]
+    /// Why other resources that are asked for are not given.
+    var resizePending: WaitingReason?
+    /// Others are being given; with a message when that goes wrong.
+    var resizeInProgress: WaitingReason?
     /// Set when the pod was ended as a whole (`DeadlineExceeded`, `Evicted`): it is Failed whatever its containers say.
     var failure: WaitingReason?
     /// The worker stops the pod and starts nothing any more.
@@ -42,7 +50,7 @@ extension StatusInput {
         let statuses = pod.spec.containers.map { containerStatus($0, isInit: false, podHasInit: hasInit) }
         let phase = failure == nil ? phase(initStatuses, statuses) : .failed
         var status = PodStatus()
-        status.observedGeneration = previous?.observedGeneration ?? 0
+        status.observedGeneration = pod.metadata.generation
         status.phase = phase
         status.message = failure?.message ?? ""
         status.reason = failure?.reason ?? ""
@@ -53,6 +61,9 @@ extension StatusInput {
         status.startTime = startTime()
         status.initContainerStatuses = initStatuses
         status.containerStatuses = statuses
+        status.ephemeralContainerStatuses = pod.spec.ephemeralContainers.map {
+            containerStatus($0, isInit: false, podHasInit: false)
+        }
         status.qosClass = PodMapping.qosClass(pod)
         status.conditions = conditions(phase: phase, initStatuses, statuses)
         return status

@@ -39,6 +39,11 @@ struct WaitingReason: Sendable, Hashable {
     static func createContainerError(_ cause: String) -> WaitingReason { WaitingReason("CreateContainerError", cause) }
     static func runContainerError(_ cause: String) -> WaitingReason { WaitingReason("RunContainerError", cause) }
 
+    /// All of a pod's virtual machines run, or none: other pods have the places.
+    static let noSlot = "WaitingForVMSlot"
+
+    static func postStartHookError(_ cause: String) -> WaitingReason { WaitingReason("PostStartHookError", cause) }
+
     /// Whole seconds as Go prints a duration: `10s`, `1m20s`, `5m0s`.
     static func goText(_ duration: Duration) -> String {
         let seconds = duration.components.seconds

@@ -9,6 +9,8 @@ enum Action: Sendable, Hashable {
     /// Starts a container that was made before: the adapter died in between.
     case startCreated(id: String, name: String)
     case stopContainer(id: String, name: String, grace: Int64, why: String)
+    /// Gives a running container the resources its pod has been promised.
+    case resize(id: String, name: String)
     case removeContainer(id: String, name: String)
     case stopSandbox(id: String)
     case removeSandbox(id: String)
@@ -22,7 +24,15 @@ enum Action: Sendable, Hashable {
         switch self {
         case .createSandbox, .stopSandbox, .removeSandbox, .removeData: .sandbox
         case .startContainer(let name, _, _), .startCreated(_, let name), .wait(let name, _, _): .container(name)
-        case .stopContainer(let id, _, _, _), .removeContainer(let id, _): .run(id)
+        case .stopContainer(let id, _, _, _), .removeContainer(let id, _), .resize(let id, _): .run(id)
+        }
+    }
+
+    /// Whether a container runs after it that did not before.
+    var isStart: Bool {
+        switch self {
+        case .startContainer, .startCreated: true
+        default: false
         }
     }
 

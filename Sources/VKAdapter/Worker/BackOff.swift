@@ -62,6 +62,9 @@ struct BackOffs: Sendable {
     /// Containers that were made and could not be started, by id.
     private(set) var unstartable: Set<String> = []
 
+    /// Runs that were stopped in order to be started anew, by id.
+    private(set) var stopped: Set<String> = []
+
     /// Until when a container that ended has to wait; `nil` when it may start.
     func restartDelay(_ name: String, ended: Timestamp, remembered: BackOff?, now: Timestamp)
         -> (delay: Duration, until: Timestamp)?
@@ -100,6 +103,8 @@ struct BackOffs: Sendable {
     }
 
     mutating func couldNotStart(id: String) { unstartable.insert(id) }
+
+    mutating func stoppedForRestart(id: String) { stopped.insert(id) }
 
     /// A pull went well.
     mutating func pulled(_ image: String) { pulls[image] = nil }

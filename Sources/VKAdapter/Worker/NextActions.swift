@@ -10,13 +10,14 @@ import Proto
 ///   - observed: what the runtime has of it.
 ///   - backoff: what failed lately.
 ///   - busy: what steps that still run are working on.
+///   - facts: what probes and hooks say.
 ///   - isEnded: the pod failed as a whole (deadline, eviction): what runs is stopped, nothing starts.
 func nextActions(
     spec: Pod, observed: ObservedPod, backoff: BackOffs, now: Timestamp, busy: Set<Action.Subject> = [],
-    isEnded: Bool = false
+    facts: ContainerFacts = ContainerFacts(), isEnded: Bool = false
 ) -> [Action] {
     if busy.contains(.sandbox) { return [] }
-    let planner = Planner(pod: spec, observed: observed, backoff: backoff, now: now)
+    let planner = Planner(pod: spec, observed: observed, backoff: backoff, now: now, busy: busy, facts: facts)
     if isEnded || planner.isDone { return planner.held(planner.end()).filter { !busy.contains($0.subject) } }
     var actions = planner.leftovers()
     if observed.readySandbox == nil {
@@ -47,6 +48,8 @@ struct Planner {
     let observed: ObservedPod
     let backoff: BackOffs
     let now: Timestamp
+    var busy: Set<Action.Subject> = []
+    var facts = ContainerFacts()
 
     /// Seconds between the stop signal and the kill; a container always gets two.
     var grace: Int64 {
@@ -72,25 +75,26 @@ struct Planner {
 
     /// Whether the run of a container that ended is followed by another.
     func isFollowed(_ run: ObservedContainer, _ container: Container, isInit: Bool = false) -> Bool {
-        if container.isSidecar { return true }
         if !isInit, let hash = run.hash, hash != PodMapping.hash(container) { return true }
-        switch pod.spec.restartPolicy {
-        case .never: return false
-        case .onFailure: return run.status.exitCode != 0
-        default: return !isInit || run.status.exitCode != 0
+        // It was stopped to be started again: how it took that does not matter.
+        if backoff.stopped.contains(run.id), (container.restartPolicy ?? pod.spec.restartPolicy) != .never {
+            return true
         }
+        return pod.restarts(container, after: run.status.exitCode, isInit: isInit)
     }
 
     /// Whether nothing of the pod will ever run again.
     var isDone: Bool {
-        if pod.spec.restartPolicy == .always { return false }
         let hasStarted = pod.spec.containers.contains { observed.newest($0.name) != nil }
-        if !hasStarted, pod.spec.restartPolicy == .never {
-            return pod.spec.initContainers.contains { container in
+        if !hasStarted {
+            let isHopeless = pod.spec.initContainers.contains { container in
                 guard !container.isSidecar, let run = observed.newest(container.name) else { return false }
                 return run.status.state == .containerExited && run.status.exitCode != 0
+                    && !isFollowed(run, container, isInit: true)
             }
+            if isHopeless || pod.spec.restartPolicy == .never { return isHopeless }
         }
+        if pod.neverEnds { return false }
         return pod.spec.containers.allSatisfy { container in
             guard let run = observed.newest(container.name) else {
                 // With a pod that is never restarted the end of its sandbox ends those that never started.
@@ -149,6 +153,6 @@ struct Planner {
     }
 
     private func stop(_ run: ObservedContainer) -> Action {
-        .stopContainer(id: run.id, name: run.name, grace: grace, why: "the pod ends")
+        .stopContainer(id: run.id, name: run.name, grace: grace, why: "Stopping container \(run.name)")
     }
 }

@@ -14,6 +14,15 @@ struct PodContext: Sendable {
     var objects: (any ObjectSource)?
     var store: PodStore
     var events: any PodEvents = NoPodEvents()
+    /// Asks containers for probes and hooks; `nil` where nobody can be asked.
+    var handlers: HandlerRunner?
+    var probeMetrics = ProbeMetrics()
+    /// Pods that wait for places of virtual machines.
+    var slots = SlotQueue()
+    /// What the node has; `nil` admits every pod.
+    var admission: Admission?
+    /// How long the postStart hook of a machine may take.
+    var postStartTimeout: Duration = .seconds(10)
     var runtime: RuntimeInfo
     var policy = BackOff.Policy.kubelet
     /// Between tries of a step that failed.

@@ -22,6 +22,8 @@ actor PodManager {
     private var unreadable = WantedPods()
     /// Pods that are gone from here, and that their source has not let go of yet.
     private var finished: Set<String> = []
+    /// Pods this node does not take, as they were told.
+    private var rejected: [String: Pod] = [:]
     /// What the runtime had at the last list; `nil` before the first.
     private var listed: [String: PodDigest]?
     private var hasCleared = false
@@ -70,6 +72,7 @@ actor PodManager {
             unreadable = news
             unreadable.pods = []
             finished.formIntersection(pods.map(\.metadata.uid))
+            rejected = rejected.filter { self.wanted?[$0.key] != nil }
             let known = Set(workers.keys).union(pods.map(\.metadata.uid))
             for pod in context.store.all where !known.contains(pod.metadata.uid) {
                 context.store.remove(uid: pod.metadata.uid)
@@ -119,12 +122,21 @@ actor PodManager {
         }
         // A pod waits until another of its name is gone.
         var taken = Set(workers.keys.compactMap { uid in wanted[uid] == nil ? fullName(uid) : nil })
-        for (uid, pod) in wanted.sorted(by: { $0.value.fullName < $1.value.fullName }) {
+        // Who came first is admitted first.
+        func order(_ pod: Pod) -> (Int64, String) {
+            (pod.metadata.creationTimestamp?.nanosecondsSince1970 ?? 0, pod.fullName)
+        }
+        var admitted: [Pod]?
+        for (uid, pod) in wanted.sorted(by: { order($0.value) < order($1.value) }) {
             if workers[uid] != nil {
                 taken.insert(pod.fullName)
             } else if pod.isOver, pod.metadata.deletionTimestamp == nil, listed[uid] == nil {
                 // It has ended before, and nothing of it is left: it never runs again.
                 context.store.publish(pod)
+            } else if rejected[uid] != nil, pod.metadata.deletionTimestamp == nil {
+                continue
+            } else if isNew(pod), !taken.contains(pod.fullName), reject(pod, beside: &admitted) {
+                continue
             } else if !finished.contains(uid), taken.insert(pod.fullName).inserted {
                 names[uid] = pod.fullName
                 add(PodWorker(pod, isRemoving: pod.metadata.deletionTimestamp != nil, context: context))
@@ -134,6 +146,35 @@ actor PodManager {
     }
 
     private var names: [String: String] = [:]
+
+    /// Whether nobody has taken the pod in yet.
+    private func isNew(_ pod: Pod) -> Bool {
+        !finished.contains(pod.metadata.uid) && listed?[pod.metadata.uid] == nil && pod.status.startTime == nil
+            && pod.metadata.deletionTimestamp == nil
+    }
+
+    /// Turns a pod away that does not fit here; it fails for good.
+    /// - Parameter admitted: the pods that are here, once somebody has counted them.
+    /// - Returns: whether it was turned away.
+    private func reject(_ pod: Pod, beside admitted: inout [Pod]?) -> Bool {
+        guard let admission = context.admission else { return false }
+        var others = admitted ?? context.store.all.filter { workers[$0.metadata.uid] != nil && !$0.isOver }
+        defer { admitted = others }
+        guard let reason = admission.refusal(of: pod, beside: others) else {
+            others.append(pod)
+            return false
+        }
+        context.logger.warning("rejecting pod: \(reason.message)", metadata: ["pod": "\(pod.fullName)"])
+        context.events.record(pod, .warning, reason: reason.reason, message: reason.message)
+        var input = StatusInput(pod: pod, now: context.now())
+        input.hostIPs = context.mapping.hostIPs
+        input.failure = WaitingReason(reason.reason, "Pod was rejected: \(reason.message)")
+        var shown = pod
+        shown.status = input.status()
+        rejected[pod.metadata.uid] = shown
+        context.store.publish(shown)
+        return true
+    }
 
     private func fullName(_ uid: String) -> String? {
         names[uid] ?? listed?[uid].map { "\($0.identity.podNamespace)/\($0.identity.podName)" }

@@ -27,11 +27,12 @@ extension PodWorker {
             backoff.succeeded(.container(name))
         case .startCreated(let id, let name):
             logger.info("starting the container made before", metadata: ["container": "\(name)"])
-            try await start(id: id)
+            guard let container = container(name) else { return }
+            try await start(container, id: id)
             backoff.succeeded(.container(name))
         case .stopContainer(let id, let name, let grace, let why):
-            logger.info("stopping container: \(why)", metadata: ["container": "\(name)"])
-            try await provider.stopContainer(id, grace: grace)
+            try await stop(id, name, grace: grace, why: why)
+        case .resize(let id, let name): try await resize(id, name)
         case .removeContainer(let id, let name): try await removeContainer(id, name)
         case .stopSandbox(let id): try await provider.stopSandbox(id)
         case .removeSandbox(let id): try await provider.removeSandbox(id)
@@ -40,12 +41,13 @@ extension PodWorker {
     }
 
     func container(_ name: String) -> Container? {
-        (pod.spec.initContainers + pod.spec.containers).first { $0.name == name }
+        resizes.granted(pod).spec.allContainers.first { $0.name == name }
     }
 
     /// Remembers that a step failed, and says so.
     /// - Parameter isAway: the runtime is: no fault of the pod, which goes on as soon as it is back.
     func failed(_ action: Action, _ error: any Error, isAway: Bool) {
+        if let wait = error as? SlotWait { return waits(wait) }
         let now = context.now()
         let cause = (error as? StartFailure)?.cause ?? error
         if (cause as? AdapterError)?.code == .busy {
@@ -86,7 +88,7 @@ extension PodWorker {
         let plan = try await plan()
         let config = PodMapping.sandboxConfig(pod, attempt: attempt, plan: plan.annotations, context.mapping)
         try await context.logs.prepare(config.logDirectory)
-        let id = try await provider.runSandbox(config, handler: plan.handler)
+        let id = try await runSandbox(config, plan)
         backoff.succeeded(.sandbox)
         logger.info("made sandbox", metadata: ["sandbox": "\(id)", "attempt": "\(attempt)"])
     }
@@ -94,7 +96,7 @@ extension PodWorker {
     /// Which runtime the pod's images ask for.
     private func plan() async throws -> RuntimePlan {
         var images: [String: RuntimePlan.ImageRuntime] = [:]
-        for container in pod.spec.initContainers + pod.spec.containers where images[container.image] == nil {
+        for container in pod.spec.allContainers where images[container.image] == nil {
             guard let runtime = try await context.provider.classify(image: container.image) else {
                 return RuntimePlan(pod, images: nil, context.mapping)
             }
@@ -135,29 +137,45 @@ extension PodWorker {
                     pod, podIPs: ips, isHybrid: RuntimePlan.isHybrid(up.annotations), context.mapping))
             containerConfig = try PodMapping.containerConfig(
                 pod, container, attempt: attempt, imageRef: imageRef, handler: handler, user: user, podIPs: ips,
-                paths: paths, mapping)
+                paths: paths, targetID: target(of: container, before), mapping)
             try await context.logs.prepare("\(config.logDirectory)/\(container.name)")
         } catch {
             throw StartFailure(.createContainerConfigError("\(error)"), error)
         }
+        resizes.applied(container.name, container.resources)
         let id: String
         do {
             id = try await provider.createContainer(containerConfig, sandboxID: sandbox, sandbox: config)
         } catch {
             throw StartFailure(.createContainerError("\(error)"), error)
         }
-        try await start(id: id)
+        try await start(container, id: id)
         logger.info(
             "started container", metadata: ["container": "\(container.name)", "id": "\(id)", "attempt": "\(attempt)"])
     }
 
-    private func start(id: String) async throws {
+    /// The run of the container whose processes an ephemeral one is to see.
+    private func target(of container: Container, _ observed: ObservedPod) throws -> String? {
+        let name = container.targetContainerName
+        guard !name.isEmpty else { return nil }
+        guard let run = observed.current(name), run.isRunning else {
+            throw AdapterError(.failed, "target container \(name) does not run")
+        }
+        return run.id
+    }
+
+    private func start(_ container: Container, id: String) async throws {
+        // Said before it runs: until the hook is done it has not started.
+        let hook = context.handlers == nil ? nil : container.lifecycle?.postStart
+        if hook != nil { hooking.insert(container.name) }
+        defer { hooking.remove(container.name) }
         do {
             try await context.provider.startContainer(id)
         } catch {
             if (error as? AdapterError)?.code != .unavailable, !Task.isCancelled { backoff.couldNotStart(id: id) }
             throw StartFailure(.runContainerError("\(error)"), error)
         }
+        if let hook { try await postStart(hook, container, id: id) }
     }
 
     /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).

@@ -1,5 +1,6 @@
 import KubeAPI
 import Logging
+import NIOConcurrencyHelpers
 import Proto
 
 /// Makes one pod what it should be: looks at what the runtime has, asks ``nextActions(spec:observed:backoff:now:busy:isEnded:)``,
@@ -10,14 +11,28 @@ actor PodWorker {
     var pod: Pod
     var backoff = BackOffs()
     var logger: Logger
-    private var observed = ObservedPod()
+    var observed = ObservedPod()
     private var status: PodStatus?
+    /// What was said of the pod's runs before this adapter started, by id.
+    let known: [String: ContainerStatus]
+    /// `nil` where nobody can be asked.
+    let probes: PodProbes?
+    var findings = PodProbes.Findings()
+    /// Containers whose postStart hook runs, by name.
+    var hooking: Set<String> = []
+    var resizes: Resizes
+    /// It is the pod's turn to get places for its machines.
+    private let turned = NIOLockedValueBox(false)
+    var hasToldWait = false
+    /// Runs whose preStop hook has run or runs, and those whose end has been told, by id.
+    var preStopped: Set<String> = []
+    var killing: Set<String> = []
     private var busy: Set<Action.Subject> = []
-    private var isRemoving: Bool
+    private(set) var isRemoving: Bool
     private var isGone = false
     /// How often the time it has to end was made shorter.
     private var hurries = 0
-    private var failure: WaitingReason?
+    private(set) var failure: WaitingReason?
     private var timer: Task<Void, Never>?
     /// Steps that went well, and when: a runtime that does not show it yet is not asked again at once.
     private var finished: [Action: Timestamp] = [:]
@@ -34,23 +49,44 @@ actor PodWorker {
         uid = pod.metadata.uid
         // What an adapter before said: times and addresses go on from there.
         if pod.status.startTime != nil { status = pod.status }
-        logger = context.logger
+        resizes = Resizes(pod, known: pod.status.startTime == nil ? nil : pod.status)
+        known = Dictionary(
+            (pod.status.initContainerStatuses + pod.status.containerStatuses).compactMap { status in
+                status.containerID.split(separator: "/").last.map { (String($0), status) }
+            }
+        ) { first, _ in first }
+        var logger = context.logger
         logger[metadataKey: "pod"] = "\(pod.fullName)"
+        self.logger = logger
         backoff.policy = context.policy
         backoff.retry = context.retry
-        (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (signals, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (self.signals, self.signal) = (signals, signal)
+        probes = context.handlers.map { [logger] handlers in
+            PodProbes(
+                prober: handlers, events: context.events, metrics: context.probeMetrics, now: context.now,
+                logger: logger, changed: { signal.yield() })
+        }
     }
 
     /// Something may have happened to the pod.
     nonisolated func poke() { signal.yield() }
 
+    /// Called when the pod is the first of those that wait for places.
+    nonisolated func turn() {
+        turned.withLockedValue { $0 = true }
+        poke()
+    }
+
     /// Another specification of the same pod.
     func update(_ new: Pod) {
         guard !isRemoving, new != pod else { return }
-        for (old, new) in zip(pod.spec.containers, new.spec.containers) where old.image != new.image {
+        for new in new.spec.allContainers {
+            guard let old = container(new.name), old.image != new.image else { continue }
             backoff.forget(new.name)
         }
         pod = new
+        considerResize()
         poke()
     }
 
@@ -59,6 +95,7 @@ actor PodWorker {
     func remove(grace: Int64? = nil) {
         if isRemoving { return hurry(grace) }
         isRemoving = true
+        context.slots.leave(uid)
         pod.metadata.deletionGracePeriodSeconds = grace ?? pod.spec.terminationGracePeriodSeconds ?? 30
         pod.metadata.deletionTimestamp = context.now().advanced(
             by: .seconds(pod.metadata.deletionGracePeriodSeconds ?? 0))
@@ -76,6 +113,16 @@ actor PodWorker {
 
     /// Works until the pod is removed or the task is cancelled; then the pod runs on.
     func run() async {
+        await withDiscardingTaskGroup { group in
+            if let probes { group.addTask { await probes.run() } }
+            await work()
+            group.cancelAll()
+        }
+        context.probeMetrics.forget(podUID: uid)
+        context.slots.leave(uid)
+    }
+
+    private func work() async {
         poke()
         while !Task.isCancelled, !isGone {
             let (wasRemoving, hurried) = (isRemoving, hurries)
@@ -111,6 +158,13 @@ actor PodWorker {
         wasUnreachable = false
         guard removing == isRemoving else { return [] }
         await readMessages()
+        await askProbes()
+        if turned.withLockedValue({ turned in
+            defer { turned = false }; return turned
+        }) {
+            backoff.succeeded(.sandbox)
+        }
+        if resizes.pending?.reason == "Deferred" { considerResize() }
         let busy = before.union(busy)
         let now = context.now()
         let deadline = deadline(now)
@@ -118,7 +172,8 @@ actor PodWorker {
             removing
             ? removalActions(spec: pod, observed: observed, backoff: backoff, now: now, busy: busy)
             : nextActions(
-                spec: pod, observed: observed, backoff: backoff, now: now, busy: busy, isEnded: failure != nil)
+                spec: pod, observed: observed, backoff: backoff, now: now, busy: busy, facts: facts,
+                isEnded: failure != nil)
         var waiting: [String: WaitingReason] = [:]
         var wake = deadline
         var work: [Action] = []
@@ -150,6 +205,7 @@ actor PodWorker {
         if now < end { return end }
         failure = WaitingReason("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
         logger.warning("pod was active longer than its deadline of \(seconds) s")
+        context.events.record(pod, .normal, reason: "DeadlineExceeded", message: failure?.message ?? "")
         return nil
     }
 
@@ -160,12 +216,19 @@ actor PodWorker {
         input.containers = observed.containers.map(\.status)
         input.waiting = waiting
         if let all = waiting[""] {
-            for container in pod.spec.initContainers + pod.spec.containers { input.waiting[container.name] = all }
+            for container in pod.spec.allContainers { input.waiting[container.name] = all }
         }
         input.previous = status
         input.hostIPs = context.mapping.hostIPs
         input.runtimeName = context.runtime.name
         input.terminationMessages = messages
+        input.readiness = findings.readiness
+        input.startup = findings.startup
+        for name in hooking { input.startup[name] = false }
+        input.allocated = resizes.allocated
+        input.actual = resizes.actual
+        input.resizePending = resizes.pending
+        input.resizeInProgress = resizeInProgress
         input.failure = failure
         input.terminating = isRemoving
         input.readGuests(context.guests)

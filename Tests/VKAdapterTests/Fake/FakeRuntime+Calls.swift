@@ -14,6 +14,15 @@ extension FakeRuntime.State {
         if sandboxes.values.contains(where: { $0.config.metadata == metadata }) {
             throw RPCError(.alreadyExists, "the sandbox name is reserved")
         }
+        if let slots {
+            func wanted(_ config: CRI.PodSandboxConfig) -> Int {
+                Int(config.annotations["vzcri.dev/vm-slots"] ?? "") ?? 0
+            }
+            let used = sandboxes.values.filter { $0.status.state == .sandboxReady }.reduce(0) { $0 + wanted($1.config) }
+            if used + wanted(config) > slots {
+                throw RPCError(.resourceExhausted, "WaitingForVMSlot: \(used) of \(slots) places are taken")
+            }
+        }
         let id = id("sandbox")
         let now = now()
         sandboxes[id] = FakeRuntime.Sandbox(

@@ -114,6 +114,40 @@ extension FakeRuntime {
             let url = try state.streamURL("exec", request.tty)
             return .init { $0.url = url }
         }
+        router.handle(Runtime.execSync) { [self] request, _ in
+            let (name, isHeld) = try edit { state in
+                state.count(Runtime.execSync.name)
+                guard let container = state.containers[request.containerId],
+                    container.status.state == .containerRunning
+                else { throw RPCError(.notFound, "container \(request.containerId) does not run") }
+                let name = container.config.metadata?.name ?? ""
+                state.commands.append((name, request.cmd))
+                return (name, !state.heldCommand.isEmpty && request.cmd.first == state.heldCommand)
+            }
+            return .later { [self] in
+                let end = ContinuousClock.now + .seconds(request.timeout > 0 ? request.timeout : 3600)
+                while isHeld, edit({ $0.heldCommand == request.cmd.first }) {
+                    if ContinuousClock.now > end { throw RPCError(.deadlineExceeded, "the command took too long") }
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                let (code, output) = try edit { $0.command }(name, request.cmd)
+                return .init {
+                    $0.exitCode = code
+                    $0.stdout = Array(output.utf8)
+                }
+            }
+        }
+        unary(Runtime.updateContainerResources, &router) { state, request in
+            guard let container = state.containers[request.containerId] else {
+                throw RPCError(.notFound, "no container \(request.containerId)")
+            }
+            if let failure = state.resizeFailure { throw failure }
+            if let linux = request.linux {
+                state.resources.append((container.config.metadata?.name ?? "", linux))
+                state.containers[request.containerId]?.status.resources = CRI.ContainerResources { $0.linux = linux }
+            }
+            return .init()
+        }
         unary(Runtime.attach, &router) { state, request in
             let url = try state.streamURL("attach", request.tty)
             return .init { $0.url = url }

@@ -33,6 +33,8 @@ final class FakeRuntime: Sendable {
         var unstartable: Set<String> = []
         /// `RunPodSandbox` fails with this.
         var sandboxFailure: String?
+        /// Places for machines; sandboxes that are ready have theirs. `nil`: as many as anybody wants.
+        var slots: Int?
         /// So many calls of `RunPodSandbox` find another one making it.
         var busySandboxes = 0
         /// `StopContainer` says that it worked, and nothing ends.
@@ -48,6 +50,17 @@ final class FakeRuntime: Sendable {
         var clock: Int64 = 0
         var listeners: [Int: AsyncStream<CRI.ContainerEventResponse>.Continuation] = [:]
         var execs: [CRI.ExecRequest] = []
+        /// Commands that were run to their end, with their containers' names.
+        var commands: [(container: String, command: [String])] = []
+        /// How a command of a container ends: by name and the command's words.
+        var command: @Sendable (_ container: String, _ command: [String]) throws -> (code: Int32, output: String) = {
+            _, _ in (0, "")
+        }
+        /// Commands that begin with this run until they are let go, or their time is over.
+        var heldCommand = ""
+        var resources: [(name: String, resources: CRI.LinuxContainerResources)] = []
+        /// `UpdateContainerResources` fails with this.
+        var resizeFailure: RPCError?
         /// Where `exec`, `attach` and `portforward` are served.
         var streamURL: @Sendable (_ kind: String, _ tty: Bool) throws -> String = { _, _ in "" }
     }

@@ -69,6 +69,9 @@ import Testing
             name: "12 a container that nobody has heard of is in the status all the same", machine: .running,
             beside: Run.none, phase: .pending, ready: false, states: ["running", creating]),
         Case(
+            name: "13 a container nobody can say anything of is not ready", machine: .running, beside: .lost,
+            phase: .running, ready: false, states: ["running", lost]),
+        Case(
             name: "14 the container is about to be started again", policy: .always, machine: .running,
             beside: .ended(1), waiting: ["side": .crashLoopBackOff(.seconds(10), container: "side", pod: Pod())],
             phase: .running, ready: false, states: ["running", "waiting CrashLoopBackOff"]),
@@ -96,6 +99,13 @@ import Testing
         Case(
             name: "20 the machine failed", machine: .ended(1, "GuestPanicked"), phase: .failed, ready: false,
             states: ["ended 1 GuestPanicked"]),
+        Case(
+            name: "21 the machine's postStart hook failed, and it was stopped", machine: .ended(143), phase: .failed,
+            ready: false, states: ["ended 143 Error"]),
+        Case(
+            name: "21b where it is started again it waits for that", policy: .always, machine: .ended(143),
+            waiting: ["vm": .postStartHookError("no")], phase: .running, ready: false,
+            states: ["waiting PostStartHookError"]),
         Case(name: "22 the machine is lost", machine: .lost, phase: .failed, ready: false, states: [lost]),
         Case(
             name: "23 the machine has not come up yet", machine: .running, startup: ["vm": false], phase: .running,
@@ -103,6 +113,19 @@ import Testing
         Case(
             name: "24 the machine has come up", machine: .running, startup: ["vm": true], phase: .running, ready: true,
             states: ["running"]),
+        Case(
+            name: "25 to 27 hooks of every kind hold it back", machine: .running, readiness: ["vm": true],
+            startup: ["vm": false], phase: .running, ready: false, states: ["running"]),
+        Case(
+            name: "28 a hook of the container beside it holds the pod back as well", machine: .running,
+            beside: .running, startup: ["vm": true, "side": false], phase: .running, ready: false,
+            states: ["running", "running"]),
+        Case(
+            name: "29 a machine without a hook that nobody has reached yet", machine: .running,
+            readiness: ["vm": false], phase: .running, ready: false, states: ["running"]),
+        Case(
+            name: "30 and that somebody has reached", machine: .running, readiness: ["vm": true], phase: .running,
+            ready: true, states: ["running"]),
         Case(
             name: "31 the machine waits for a place, and that is said (C7)", machine: .none, ip: "",
             waiting: ["vm": slot], phase: .pending, ready: false, states: ["waiting CreateContainerError"]),

@@ -1,0 +1,105 @@
+import KubeAPI
+
+/// Whether a pod may run on this node, with the kubelet's reasons. The scheduler has asked most of it before; pods that
+/// were bound by hand, two schedulers, and a node that changed make it worth asking again.
+struct Admission: Sendable {
+    var nodeName: String
+    var labels: [String: String] = [:]
+    /// `linux` or `darwin`.
+    var os: String
+    /// What pods may take together; `pods` is how many there may be. What is not named is not counted.
+    var allocatable: [String: Quantity] = [:]
+
+    /// Why the pod may not run here; `nil` when it may.
+    /// - Parameter others: the pods that run here or are about to.
+    func refusal(of pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        if !runs(os: pod.spec.os?.name ?? "") {
+            return WaitingReason("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+        }
+        guard NodeSelection.matches(pod.spec, labels: labels, name: nodeName) else {
+            return WaitingReason(
+                "NodeAffinity",
+                "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+        }
+        if let shortage = shortage(for: pod, beside: others) { return shortage }
+        let taken = others.flatMap(Self.hostPorts)
+        if Self.hostPorts(pod).contains(where: { port in taken.contains { $0.collides(with: port) } }) {
+            return WaitingReason(
+                "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+        }
+        return nil
+    }
+
+    /// Containers are Linux's on a Mac as well: Docker runs them in a virtual machine.
+    private func runs(os wanted: String) -> Bool {
+        wanted.isEmpty || wanted == os || (os == "darwin" && wanted == "linux")
+    }
+
+    /// What there is too little of.
+    func shortage(for pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        if let pods = allocatable["pods"]?.value, Int64(others.count) + 1 > pods {
+            return outOf("pods", requested: 1, used: Int64(others.count), capacity: pods)
+        }
+        for (name, amount) in allocatable.sorted(by: { $0.key < $1.key }) where name != "pods" {
+            let requested = Self.request(pod, name)
+            guard requested > 0 else { continue }
+            let used = others.reduce(Int64(0)) { Self.added($0, Self.request($1, name)) }
+            guard Self.added(requested, used) > amount.milliValue else { continue }
+            // Thousandths of processors, whole units of the rest.
+            let unit: Int64 = name == "cpu" ? 1 : 1000
+            return outOf(
+                name, requested: requested / unit, used: used / unit, capacity: amount.milliValue / unit)
+        }
+        return nil
+    }
+
+    /// Whether the pod would not fit even if it were alone.
+    func isTooLarge(_ pod: Pod) -> Bool { shortage(for: pod, beside: []) != nil }
+
+    private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> WaitingReason {
+        WaitingReason(
+            "OutOf\(name)",
+            "Node didn't have enough resource: \(name), requested: \(requested), used: \(used), capacity: \(capacity)")
+    }
+
+    /// What a pod asks for, in thousandths: the sum of its containers and side-cars, or what the hungriest init container
+    /// needs beside the side-cars before it, and the overhead of its runtime class.
+    static func request(_ pod: Pod, _ name: String) -> Int64 {
+        func milli(_ container: Container) -> Int64 {
+            max(0, (container.resources.requests[name] ?? container.resources.limits[name])?.milliValue ?? 0)
+        }
+        var sidecars: Int64 = 0
+        var most: Int64 = 0
+        for container in pod.spec.initContainers {
+            if container.isSidecar { sidecars = added(sidecars, milli(container)) }
+            most = max(most, container.isSidecar ? sidecars : added(sidecars, milli(container)))
+        }
+        let regular = pod.spec.containers.reduce(sidecars) { added($0, milli($1)) }
+        return added(max(most, regular), max(0, pod.spec.overhead[name]?.milliValue ?? 0))
+    }
+
+    private static func added(_ left: Int64, _ right: Int64) -> Int64 {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
+    }
+
+    private struct HostPort {
+        var ip: String
+        var number: Int32
+        var `protocol`: String
+
+        func collides(with other: HostPort) -> Bool {
+            number == other.number && `protocol` == other.protocol && (ip == other.ip || ip.isEmpty || other.ip.isEmpty)
+        }
+    }
+
+    private static func hostPorts(_ pod: Pod) -> [HostPort] {
+        (pod.spec.containers + pod.spec.initContainers.filter(\.isSidecar)).flatMap(\.ports).filter { $0.hostPort > 0 }
+            .map { port in
+                let isAny = port.hostIP.isEmpty || port.hostIP == "0.0.0.0" || port.hostIP == "::"
+                return HostPort(
+                    ip: isAny ? "" : port.hostIP, number: port.hostPort,
+                    protocol: port.protocol.isEmpty ? "TCP" : port.protocol)
+            }
+    }
+}

@@ -1,0 +1,41 @@
+import KubeAPI
+import NIOCore
+import NIOPosix
+import Sockets
+import TLS
+
+extension DaemonSetup {
+    /// What pods are measured by before they run here.
+    func admission(_ mapping: MappingContext) async throws -> Admission {
+        let node = try await node(mapping, kubeletPort: 0)
+        return Admission(
+            nodeName: node.name, labels: node.labels, os: node.info.operatingSystem, allocatable: node.allocatable)
+    }
+
+    /// What asks containers for probes and hooks, by the way their pods can be reached.
+    func handlers(_ provider: any Provider, streamingTLS: TLSContext?, group: any EventLoopGroup)
+        async throws -> HandlerRunner
+    {
+        let dialer: any PodDialer
+        if configuration.podDialing.isDirect(
+            runtime: configuration.runtime, sharesNetwork: PodDialing.sharesNetwork)
+        {
+            dialer = DirectDialer(group: group)
+        } else {
+            let directory = "\(configuration.root)/dial"
+            _ = try await pool.runIfActive { try SystemCall.makeDirectories(directory, mode: 0o700) }
+            var forwarding = ForwardingDialer(
+                provider: provider, directory: directory, streamingTLS: streamingTLS, group: group, logger: logger)
+            if case .tcp(let host, _) = configuration.runtime { forwarding.streamingHost = host }
+            dialer = forwarding
+        }
+        let tls = try await pool.runIfActive {
+            do throws(TLSError) {
+                return try TLSContext.client(TLSClientConfiguration(verification: .none))
+            } catch {
+                throw AdapterError(.failed, "cannot make a TLS client for HTTPS probes", cause: error)
+            }
+        }
+        return HandlerRunner(provider: provider, dialer: dialer, tls: tls, group: group, logger: logger)
+    }
+}
