@@ -175,7 +175,8 @@ actor PodProbes {
         case .unknown(let text):
             logger.debug("\(word) probe errored: \(text)", metadata: ["container": "\(key.container)"])
             events.record(
-                pod, .warning, reason: "Unhealthy", message: "\(word) probe errored and resulted in unknown state: \(text)",
+                pod, .warning, reason: "Unhealthy",
+                message: "\(word) probe errored and resulted in unknown state: \(text)",
                 container: key.container)
         }
         if states[key]?.take(outcome, of: id, began: began, now: now()) == true { changed() }

@@ -28,9 +28,13 @@ extension StatusInput {
             own.append(
                 condition(.resizeInProgress, Finding(isTrue: true, reason: reason.reason, message: reason.message)))
         }
-        let told = StatusWriter.ownConditions
-        let foreign = (previous ?? pod.status).conditions.filter { !told.contains($0.type) }
         return own + foreign
+    }
+
+    /// What others say of the pod, as the API server has it now; as it was, where there is none to ask.
+    private var foreign: [PodCondition] {
+        let all = pod.status.conditions.isEmpty ? previous?.conditions ?? [] : pod.status.conditions
+        return all.filter { !StatusWriter.ownConditions.contains($0.type) }
     }
 
     private func condition(_ type: PodCondition.Kind, _ finding: Finding) -> PodCondition {
@@ -86,7 +90,7 @@ extension StatusInput {
 
     private func ready(_ containersReady: Finding) -> Finding {
         guard containersReady.isTrue else { return containersReady }
-        let conditions = (previous ?? pod.status).conditions + pod.status.conditions
+        let conditions = foreign
         let missing = pod.spec.readinessGates.compactMap { gate -> String? in
             let name = gate.conditionType
             guard let found = conditions.first(where: { $0.type.rawValue == name }) else {

@@ -64,7 +64,13 @@ extension FakeRuntime.State {
         }) {
             throw RPCError(.alreadyExists, "the container name is reserved")
         }
-        guard request.sandboxConfig == sandbox.config else {
+        // A pod's resources may have changed since, as with a kubelet.
+        func constant(_ config: CRI.PodSandboxConfig?) -> CRI.PodSandboxConfig? {
+            var config = config
+            config?.linux?.resources = nil
+            return config
+        }
+        guard constant(request.sandboxConfig) == constant(sandbox.config) else {
             throw RPCError(.invalidArgument, "another sandbox config than the sandbox was made with")
         }
         let id = id("container")

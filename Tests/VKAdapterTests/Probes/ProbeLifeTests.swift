@@ -74,7 +74,8 @@ import Testing
         }
     }
 
-    @Test("no other probe is asked before the start-up probe has succeeded, and the container has not started till then")
+    @Test(
+        "no other probe is asked before the start-up probe has succeeded, and the container has not started till then")
     func startup() async throws {
         let answers = Answers(["up": 1, "alive": 1])
         try await node(answers) { node in

@@ -90,7 +90,9 @@ import Testing
         #expect(state.step(Self.run(), now: Runtime.timestamp(100)) == .rest)
     }
 
-    @Test("a run that failed is not asked again; the next one begins anew", arguments: [ProbeState.Kind.liveness, .startup])
+    @Test(
+        "a run that failed is not asked again; the next one begins anew",
+        arguments: [ProbeState.Kind.liveness, .startup])
     func hold(kind: ProbeState.Kind) {
         var state = ProbeState(kind, Self.probe { $0.failureThreshold = 1 })
         #expect(state.step(Self.run(), now: Runtime.timestamp(0)) == .probe)

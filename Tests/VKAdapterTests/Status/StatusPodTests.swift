@@ -93,6 +93,10 @@ import Testing
             }
         ]
         #expect(base.truth(input.status()) == "TTTTTT")
+        // What was said before counts no more.
+        input.previous = input.status()
+        input.pod.status.conditions[0].status = "False"
+        #expect(base.truth(input.status()) == "TTFTTF")
     }
 
     @Test("transition times change only with the truth")

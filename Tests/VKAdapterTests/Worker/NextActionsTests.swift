@@ -284,7 +284,7 @@ struct Scene {
         #expect(
             scene.removal()
                 == ["a", "b"].map {
-                    .stopContainer(id: "\($0)-0", name: $0, grace: 7, why: "the pod ends")
+                    .stopContainer(id: "\($0)-0", name: $0, grace: 7, why: "Stopping container \($0)")
                 })
         scene.runs[1].status.state = .containerExited
         scene.runs[2].status.state = .containerExited

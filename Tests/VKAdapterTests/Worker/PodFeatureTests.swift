@@ -64,7 +64,9 @@ import Testing
                     pod.spec.terminationGracePeriodSeconds = 1
                 }
             }
-            let (one, two, three, plain) = (machines("one", 1), machines("two", 2), machines("three", 1), Managed.pod("plain"))
+            let (one, two, three, plain) = (
+                machines("one", 1), machines("two", 2), machines("three", 1), Managed.pod("plain")
+            )
             here.want(one)
             try await eventually("one is ready") { here.isReady("one") }
             here.want(one, two)
