@@ -71,7 +71,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.retry = configuration.retryInterval
         context.objects = kube.map { ClusterObjects(client: $0) }
         context.postStartTimeout = configuration.postStartTimeout
-        context.admission = try await setup.admission(mapping)
+        context.admission = try await setup.admission(mapping, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         let manager = PodManager(context: context)
         self.manager = manager

@@ -6,8 +6,9 @@ import TLS
 
 extension DaemonSetup {
     /// What pods are measured by before they run here.
-    func admission(_ mapping: MappingContext) async throws -> Admission {
-        let node = try await node(mapping, kubeletPort: 0)
+    func admission(_ mapping: MappingContext, _ host: RuntimeHost) async throws -> Admission {
+        var node = try await node(mapping, kubeletPort: 0)
+        host.apply(to: &node)
         return Admission(
             nodeName: node.name, labels: node.labels, os: node.info.operatingSystem, allocatable: node.allocatable)
     }

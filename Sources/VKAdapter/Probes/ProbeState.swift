@@ -24,6 +24,8 @@ struct ProbeState: Sendable, Hashable {
         var startedAt: Timestamp
         /// Its start-up probe, where it has one, has succeeded and its postStart hook is done.
         var hasStarted: Bool
+        /// A machine that nobody has reached yet: whether it is alive is not asked, or it would never come up.
+        var isBooting = false
     }
 
     enum Step: Sendable, Hashable {
@@ -75,7 +77,11 @@ struct ProbeState: Sendable, Hashable {
             let first = run.startedAt.advanced(by: .seconds(Int64(probe.initialDelaySeconds)))
             next = max(first, known == nil ? now : now.advanced(by: period * min(max(spread, 0), 1)))
         }
-        if isOnHold || (kind == .startup && isGood) || (kind != .startup && !run.hasStarted) { return .rest }
+        if isOnHold || (kind == .startup && isGood) || (kind != .startup && !run.hasStarted)
+            || (kind == .liveness && run.isBooting)
+        {
+            return .rest
+        }
         guard let next, now < next else { return .probe }
         return .wait(until: next)
     }

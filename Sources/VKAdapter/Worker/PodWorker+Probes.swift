@@ -10,10 +10,26 @@ extension PodWorker {
         for run in observed.containers where run.isRunning && run.sandboxID == sandbox && running[run.name] == nil {
             running[run.name] = ProbeState.Run(
                 id: run.id, startedAt: Timestamp(nanosecondsSince1970: run.status.startedAt),
-                hasStarted: !hooking.contains(run.name))
+                hasStarted: !hooking.contains(run.name), isBooting: isBooting(run))
         }
         findings = await probes.look(
             pod, address, running: running, known: known, isEnding: isRemoving || failure != nil)
+    }
+
+    /// How long a machine may take until somebody reaches it.
+    private static let longestBoot: Duration = .seconds(300)
+
+    /// Whether a run is a machine that nobody has reached yet; after a while it counts as one that nobody ever will.
+    private func isBooting(_ run: ObservedContainer) -> Bool {
+        if reached.contains(run.id) { return false }
+        let isMachine = observed.sandbox?.annotations[RuntimePlan.Annotation.kind] == RuntimePlan.Kind.vm.rawValue
+        let wasUp = known[run.id]?.ready == true
+        let age = context.now().since(Timestamp(nanosecondsSince1970: run.status.startedAt))
+        if context.guests.isReady(run.id, isMachine: isMachine, wasReady: wasUp) == false, age < Self.longestBoot {
+            return true
+        }
+        reached.insert(run.id)
+        return false
     }
 
     /// Where the pod's ports are.

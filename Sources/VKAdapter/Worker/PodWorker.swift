@@ -24,6 +24,8 @@ actor PodWorker {
     /// It is the pod's turn to get places for its machines.
     private let turned = NIOLockedValueBox(false)
     var hasToldWait = false
+    /// Runs that somebody has reached, by id.
+    var reached: Set<String> = []
     /// Runs whose preStop hook has run or runs, and those whose end has been told, by id.
     var preStopped: Set<String> = []
     var killing: Set<String> = []
@@ -260,8 +262,11 @@ actor PodWorker {
                 logger.warning("cannot read the last words of container \(run.name): \(error)")
             }
         }
-        let known = Set(observed.containers.map(\.id))
-        messages = messages.filter { known.contains($0.key) }
+        let present = Set(observed.containers.map(\.id))
+        messages = messages.filter { present.contains($0.key) }
+        reached.formIntersection(present)
+        killing.formIntersection(present)
+        preStopped.formIntersection(present)
     }
 
     /// Whether a step failed because nobody was there to do it. A runtime that says itself that something is unavailable

@@ -49,7 +49,8 @@ import Testing
             try await create("huge", in: server) { $0.spec.containers[0].resources.requests = ["cpu": "100k"] }
             try await eventually("failed") { try seen("huge", server)?.status.phase == .failed }
             let status = try #require(try seen("huge", server)?.status)
-            #expect(status.reason == "OutOfcpu" && status.message.hasPrefix("Pod was rejected: Node didn't have enough"))
+            #expect(
+                status.reason == "OutOfcpu" && status.message.hasPrefix("Pod was rejected: Node didn't have enough"))
             #expect(node.runtime.calls["RunPodSandbox"] == nil)
             try await server.client { client async throws in
                 try await client.delete(.pods, namespace: "default", name: "huge", grace: nil)

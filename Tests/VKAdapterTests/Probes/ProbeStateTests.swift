@@ -81,6 +81,18 @@ import Testing
         }
     }
 
+    @Test("a machine that boots is not asked whether it is alive, but whether it is ready")
+    func booting() {
+        var run = Self.run()
+        run.isBooting = true
+        var liveness = ProbeState(.liveness, Self.probe())
+        #expect(liveness.step(run, now: Runtime.timestamp(0)) == .rest)
+        var readiness = ProbeState(.readiness, Self.probe())
+        #expect(readiness.step(run, now: Runtime.timestamp(0)) == .probe)
+        run.isBooting = false
+        #expect(liveness.step(run, now: Runtime.timestamp(20)) == .probe)
+    }
+
     @Test("a start-up probe is not asked again once it has succeeded")
     func startup() {
         var state = ProbeState(.startup, Self.probe())
