@@ -12,7 +12,7 @@ import Testing
     ) -> Bool {
         var pod = Sample.pod()
         let name = pod.spec.containers[0].name
-        if probe { pod.spec.containers[0].readinessProbe = Value(.object([])) }
+        if probe { pod.spec.containers[0].readinessProbe = Probe() }
         var input = StatusInput(pod: pod, now: Timestamp.now())
         input.runtimeName = "vz-cri"
         input.sandbox = .init {
