@@ -39,6 +39,8 @@ struct ManagedPods: Sendable {
                 context.policy = BackOff.Policy(
                     initial: .milliseconds(100), maximum: .milliseconds(200), reset: .seconds(600))
                 context.events = events
+                // The fake runtime tells nobody which machines can be reached.
+                context.guests.isNotServed()
                 context.handlers = HandlerRunner(
                     provider: provider, dialer: DirectDialer(group: group), group: group, logger: logger)
                 configure(&context)
