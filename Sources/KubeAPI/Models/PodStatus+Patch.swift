@@ -5,7 +5,8 @@ extension PodStatus {
     /// - Parameters:
     ///   - uid: of the pod: of another one of its name it is refused.
     ///   - own: the conditions that are ours to tell.
-    public func patch(uid: String, own: Set<PodCondition.Kind>) -> Value {
+    ///   - before: what the API server was told last; `nil` when that is not known.
+    public func patch(uid: String, own: Set<PodCondition.Kind>, before: PodStatus? = nil) -> Value {
         var shown = self
         shown.conditions = conditions.filter { own.contains($0.type) }
         var members: [Member] = []
@@ -20,7 +21,8 @@ extension PodStatus {
             }
             if field.name == "conditions", case .array(let list) = value.kind {
                 let gone = [PodCondition.Kind.resizePending, .resizeInProgress].filter { kind in
-                    own.contains(kind) && !shown.conditions.contains { $0.type == kind }
+                    own.contains(kind) && shown.condition(kind) == nil
+                        && before.map { $0.condition(kind) != nil } ?? true
                 }
                 value = Value(
                     .array(

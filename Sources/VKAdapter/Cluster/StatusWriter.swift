@@ -78,7 +78,7 @@ actor StatusWriter {
         let pod = news.pod
         let (namespace, name, uid) = (pod.metadata.namespace, pod.metadata.name, pod.metadata.uid)
         if sent[uid] != pod.status {
-            let patch = pod.status.patch(uid: uid, own: Self.ownConditions)
+            let patch = pod.status.patch(uid: uid, own: Self.ownConditions, before: sent[uid])
             do {
                 _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
                 sent[uid] = pod.status

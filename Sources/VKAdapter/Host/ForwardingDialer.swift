@@ -7,6 +7,12 @@ import Streaming
 import Synchronization
 import TLS
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// Reaches ports of pods through the runtime: CRI `PortForward`, and for each connection one to a socket of the adapter's
 /// own that only it can open.
 struct ForwardingDialer: PodDialer {
@@ -74,33 +80,56 @@ struct ForwardingDialer: PodDialer {
         let number = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
         let path = "\(directory)/\(number).sock"
         do {
-            let listener = try await ServerBootstrap(group: group)
-                .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                            wrappingChannelSynchronously: channel,
-                            configuration: .init(isOutboundHalfClosureEnabled: true))
-                    }
-                }
-            let result = try await withThrowingTaskGroup(of: R?.self, returning: R?.self) { tasks in
-                tasks.addTask {
-                    try await serve(listener, session, port)
-                    return nil
-                }
-                tasks.addTask { try await body(.unix(path: path)) }
-                defer { tasks.cancelAll() }
-                while let ended = try await tasks.next() {
-                    if let ended { return ended }
-                }
-                return nil
-            }
-            await session.close()
-            guard let result else { throw CancellationError() }
+            let result = try await listen(path, session, port, body)
+            await close(session, path)
             return result
         } catch {
-            await session.close()
+            await close(session, path)
             throw error
         }
+    }
+
+    private func close(_ session: PortForwardSession, _ path: String) async {
+        await session.close()
+        do {
+            // Also when whoever asked does not want the answer any more.
+            try await Task {
+                try await NIOThreadPool.singleton.runIfActive {
+                    if unlink(path) != 0 { throw IOError(errnoCode: errno, reason: "unlink") }
+                }
+            }.value
+        } catch {
+            // One that could not even be bound is not there.
+            logger.debug("cannot remove \(path): \(error)")
+        }
+    }
+
+    private func listen<R: Sendable>(
+        _ path: String, _ session: PortForwardSession, _ port: Int,
+        _ body: @escaping @Sendable (Endpoint) async throws -> R
+    ) async throws -> R {
+        let listener = try await ServerBootstrap(group: group)
+            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                        wrappingChannelSynchronously: channel,
+                        configuration: .init(isOutboundHalfClosureEnabled: true))
+                }
+            }
+        let result = try await withThrowingTaskGroup(of: R?.self, returning: R?.self) { tasks in
+            tasks.addTask {
+                try await serve(listener, session, port)
+                return nil
+            }
+            tasks.addTask { try await body(.unix(path: path)) }
+            defer { tasks.cancelAll() }
+            while let ended = try await tasks.next() {
+                if let ended { return ended }
+            }
+            return nil
+        }
+        guard let result else { throw CancellationError() }
+        return result
     }
 
     private func serve(

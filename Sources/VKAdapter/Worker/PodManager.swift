@@ -226,4 +226,20 @@ actor PodManager {
 extension Pod {
     /// Whether it ended for good.
     var isOver: Bool { status.phase == .succeeded || status.phase == .failed }
+
+    /// Whether the API server only repeats what it was told: nothing of the pod is another but what a kubelet says of it.
+    func isEcho(of old: Pod) -> Bool {
+        var (left, right) = (self, old)
+        left.status = PodStatus {
+            $0.conditions = status.conditions.filter { !StatusWriter.ownConditions.contains($0.type) }
+        }
+        right.status = PodStatus {
+            $0.conditions = old.status.conditions.filter { !StatusWriter.ownConditions.contains($0.type) }
+        }
+        left.metadata.resourceVersion = ""
+        right.metadata.resourceVersion = ""
+        left.metadata.unknownFields.removeAll { $0.name == "managedFields" }
+        right.metadata.unknownFields.removeAll { $0.name == "managedFields" }
+        return left == right
+    }
 }

@@ -87,7 +87,9 @@ actor PodWorker {
             guard let old = container(new.name), old.image != new.image else { continue }
             backoff.forget(new.name)
         }
+        let isEcho = new.isEcho(of: pod)
         pod = new
+        guard !isEcho else { return }
         considerResize()
         poke()
     }

@@ -1,3 +1,4 @@
+import Foundation
 import HTTP
 import KubeAPI
 import Logging
@@ -48,6 +49,9 @@ import Testing
                 let result = try await body(
                     HandlerRunner(provider: provider, dialer: dialer, tls: tls, group: group, logger: logger))
                 await client.close()
+                let sockets = try FileManager.default.contentsOfDirectory(atPath: directory)
+                    .filter { $0.hasSuffix(".sock") && $0 != "cri.sock" }
+                #expect(sockets.isEmpty, "the dialer leaves nothing behind")
                 return result
             }
             await streams.drain(within: .zero)
