@@ -44,6 +44,10 @@ extension KubeAPIError {
     public var isAlreadyThere: Bool { httpCode == 409 && status?.reason == "AlreadyExists" }
     /// The object is another by now, or not the one that was meant.
     public var isConflict: Bool { httpCode == 409 && !isAlreadyThere }
+    /// Another object has that name by now: a patch that names its UID is refused as invalid, a deletion as a conflict.
+    public var isOfAnother: Bool {
+        isConflict || httpCode == 422 && status?.message.contains("metadata.uid: Invalid value") == true
+    }
     /// What was seen last is too long ago to go on from: list again.
     public var isExpired: Bool { httpCode == 410 }
     /// We may not.

@@ -102,6 +102,9 @@ extension APIServerDouble {
                 rest = state.storage.objects(of: path.kind, in: path.namespace).map(\.value).filter(selector.matches)
             } else {
                 guard let page = state.pages.removeValue(forKey: from) else {
+                    guard from.split(separator: ".").compactMap({ Int64($0) }).count == 2 else {
+                        throw Refusal.bad("continue key is not valid")
+                    }
                     throw Refusal.expired("The provided continue parameter is too old")
                 }
                 rest = page

@@ -61,19 +61,27 @@ extension APIServerDouble {
 
     func patch(_ path: ResourcePath, _ name: String, _ body: Value, type: String) throws -> Value {
         switch type {
-        case "application/merge-patch+json": try update(path, name) { Patches.merge(body, into: $0) }
-        case "application/strategic-merge-patch+json": try update(path, name) { Patches.strategic(body, into: $0) }
+        case "application/merge-patch+json": try update(path, name, isPatch: true) { Patches.merge(body, into: $0) }
+        case "application/strategic-merge-patch+json":
+            try update(path, name, isPatch: true) { Patches.strategic(body, into: $0) }
         default: throw Refusal(415, "UnsupportedMediaType", "the body of the request was in an unknown format: \(type)")
         }
     }
 
-    private func update(_ path: ResourcePath, _ name: String, _ work: (Value) -> Value) throws -> Value {
+    private func update(
+        _ path: ResourcePath, _ name: String, isPatch: Bool = false, _ work: (Value) -> Value
+    ) throws -> Value {
         let key = try key(path, name)
         return try change { storage in
             guard let old = storage.objects[key] else { throw Refusal.notFound(path.kind, name) }
             var new = work(old)
             let uid = old.at("metadata", "uid")
             if let wanted = new.at("metadata", "uid"), wanted != uid {
+                if isPatch {
+                    throw Refusal.invalid(
+                        "\(path.kind.kind) \"\(name)\" is invalid: metadata.uid: Invalid value: "
+                            + "\"\(wanted.string ?? "")\": field is immutable")
+                }
                 throw Refusal.conflict(
                     path.kind, name,
                     "Precondition failed: UID in precondition: \(wanted.string ?? ""), UID in object meta: \(uid?.string ?? "")"

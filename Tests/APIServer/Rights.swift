@@ -31,7 +31,9 @@ extension APIServerDouble {
             case ("nodes", .list), ("nodes", .watch): selector.names(node)
             case ("nodes", .patch), ("nodes", .update): path.name == node
             case ("pods", .list), ("pods", .watch): selector.required("spec.nodeName") == node
-            case ("pods", .get), ("pods", .delete): isOwn(path, node)
+            // Of a pod that is not there it is not known whose it was.
+            case ("pods", .get): isOwn(path, node) && path.name.map { (try? get(path, $0)) != nil } == true
+            case ("pods", .delete): isOwn(path, node)
             case ("pods", .patch), ("pods", .update): path.subresource == "status" && isOwn(path, node)
             case ("leases", _): path.namespace == "kube-node-lease" && (path.name == nil || path.name == node)
             case ("events", .create), ("events", .patch), ("events", .update): true

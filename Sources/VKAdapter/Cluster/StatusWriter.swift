@@ -57,16 +57,18 @@ actor StatusWriter {
                 try await write(news)
                 backOff.reset()
                 if news.isGone { sent[uid] = nil }
-            } catch let error as KubeAPIError where error.isNotFound || error.isConflict {
+            } catch let error as KubeAPIError where error.isNotFound || error.isOfAnother {
                 // It is gone there, or another of its name is there.
                 sent[uid] = nil
             } catch {
                 if Task.isCancelled { return }
-                logger.warning(
-                    "cannot tell the cluster how a pod is, trying on: \(error)",
-                    metadata: ["pod": "\(news.pod.fullName)"])
                 // What can never be told is not said again; what came since is.
                 let isPermanent = (error as? KubeAPIError)?.isPermanent == true
+                logger.warning(
+                    isPermanent
+                        ? "the cluster does not take a pod's status: \(error)"
+                        : "cannot tell the cluster how a pod is, trying on: \(error)",
+                    metadata: ["pod": "\(news.pod.fullName)"])
                 if waiting[uid] == nil, !isPermanent { waiting[uid] = news }
                 do { try await Task.sleep(for: backOff.step()) } catch { return }
             }
@@ -82,7 +84,9 @@ actor StatusWriter {
             do {
                 _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
                 sent[uid] = pod.status
-            } catch let error as KubeAPIError where news.isGone && error.isPermanent && !error.isNotFound {
+            } catch let error as KubeAPIError
+                where news.isGone && error.isPermanent && !error.isNotFound && !error.isOfAnother
+            {
                 // How it ended cannot be told: that it is gone can.
                 logger.error(
                     "the cluster does not take the pod's last status: \(error)", metadata: ["pod": "\(pod.fullName)"])
