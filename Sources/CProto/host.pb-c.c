@@ -253,7 +253,7 @@ const ProtobufCMessageDescriptor vzcri_host__host_info_request__descriptor =
   (ProtobufCMessageInit) vzcri_host__host_info_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_descriptors[16] =
+static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_descriptors[17] =
 {
   {
     "hostname",
@@ -447,6 +447,18 @@ static const ProtobufCFieldDescriptor vzcri_host__host_info_response__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "resolv_conf",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__HostInfoResponse, resolv_conf),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__host_info_response__field_indices_by_name[] = {
   11,   /* field[11] = addresses */
@@ -463,13 +475,14 @@ static const unsigned vzcri_host__host_info_response__field_indices_by_name[] = 
   4,   /* field[4] = os_image */
   12,   /* field[12] = pod_addresses_local */
   15,   /* field[15] = pod_log_directory */
+  16,   /* field[16] = resolv_conf */
   10,   /* field[10] = slots */
   7,   /* field[7] = system_uuid */
 };
 static const ProtobufCIntRange vzcri_host__host_info_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor vzcri_host__host_info_response__descriptor =
 {
@@ -479,7 +492,7 @@ const ProtobufCMessageDescriptor vzcri_host__host_info_response__descriptor =
   "VzcriHost__HostInfoResponse",
   "vzcri.v1",
   sizeof(VzcriHost__HostInfoResponse),
-  16,
+  17,
   vzcri_host__host_info_response__field_descriptors,
   vzcri_host__host_info_response__field_indices_by_name,
   1,  vzcri_host__host_info_response__number_ranges,
@@ -2604,7 +2617,7 @@ const ProtobufCMessageDescriptor vzcri_host__log_chunk__descriptor =
   (ProtobufCMessageInit) vzcri_host__log_chunk__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__rotate_container_log_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor vzcri_host__rotate_container_log_request__field_descriptors[4] =
 {
   {
     "container_id",
@@ -2642,16 +2655,29 @@ static const ProtobufCFieldDescriptor vzcri_host__rotate_container_log_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "larger_than_bytes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__RotateContainerLogRequest, larger_than_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__rotate_container_log_request__field_indices_by_name[] = {
   0,   /* field[0] = container_id */
   2,   /* field[2] = keep */
+  3,   /* field[3] = larger_than_bytes */
   1,   /* field[1] = log_path */
 };
 static const ProtobufCIntRange vzcri_host__rotate_container_log_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_request__descriptor =
 {
@@ -2661,16 +2687,36 @@ const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_request__descr
   "VzcriHost__RotateContainerLogRequest",
   "vzcri.v1",
   sizeof(VzcriHost__RotateContainerLogRequest),
-  3,
+  4,
   vzcri_host__rotate_container_log_request__field_descriptors,
   vzcri_host__rotate_container_log_request__field_indices_by_name,
   1,  vzcri_host__rotate_container_log_request__number_ranges,
   (ProtobufCMessageInit) vzcri_host__rotate_container_log_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-#define vzcri_host__rotate_container_log_response__field_descriptors NULL
-#define vzcri_host__rotate_container_log_response__field_indices_by_name NULL
-#define vzcri_host__rotate_container_log_response__number_ranges NULL
+static const ProtobufCFieldDescriptor vzcri_host__rotate_container_log_response__field_descriptors[1] =
+{
+  {
+    "rotated",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__RotateContainerLogResponse, rotated),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned vzcri_host__rotate_container_log_response__field_indices_by_name[] = {
+  0,   /* field[0] = rotated */
+};
+static const ProtobufCIntRange vzcri_host__rotate_container_log_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
 const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_response__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
@@ -2679,10 +2725,10 @@ const ProtobufCMessageDescriptor vzcri_host__rotate_container_log_response__desc
   "VzcriHost__RotateContainerLogResponse",
   "vzcri.v1",
   sizeof(VzcriHost__RotateContainerLogResponse),
-  0,
+  1,
   vzcri_host__rotate_container_log_response__field_descriptors,
   vzcri_host__rotate_container_log_response__field_indices_by_name,
-  0,  vzcri_host__rotate_container_log_response__number_ranges,
+  1,  vzcri_host__rotate_container_log_response__number_ranges,
   (ProtobufCMessageInit) vzcri_host__rotate_container_log_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

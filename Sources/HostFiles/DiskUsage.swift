@@ -15,34 +15,59 @@ public struct DiskUsage: Sendable, Equatable {
 }
 
 extension DirectoryHandle {
-    /// Adds up this directory and what is below it on the same file system, a file with several names once. What goes
-    /// away meanwhile is left out. Blocks.
-    /// - Throws: `HostFilesError`; also for a tree nested deeper than 512 directories, of which each needs a descriptor.
-    public func usage() throws -> DiskUsage {
+    /// Directories open at the same time; what is deeper is come back to.
+    private static let deepest = 64
+
+    /// Adds up this directory and what is below it on the same file system, a file with several names once, however deep it
+    /// is nested. What goes away meanwhile is left out. Blocks.
+    /// - Parameter end: what takes longer is given up: containers make as many files as they like.
+    /// - Throws: `HostFilesError`.
+    public func usage(until end: ContinuousClock.Instant? = nil) throws -> DiskUsage {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw HostFilesError.system("look at \(path)") }
         var (total, seen) = (DiskUsage(), Set<UInt64>())
         total.add(status)
-        try add(to: &total, device: status.st_dev, seen: &seen, depth: 1)
+        // Ways from here, name by name.
+        var open: [[String]] = [[]]
+        while let way = open.popLast() {
+            guard let here = try descend(way) else { continue }
+            try here.add(to: &total, device: status.st_dev, seen: &seen, way: way, depth: 1, deeper: &open, until: end)
+        }
         return total
     }
 
-    private func add(to total: inout DiskUsage, device: dev_t, seen: inout Set<UInt64>, depth: Int) throws {
-        guard depth <= 512 else { throw HostFilesError(.failed, "\(path) is nested too deep to add up") }
-        for name in try names() {
-            var status = stat()
-            guard fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
-                if errno == ENOENT { continue }
-                throw failure("look at", name)
+    /// - Returns: nil when it is gone, or no directory any more.
+    private func descend(_ way: [String]) throws -> DirectoryHandle? {
+        var here = self
+        for name in way {
+            guard let next = here.openChild(name) else {
+                if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return nil }
+                throw here.failure("open", name)
             }
-            guard status.st_dev == device else { continue }
+            here = next
+        }
+        return here
+    }
+
+    private func add(
+        to total: inout DiskUsage, device: dev_t, seen: inout Set<UInt64>, way: [String], depth: Int,
+        deeper: inout [[String]], until end: ContinuousClock.Instant?
+    ) throws {
+        if let end, .now > end {
+            throw HostFilesError(.unavailable, "\(path) holds so much that adding it up takes too long")
+        }
+        for name in try names() {
+            guard let status = try entry(name), status.st_dev == device else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 total.add(status)
-                guard let directory = openChild(name) else {
-                    if errno == ENOENT { continue }
-                    throw failure("open", name)
+                guard depth < Self.deepest else {
+                    deeper.append(way + [name])
+                    continue
                 }
-                try directory.add(to: &total, device: device, seen: &seen, depth: depth + 1)
+                guard let directory = try descend([name]) else { continue }
+                try directory.add(
+                    to: &total, device: device, seen: &seen, way: way + [name], depth: depth + 1, deeper: &deeper,
+                    until: end)
             } else if status.st_nlink == 1 || seen.insert(UInt64(status.st_ino)).inserted {
                 total.add(status)
             }

@@ -94,6 +94,21 @@ import Testing
                 #expect(!FileManager.default.fileExists(atPath: directory + "/adapter/pods"))
                 #expect(!FileManager.default.fileExists(atPath: directory + "/podlogs"))
                 #expect(try FileManager.default.contentsOfDirectory(atPath: directory + "/far-logs").count == 1)
+                // A log that grows is rotated there, and goes on.
+                try node.write(
+                    "loud.yaml",
+                    NodeProcess.manifest(
+                        "loud",
+                        script: "head -c 11000000 /dev/zero | tr '\\\\0' x | fold -w 1000; echo; "
+                            + "while true; do echo on; sleep 1; done"))
+                try await eventually("its log is rotated", within: .seconds(60)) {
+                    let logs = try FileManager.default.subpathsOfDirectory(atPath: directory + "/far-logs")
+                    return logs.contains { $0.contains("/0.log.2") }
+                }
+                try await eventually("it goes on in a new one") {
+                    try await node.kubelet("/containerLogs/default/loud-node/main?tailLines=1").body == "on\n"
+                }
+                try node.remove("loud.yaml")
                 try node.remove("far.yaml")
                 try await eventually("the pod is gone") { try await node.pods().isEmpty }
                 try await eventually("its files and logs are gone") {

@@ -58,6 +58,39 @@ import Testing
         }
     }
 
+    @Test func `pulls are told of while they go on, and how they end`() async throws {
+        try await HostServer.with { server async throws in
+            let board = server.shim.pulls
+            try await board.showing("old") { _ in }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let (steps, step) = AsyncStream.makeStream(of: Void.self)
+                group.addTask {
+                    var iterator = steps.makeAsyncIterator()
+                    do {
+                        try await board.showing("new") { id in
+                            await iterator.next()
+                            board.note(id, part: "a", done: 10, total: 100)
+                            board.note(id, part: "b", done: 20, total: 50)
+                            board.note(id, part: "a", done: 30, total: 100)
+                            await iterator.next()
+                            throw ShimError(.denied, "no entry")
+                        }
+                    } catch is ShimError {}
+                }
+                try await eventually("the pull is shown") { board.all.count == 2 }
+                var seen: [HostAPI.PullProgress] = []
+                for try await pull in try server.client.stream(HostAPI.HostService.watchPulls, .init()) {
+                    seen.append(pull)
+                    if pull.finished { break }
+                    if pull.bytesTotal == 0 || pull.bytesDone == 50 { step.yield() }
+                }
+                let last = try #require(seen.last)
+                #expect(seen.allSatisfy { $0.image == "new" } && !seen[0].finished && seen[0].bytesDone == 0)
+                #expect(last.bytesDone == 50 && last.bytesTotal == 150 && last.error.contains("no entry"))
+            }
+        }
+    }
+
     @Test func `two nodes on one host do not see each other's pods`() async throws {
         try await HostServer.with { server async throws in
             let (one, two) = (

@@ -101,10 +101,11 @@ struct  VzcriHost__HostInfoResponse
   size_t n_conditions;
   VzcriHost__HostCondition **conditions;
   char *pod_log_directory;
+  ProtobufCBinaryData resolv_conf;
 };
 #define VZCRI_HOST__HOST_INFO_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__host_info_response__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0,NULL, 0,NULL, 0, NULL, 0,NULL, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0,NULL, 0,NULL, 0, NULL, 0,NULL, (char *)protobuf_c_empty_string, {0,NULL} }
 
 
 struct  VzcriHost__SlotPool
@@ -508,19 +509,21 @@ struct  VzcriHost__RotateContainerLogRequest
   char *container_id;
   char *log_path;
   uint32_t keep;
+  uint64_t larger_than_bytes;
 };
 #define VZCRI_HOST__ROTATE_CONTAINER_LOG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__rotate_container_log_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0 }
 
 
 struct  VzcriHost__RotateContainerLogResponse
 {
   ProtobufCMessage base;
+  protobuf_c_boolean rotated;
 };
 #define VZCRI_HOST__ROTATE_CONTAINER_LOG_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__rotate_container_log_response__descriptor) \
-     }
+    , 0 }
 
 
 struct  VzcriHost__RemoveLogsRequest

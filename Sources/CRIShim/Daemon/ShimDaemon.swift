@@ -47,6 +47,7 @@ public final class Shim: Service {
     private let sandboxes: Sandboxes
     let machines: VMRuntime
     private let host: HostService
+    let pulls: PullBoard
     private let vmImages: VMImageCatalog
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
@@ -89,13 +90,15 @@ public final class Shim: Service {
             machines: vmImages, docker: client, dockerHealth: dockerHealth, patterns: configuration.vmImages)
         addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
         let streaming = StreamingServer(logger: logger)
+        let pulls = PullBoard()
+        self.pulls = pulls
         let containers = Containers(
             store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
             containers: containers,
             images: NodeImages(
-                machines: vmImages, docker: DockerImages(client: client, runtime: docker, logger: logger),
+                machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
                 dockerHealth: dockerHealth, choice: choice),
             runtimes: runtimes,
             statistics: ContainerStatistics(store: store, runtimes: runtimes),
@@ -104,6 +107,7 @@ public final class Shim: Service {
         service.register(in: &router)
         let host = HostService(
             choice: choice, store: store, containers: containers, machines: machines, slots: slots, docker: docker,
+            pulls: pulls,
             root: root.path, logs: LogDirectory(path: configuration.podLogDirectory), logger: logger)
         host.register(in: &router)
         self.host = host

@@ -17,13 +17,30 @@ extension DockerImages {
         }
         let reference = try ImageReference(parsing: image.image)
         let credentials = try auth.flatMap { try Self.credentials($0, registry: reference.registry) }
+        try await pulls.showing(image.image) { try await pull(image.image, reference, credentials, shownAs: $0) }
+        guard let found = try await client.inspectImageIfPresent(image.image) else {
+            throw ShimError(.failed, "image \(image.image) was pulled, yet the engine does not know it")
+        }
+        return found.id
+    }
+
+    private func pull(_ image: String, _ reference: ImageReference, _ credentials: RegistryAuth?, shownAs id: Int)
+        async throws
+    {
         let watch = StallWatch(limit: Self.stallLimit)
         try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask { [client] in
+            group.addTask { [client, pulls] in
                 let progress = try await client.pullImage(
                     // Without a tag the engine would pull them all.
                     reference.name, tag: reference.digest ?? reference.tag ?? "latest", auth: credentials)
-                for try await _ in progress { watch.progressed() }
+                for try await message in progress {
+                    watch.progressed()
+                    guard message.status == "Downloading", let part = message.id, let detail = message.progressDetail
+                    else { continue }
+                    pulls.note(
+                        id, part: part, done: UInt64(clamping: detail.current ?? 0),
+                        total: UInt64(clamping: detail.total ?? 0))
+                }
                 return true
             }
             group.addTask {
@@ -34,17 +51,13 @@ extension DockerImages {
             do {
                 if try await group.next() == true { return }
             } catch let error as DockerError {
-                throw Self.explained(error, image.image, hasCredentials: credentials != nil)
+                throw Self.explained(error, image, hasCredentials: credentials != nil)
             }
             throw ShimError(
                 .unavailable,
-                "pulling \(image.image) made no progress for \(Self.stallLimit.components.seconds) s: check the registry"
+                "pulling \(image) made no progress for \(Self.stallLimit.components.seconds) s: check the registry"
             )
         }
-        guard let found = try await client.inspectImageIfPresent(image.image) else {
-            throw ShimError(.failed, "image \(image.image) was pulled, yet the engine does not know it")
-        }
-        return found.id
     }
 
     /// The engine answers most failures of a pull with one code; the text tells them apart.

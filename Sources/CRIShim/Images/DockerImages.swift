@@ -12,6 +12,7 @@ final class DockerImages: ImageManager {
 
     let client: DockerClient
     let runtime: DockerRuntime
+    let pulls: PullBoard
     private let logger: Logger
 
     private struct Usage {
@@ -20,9 +21,10 @@ final class DockerImages: ImageManager {
     }
     private let usage = Mutex(Usage())
 
-    init(client: DockerClient, runtime: DockerRuntime, logger: Logger) {
+    init(client: DockerClient, runtime: DockerRuntime, pulls: PullBoard, logger: Logger) {
         self.client = client
         self.runtime = runtime
+        self.pulls = pulls
         self.logger = logger
     }
 

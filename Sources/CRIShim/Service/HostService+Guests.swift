@@ -6,8 +6,8 @@ extension HostService {
     func registerGuests(in router: inout Router) {
         stream(HostAPI.HostService.watchGuests, in: &router) { _, writer in
             let guests = machines.guests
-            let watch = guests.watch()
-            defer { guests.unwatch(watch.id) }
+            let watch = guests.watchers.watch()
+            defer { guests.watchers.unwatch(watch.id) }
             var told: [String: GuestStates.Guest]?
             for await _ in watch.changes {
                 let now = guests.all

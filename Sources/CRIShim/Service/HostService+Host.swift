@@ -7,8 +7,12 @@ import VZEngine
 extension HostService {
     func registerHost(in router: inout Router) {
         work(HostAPI.HostService.hostInfo, in: &router) { _ in
-            let facts = try await RootDirectory.offload { HostFacts.current() }
-            return try info(facts)
+            let (facts, resolvers) = try await RootDirectory.offload {
+                (HostFacts.current(), try ResolverFile.read("/etc/resolv.conf"))
+            }
+            var answer = try info(facts)
+            answer.resolvConf = resolvers ?? []
+            return answer
         }
         stream(HostAPI.HostService.watchHostStats, in: &router) { request, writer in
             let interval = request.intervalSeconds == 0 ? 10 : min(request.intervalSeconds, 3600)

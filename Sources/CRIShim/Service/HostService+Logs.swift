@@ -26,8 +26,8 @@ extension HostService {
             }
         }
         work(HostAPI.HostService.rotateContainerLog, in: &router) { request in
-            try await rotate(request)
-            return .init()
+            let rotated = try await rotate(request)
+            return .init { $0.rotated = rotated }
         }
         files(HostAPI.HostService.removeLogs, in: &router) { request in
             try logs.remove(request.path)
@@ -36,7 +36,8 @@ extension HostService {
     }
 
     /// Gives the log of a container that runs another name beside it, and has it go on in a new file.
-    private func rotate(_ request: HostAPI.RotateContainerLogRequest) async throws {
+    /// - Returns: whether it was large enough for that.
+    private func rotate(_ request: HostAPI.RotateContainerLogRequest) async throws -> Bool {
         let container = try store.container(request.containerId)
         let log = container.record.logPath
         guard request.logPath.isEmpty || request.logPath == log, !log.isEmpty else {
@@ -44,8 +45,14 @@ extension HostService {
                 .invalidArgument, "container \(container.id) writes no log \(request.logPath), but \"\(log)\"")
         }
         let (logs, keep) = (logs, Int(request.keep))
-        try await RootDirectory.offload { try RotatedLogs(of: log, in: logs).makeRoom(keeping: keep) }
-        try await containers.reopenLog(container.id)
+        let limit = request.largerThanBytes
+        let isRotated = try await RootDirectory.offload {
+            guard let old = try RotatedLogs(of: log, in: logs, largerThan: limit) else { return false }
+            try old.makeRoom(keeping: keep)
+            return true
+        }
+        if isRotated { try await containers.reopenLog(container.id) }
+        return isRotated
     }
 }
 

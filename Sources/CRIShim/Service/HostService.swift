@@ -15,6 +15,7 @@ struct HostService: Sendable {
     let machines: VMRuntime
     let slots: VMSlots
     let docker: DockerRuntime
+    let pulls: PullBoard
     /// The shim's root.
     let root: String
     let logs: LogDirectory
@@ -27,6 +28,7 @@ struct HostService: Sendable {
         work(HostAPI.HostService.classifyImage, in: &router) { try await classifier.classify($0) }
         registerHost(in: &router)
         registerGuests(in: &router)
+        registerPulls(in: &router)
         registerVolumes(in: &router)
         registerLogs(in: &router)
     }
@@ -34,7 +36,8 @@ struct HostService: Sendable {
     /// Ends the streams that have no end of their own.
     func close() {
         closing.open()
-        machines.guests.endWatches()
+        machines.guests.watchers.end()
+        pulls.watchers.end()
     }
 
     /// Takes time: answered from a task that is cancelled with the call.

@@ -24,16 +24,17 @@ extension HostFacts {
 }
 
 extension HostUsage {
+    /// Asked for once: every time gives the process another right to it.
+    private static let host = mach_host_self()
+
     /// Blocks for a moment.
     /// - Throws: `HostFilesError`.
     public static func current() throws -> HostUsage {
-        let host = mach_host_self()
-        defer { mach_port_deallocate(mach_task_self_, host) }
         var load = host_cpu_load_info()
         var count = mach_msg_type_number_t(MemoryLayout<host_cpu_load_info>.size / MemoryLayout<integer_t>.size)
         var result = withUnsafeMutablePointer(to: &load) { pointer in
             pointer.withMemoryRebound(to: integer_t.self, capacity: Int(count)) {
-                host_statistics(host, HOST_CPU_LOAD_INFO, $0, &count)
+                host_statistics(Self.host, HOST_CPU_LOAD_INFO, $0, &count)
             }
         }
         guard result == KERN_SUCCESS else {
@@ -43,7 +44,7 @@ extension HostUsage {
         count = mach_msg_type_number_t(MemoryLayout<vm_statistics64>.size / MemoryLayout<integer_t>.size)
         result = withUnsafeMutablePointer(to: &memory) { pointer in
             pointer.withMemoryRebound(to: integer_t.self, capacity: Int(count)) {
-                host_statistics64(host, HOST_VM_INFO64, $0, &count)
+                host_statistics64(Self.host, HOST_VM_INFO64, $0, &count)
             }
         }
         guard result == KERN_SUCCESS else {

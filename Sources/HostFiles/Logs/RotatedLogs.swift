@@ -9,12 +9,20 @@ public struct RotatedLogs: Sendable {
     private let directory: String
     private let name: String
 
-    /// - Parameter log: a path below `logs`.
-    /// - Throws: `HostFilesError` when it is not there, or elsewhere.
-    public init(of log: String, in logs: LogDirectory) throws {
-        guard let place = try logs.existing(log), let slash = place.lastIndex(of: "/") else {
-            throw HostFilesError(.unavailable, "there is no log \(log) to rotate")
+    /// - Parameters:
+    ///   - log: a path below `logs`; elsewhere it is refused.
+    ///   - bytes: one that is not larger need not be rotated.
+    /// - Returns: nil for one that is not there or not that large, and for what is no file: a link to a log of somebody
+    ///   else's is rotated by them.
+    /// - Throws: `HostFilesError`.
+    public init?(of log: String, in logs: LogDirectory, largerThan bytes: UInt64) throws {
+        guard let place = try logs.existing(log), let slash = place.lastIndex(of: "/") else { return nil }
+        var status = stat()
+        guard lstat(log, &status) == 0 else {
+            if errno == ENOENT { return nil }
+            throw HostFilesError.system("look at the log \(log)")
         }
+        guard status.isRegularFile, status.st_size > Int64(clamping: bytes) else { return nil }
         directory = String(place[..<slash])
         name = String(place[place.index(after: slash)...])
     }

@@ -130,7 +130,9 @@ public struct PodFiles: Sendable {
     }
 
     /// What each volume takes.
-    public func usage(pod uid: String) throws -> [VolumeUse] {
+    /// - Parameter limit: what takes longer is given up.
+    public func usage(pod uid: String, within limit: Duration = .seconds(60)) throws -> [VolumeUse] {
+        let end = ContinuousClock.now + limit
         guard let top = try top(of: uid), try top.has("pods/\(uid)/volumes") else { return [] }
         let volumes = try top.directory("pods/\(uid)/volumes")
         var uses: [VolumeUse] = []
@@ -138,7 +140,7 @@ public struct PodFiles: Sendable {
             let all = try volumes.directory(kind)
             // What has a dot in front of or behind its name is on its way.
             for name in try all.names() where !name.hasSuffix(".new") {
-                uses.append(try VolumeUse(name: name, try all.directory(name)))
+                uses.append(try VolumeUse(name: name, try all.directory(name), until: end))
             }
         }
         return uses.sorted { $0.name < $1.name }
@@ -181,9 +183,9 @@ extension DirectoryHandle {
 
 extension VolumeUse {
     /// - Throws: `HostFilesError`.
-    init(name: String, _ directory: DirectoryHandle) throws {
+    init(name: String, _ directory: DirectoryHandle, until end: ContinuousClock.Instant) throws {
         self.init(name: name)
-        let usage = try directory.usage()
+        let usage = try directory.usage(until: end)
         usedBytes = usage.bytes
         inodesUsed = usage.inodes
         let space = try FileSystemSpace(descriptor: directory.descriptor, directory.path)

@@ -216,6 +216,7 @@ extension HostAPI.HostInfoResponse: WireMessage {
         self.conditions.reserveCapacity(Int(c.pointee.n_conditions))
         for index in 0..<Int(c.pointee.n_conditions) { self.conditions.append(try HostAPI.HostCondition(c: c.pointee.conditions[index]!)) }
         self.podLogDirectory = try WireCoding.string(c.pointee.pod_log_directory, "HostInfoResponse.pod_log_directory")
+        self.resolvConf = WireCoding.bytes(c.pointee.resolv_conf)
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__HostInfoResponse>, _ arena: Arena) throws(WireError) {
@@ -244,6 +245,7 @@ extension HostAPI.HostInfoResponse: WireMessage {
             c.pointee.conditions = try arena.messages(self.conditions)
         }
         if !self.podLogDirectory.isEmpty { c.pointee.pod_log_directory = try arena.string(self.podLogDirectory, "HostInfoResponse.pod_log_directory") }
+        c.pointee.resolv_conf = arena.bytes(self.resolvConf)
     }
 }
 
@@ -732,12 +734,14 @@ extension HostAPI.RotateContainerLogRequest: WireMessage {
         self.containerId = try WireCoding.string(c.pointee.container_id, "RotateContainerLogRequest.container_id")
         self.logPath = try WireCoding.string(c.pointee.log_path, "RotateContainerLogRequest.log_path")
         self.keep = c.pointee.keep
+        self.largerThanBytes = c.pointee.larger_than_bytes
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__RotateContainerLogRequest>, _ arena: Arena) throws(WireError) {
         if !self.containerId.isEmpty { c.pointee.container_id = try arena.string(self.containerId, "RotateContainerLogRequest.container_id") }
         if !self.logPath.isEmpty { c.pointee.log_path = try arena.string(self.logPath, "RotateContainerLogRequest.log_path") }
         c.pointee.keep = self.keep
+        c.pointee.larger_than_bytes = self.largerThanBytes
     }
 }
 
@@ -756,9 +760,11 @@ extension HostAPI.RotateContainerLogResponse: WireMessage {
     static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { vzcri_host__rotate_container_log_response__desc() }
 
     init(c: UnsafePointer<VzcriHost__RotateContainerLogResponse>) throws(WireError) {
+        self.rotated = c.pointee.rotated != 0
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__RotateContainerLogResponse>, _ arena: Arena) throws(WireError) {
+        c.pointee.rotated = self.rotated ? 1 : 0
     }
 }
 

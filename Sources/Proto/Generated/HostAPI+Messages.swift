@@ -109,6 +109,7 @@ extension HostAPI {
         public var containerPool: EnginePool?
         public var conditions: [HostCondition] = []
         public var podLogDirectory = ""
+        public var resolvConf: [UInt8] = []
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -343,6 +344,7 @@ extension HostAPI {
         public var containerId = ""
         public var logPath = ""
         public var keep: UInt32 = 0
+        public var largerThanBytes: UInt64 = 0
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {
@@ -353,6 +355,7 @@ extension HostAPI {
 
 extension HostAPI {
     public struct RotateContainerLogResponse: Sendable, Hashable {
+        public var rotated = false
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {

@@ -22,6 +22,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let manager: PodManager
     private let watcher: RuntimeWatcher
     private let guests: GuestWatcher
+    private let logRotator: LogRotator
     private let manifests: ManifestDirectory?
     private let cluster: ClusterMode?
     private let lock: RootLock
@@ -75,6 +76,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         let manager = PodManager(context: context)
         self.manager = manager
+        logRotator = LogRotator(
+            store: store, logs: context.logs, provider: provider, mapping: mapping, logger: logger)
         guests = GuestWatcher(
             client: client, book: context.guests, changed: { manager.tell(.changed("")) }, logger: logger)
         var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
@@ -131,6 +134,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             group.addTask { await cancelWhenGracefulShutdown { await watcher.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await guests.run() } }
+            group.addTask { await cancelWhenGracefulShutdown { await logRotator.run() } }
             group.addTask {
                 await cancelWhenGracefulShutdown {
                     if let cluster { return await cluster.run(manager) }

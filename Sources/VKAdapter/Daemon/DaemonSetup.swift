@@ -1,4 +1,5 @@
 import HTTP
+import HostFiles
 import KubeAPI
 import Logging
 import NIOConcurrencyHelpers
@@ -66,19 +67,13 @@ struct DaemonSetup: Sendable {
         return mapping
     }
 
-    /// The name servers of this machine. One that answers only this machine is of no use to a pod: behind systemd's the
-    /// real ones are written down elsewhere.
     private func resolvConf() async throws -> ResolvConf {
         let path = configuration.resolvConf
-        return try await pool.runIfActive {
-            guard let bytes = try FileText.read(path, limit: 1 << 20) else {
+        return try await FileWork(pool: pool).run {
+            guard let bytes = try ResolverFile.read(path) else {
                 logger.warning("there is no \(path): pods get no name servers from it")
                 return ResolvConf()
             }
-            let own = ResolvConf(parsing: String(decoding: bytes, as: UTF8.self))
-            guard own.nameservers.allSatisfy({ $0.hasPrefix("127.") || $0 == "::1" }), !own.nameservers.isEmpty,
-                let bytes = try FileText.read("/run/systemd/resolve/resolv.conf", limit: 1 << 20)
-            else { return own }
             return ResolvConf(parsing: String(decoding: bytes, as: UTF8.self))
         }
     }

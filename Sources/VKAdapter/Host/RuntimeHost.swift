@@ -12,6 +12,8 @@ struct RuntimeHost: Sendable {
     var remote: RemoteHost?
     /// Where the runtime's host keeps logs of pods; `nil` leaves it to us.
     var logDirectory: String?
+    /// The name servers of a host that is another than this one.
+    var resolvConf: ResolvConf?
 
     /// Volumes where the runtime's host has them.
     /// - Parameter root: the adapter's directory on this host.
@@ -23,6 +25,7 @@ struct RuntimeHost: Sendable {
 
     func apply(to mapping: inout MappingContext) {
         if let logDirectory { mapping.logRoot = logDirectory }
+        if let resolvConf { mapping.resolvConf = resolvConf }
         guard remote != nil else { return }
         mapping.allocatable["memory"] = Quantity(value: Int64(clamping: facts.memoryBytes))
         mapping.allocatable["cpu"] = Quantity(value: Int64(facts.cpuCount))
@@ -69,7 +72,9 @@ extension DaemonSetup {
         if !logs.isEmpty, logs != configuration.logRoot {
             logger.notice("the runtime's host keeps logs of pods in \(logs)")
         }
-        return RuntimeHost(facts: facts, remote: remote, logDirectory: logs.isEmpty ? nil : logs)
+        var host = RuntimeHost(facts: facts, remote: remote, logDirectory: logs.isEmpty ? nil : logs)
+        host.resolvConf = ResolvConf(parsing: String(decoding: info.resolvConf, as: UTF8.self))
+        return host
     }
 
     private func answer(_ host: RemoteHost, until end: ContinuousClock.Instant) async throws(AdapterError)

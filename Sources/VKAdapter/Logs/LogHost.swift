@@ -20,6 +20,14 @@ protocol LogHost: Sendable {
     /// Removes the log of one run of a container.
     func remove(log: String) async throws(AdapterError)
 
+    /// Gives a log that has grown another name, and removes the oldest of those that have one.
+    /// - Parameters:
+    ///   - container: who writes it.
+    ///   - bytes: a log that is not larger stays as it is.
+    ///   - keep: how many older ones stay.
+    func rotate(_ log: String, container: String, largerThan bytes: UInt64, keep: Int) async throws(AdapterError)
+        -> LogRotation
+
     /// Whether there is such a file.
     func exists(_ log: String) async throws(AdapterError) -> Bool
 
@@ -34,6 +42,14 @@ protocol LogHost: Sendable {
         _ log: String, _ options: LogOptions, isRunning: @escaping @Sendable () async -> Bool,
         write: @escaping @Sendable (ByteBuffer) async throws -> Void
     ) async throws
+}
+
+/// What became of a log that may have grown.
+enum LogRotation: Sendable, Hashable {
+    case unchanged
+    case rotated
+    /// It has another name, and its writer must be told to begin a new one.
+    case toBeReopened
 }
 
 /// Logs on this host.
@@ -53,6 +69,18 @@ struct LocalLogHost: LogHost {
     func remove(log: String) async throws(AdapterError) {
         try await work.run {
             guard unlink(log) == 0 || errno == ENOENT else { throw SystemCall.failure("remove log", log) }
+        }
+    }
+
+    func rotate(_ log: String, container: String, largerThan bytes: UInt64, keep: Int) async throws(AdapterError)
+        -> LogRotation
+    {
+        guard let slash = log.lastIndex(of: "/") else { return .unchanged }
+        return try await work.run {
+            let logs = LogDirectory(path: String(log[..<slash]))
+            guard let old = try RotatedLogs(of: log, in: logs, largerThan: bytes) else { return .unchanged }
+            try old.makeRoom(keeping: keep)
+            return .toBeReopened
         }
     }
 

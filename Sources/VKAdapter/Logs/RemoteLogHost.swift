@@ -18,6 +18,20 @@ struct RemoteLogHost: LogHost {
 
     func remove(log: String) async throws(AdapterError) { try await remove(podDirectory: log) }
 
+    func rotate(_ log: String, container: String, largerThan bytes: UInt64, keep: Int) async throws(AdapterError)
+        -> LogRotation
+    {
+        let request = HostAPI.RotateContainerLogRequest {
+            $0.containerId = container
+            $0.logPath = log
+            $0.keep = UInt32(clamping: keep)
+            $0.largerThanBytes = bytes
+        }
+        let answer = try await host.call(
+            HostAPI.HostService.rotateContainerLog, request, "rotate the log \(log) on the runtime's host")
+        return answer.rotated ? .rotated : .unchanged
+    }
+
     func exists(_ log: String) async throws(AdapterError) -> Bool {
         do throws(AdapterError) {
             try await stream(log, options: LogOptions(lastLines: 0), timeout: host.timeouts.short) { _ in }

@@ -111,6 +111,11 @@ extension CRIProvider {
             }, "change the resources of container \(id)", timeouts.create)
     }
 
+    func reopenLog(_ id: String) async throws {
+        _ = try await call(
+            CRI.RuntimeService.reopenContainerLog, .init { $0.containerId = id }, "begin a new log of container \(id)")
+    }
+
     func execURL(_ request: CRI.ExecRequest) async throws -> String {
         try await call(CRI.RuntimeService.exec, request, "run a command in container \(request.containerId)").url
     }

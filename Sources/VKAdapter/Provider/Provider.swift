@@ -47,6 +47,8 @@ protocol Provider: Sendable {
     func execSync(_ id: String, _ command: [String], timeout: Duration?) async throws -> CRI.ExecSyncResponse
     /// Changes what a running container may use; `unimplemented` where the runtime cannot.
     func updateResources(_ id: String, _ resources: CRI.LinuxContainerResources) async throws
+    /// Has a running container go on with its log in a new file: the old one was renamed.
+    func reopenLog(_ id: String) async throws
 
     /// Where the streams of a command are to be had.
     func execURL(_ request: CRI.ExecRequest) async throws -> String

@@ -176,6 +176,20 @@ import Testing
         }
     }
 
+    @Test func `however deep a container nests its directories, what it wrote there counts`() async throws {
+        try await with { _, files throws in
+            let path = try files.sync(pod: "u", volume: "v", .empty())
+            var here = try DirectoryHandle.open(path)
+            for _ in 0..<1000 { here = try here.makeDirectories("d", mode: 0o755) }
+            try here.create("big", [UInt8](repeating: 1, count: 1 << 20), mode: 0o600, owner: nil, group: nil)
+            let use = try #require(try files.usage(pod: "u").first)
+            #expect(use.usedBytes >= 1 << 20 && use.inodesUsed == 1002)
+            #expect(throws: HostFilesError.self) { try files.usage(pod: "u", within: .zero) }
+            try files.remove(pod: "u")
+            #expect(try files.pods().isEmpty)
+        }
+    }
+
     @Test func `a container's last words are the end of its own file`() async throws {
         try await with { base, files throws in
             let made = try files.containerFiles(pod: "u", container: "c", attempt: 1, hosts: "127.0.0.1 localhost\n")

@@ -102,6 +102,12 @@ extension FakeRuntime {
                 return .init()
             }
         }
+        unary(Runtime.reopenContainerLog, &router) { state, request in
+            guard state.containers[request.containerId]?.status.state == .containerRunning else {
+                throw RPCError(.notFound, "no container \(request.containerId) runs")
+            }
+            return .init()
+        }
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
         unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) }
         }

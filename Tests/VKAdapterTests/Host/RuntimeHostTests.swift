@@ -55,6 +55,7 @@ import Testing
                     $0.cpuCount = 12
                     $0.memoryBytes = 64 << 30
                     $0.podLogDirectory = "/far/pods"
+                    $0.resolvConf = Array("nameserver 192.0.2.99\nsearch far.example\n".utf8)
                 })
         }
         let host = try await serve(router) { try await ask($0) }
@@ -63,6 +64,7 @@ import Testing
         var mapping = MappingContext()
         host.apply(to: &mapping)
         #expect(mapping.logRoot == "/far/pods" && mapping.allocatable["cpu"]?.value == 12)
+        #expect(mapping.resolvConf == ResolvConf(parsing: "nameserver 192.0.2.99\nsearch far.example\n"))
         #expect(mapping.allocatable["memory"]?.value == 64 << 30)
         var node = NodeDescription(name: "n")
         host.apply(to: &node)
