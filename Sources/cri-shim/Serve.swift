@@ -45,6 +45,11 @@ struct Serve: AsyncParsableCommand {
             "Where sockets and namespaces are; short, and one shim per directory.", valueName: "directory"))
     var state: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Below it are the logs of pods that adapters on other machines may read.", valueName: "directory"))
+    var podLogs: String?
+
     @Option(help: ArgumentHelp("The Docker Engine: unix:///PATH or tcp://HOST:PORT.", valueName: "endpoint"))
     var dockerHost: String?
 
@@ -64,6 +69,7 @@ struct Serve: AsyncParsableCommand {
         flags.set("advertiseAddress", advertiseAddress)
         flags.set("root", root)
         flags.set("state", state)
+        flags.set("podLogs", podLogs)
         flags.set("dockerHost", dockerHost)
         flags.set("pauseImage", pauseImage)
         return flags
