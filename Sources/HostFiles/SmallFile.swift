@@ -49,10 +49,11 @@ public enum SmallFile {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system("look at \(path)") }
         guard status.st_mode & S_IFMT == S_IFREG else { throw HostFilesError(.failed, "\(path) is not a file") }
-        // One more than it has: it may be growing.
+        // One more than it has: it may be growing. What the kernel makes up as it is read has no size at all.
         let bytes: [UInt8]
+        let expected = status.st_size == 0 ? limit : min(Int(status.st_size), limit)
         do {
-            bytes = try Files.read(descriptor, at: 0, count: min(Int(status.st_size), limit) + 1)
+            bytes = try Files.read(descriptor, at: 0, count: expected + 1)
         } catch {
             throw HostFilesError(.failed, "cannot read \(path)", cause: error)
         }

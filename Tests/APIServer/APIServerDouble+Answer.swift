@@ -57,6 +57,9 @@ extension APIServerDouble {
         case (.GET, nil) where isWatch: return try watch(path, selector, request)
         case (.GET, nil): return Self.json(try list(path, selector, request))
         case (.GET, let name?): return Self.json(try get(path, name))
+        case (.POST, nil) where path.kind.isReview: return Self.json(try review(path, content), .created)
+        case (_, _) where path.kind.isReview:
+            throw Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
         case (.POST, nil): return Self.json(try create(path, content), .created)
         case (.PUT, let name?): return Self.json(try replace(path, name, content))
         case (.PATCH, let name?):

@@ -46,6 +46,7 @@ public final class APIServerDouble: Sendable {
         var nextWaiter = 0
         var pages: [String: [Value]] = [:]
         var tokens: [String: User] = [:]
+        var grants: Set<Grant> = []
         var asked: [Asked] = []
         var faults: [@Sendable (Asked) -> Fault?] = []
         var server: HTTPServer?

@@ -32,6 +32,12 @@ struct ResourceKind: Sendable, Hashable {
         .init(
             group: "certificates.k8s.io", version: "v1", plural: "certificatesigningrequests",
             kind: "CertificateSigningRequest", isNamespaced: false, hasStatus: true),
+        .init(
+            group: "authentication.k8s.io", version: "v1", plural: "tokenreviews", kind: "TokenReview",
+            isNamespaced: false),
+        .init(
+            group: "authorization.k8s.io", version: "v1", plural: "subjectaccessreviews", kind: "SubjectAccessReview",
+            isNamespaced: false),
     ]
 }
 

@@ -37,6 +37,7 @@ extension APIServerDouble {
             case ("pods", .patch), ("pods", .update): path.subresource == "status" && isOwn(path, node)
             case ("leases", _): path.namespace == "kube-node-lease" && (path.name == nil || path.name == node)
             case ("events", .create), ("events", .patch), ("events", .update): true
+            case ("tokenreviews", .create), ("subjectaccessreviews", .create): true
             case ("services", .get), ("services", .list), ("services", .watch): true
             case ("runtimeclasses", .get), ("runtimeclasses", .list), ("runtimeclasses", .watch): true
             case ("certificatesigningrequests", .create), ("certificatesigningrequests", .get),

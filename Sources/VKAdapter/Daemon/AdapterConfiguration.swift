@@ -69,6 +69,12 @@ public struct AdapterConfiguration: Sendable {
     public var kubeletKeyFile: String?
     /// PEM; whose certificate leads there need no token.
     public var kubeletClientCAFile: String?
+    /// Bearer tokens are shown to the cluster's API server, which says whose they are.
+    public var reviewsTokens = false
+    /// How long what the API server says of callers holds.
+    public var reviewLifetimes = ReviewLifetimes()
+    /// The directory the kubelet API shows as the node's logs; `nil` shows none.
+    public var nodeLogDirectory: String?
     /// The file with the bearer token; `ROOT/kubelet-token`, made at the first start, where `nil`.
     public var kubeletTokenFile: String?
 

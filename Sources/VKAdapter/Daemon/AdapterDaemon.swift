@@ -56,7 +56,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             throw error
         }
         host.apply(to: &mapping)
-        let provider = CRIProvider(client: client, nodeName: configuration.nodeName)
+        let metrics = AdapterMetrics()
+        var provider = CRIProvider(client: client, nodeName: configuration.nodeName)
+        provider.metrics = metrics
         let runtime = RuntimeInfo()
         let kube = configuration.cluster.map { KubeClient($0, group: group, logger: logger) }
         let writer = kube.map { StatusWriter(client: $0, logger: logger) }
@@ -104,10 +106,11 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         }
         var api = KubeletAPI(
             store: store, provider: provider, logs: context.logs, mapping: mapping,
-            authenticators: try await setup.authenticators(),
-            authorizer: configuration.cluster == nil ? AllowAuthenticated() as any Authorizer : AllowMasters(),
+            authenticators: try await setup.authenticators() + setup.reviewers(kube),
+            authorizer: setup.authorizer(kube),
             streamingTLS: tls.streaming, group: group, logger: logger)
         if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
+        api.node = setup.kubeletNode(provider, store: store, metrics: metrics)
         let server = HTTPServer(
             listeners: [try setup.listener(address, names: [configuration.nodeName, "localhost"] + addresses)],
             drainTime: .seconds(5), logger: logger, group: group

@@ -7,6 +7,9 @@ import TLS
 struct Requester: Sendable, Hashable {
     var name: String
     var groups: [String] = []
+    var uid = ""
+    /// What else its authority says of it.
+    var extra: [String: [String]] = [:]
 }
 
 /// Finds out who asks.
@@ -28,8 +31,7 @@ struct AllowAuthenticated: Authorizer {
     func allows(_ requester: Requester, verb: String, subresources: [String]) -> Bool { true }
 }
 
-/// Those who may do everything in the cluster anyway, the API server among them: as long as nobody asks it about others. Whoever
-/// else has a certificate of the cluster's may nothing here.
+/// Those who may do everything in the cluster anyway, the API server among them.
 struct AllowMasters: Authorizer {
     static let group = "system:masters"
 
@@ -63,10 +65,8 @@ struct TokenFileAuthenticator: Authenticator {
 
     /// Reads the file every time: a token that is replaced counts at once.
     func requester(_ request: HTTPRequest) async throws -> Requester? {
-        guard let header = request.headers.first(name: "authorization") else { return nil }
-        let parts = header.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        let given = Array(parts[1].utf8).trimmed
+        guard let token = BearerToken.of(request) else { return nil }
+        let given = Array(token.utf8).trimmed
         let path = path
         let wanted = try await pool.runIfActive { try FileText.read(path, limit: 4096) ?? [] }.trimmed
         guard !wanted.isEmpty, Self.areEqual(given, wanted) else { return nil }

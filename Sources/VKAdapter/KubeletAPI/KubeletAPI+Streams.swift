@@ -96,7 +96,8 @@ extension KubeletAPI {
         }
     }
 
-    private func runningContainer(_ pod: Pod, _ name: String) async throws -> String {
+    /// - Throws: 500 in the kubelet's words.
+    func runningContainer(_ pod: Pod, _ name: String) async throws -> String {
         guard let run = try await observe(pod).containers.first(where: { $0.name == name && $0.isRunning }) else {
             throw Refusal(status: .internalServerError, text: "container not found (\"\(name)\")")
         }

@@ -20,10 +20,37 @@ struct KubeletAPI: Sendable {
     var streamingHost = "127.0.0.1"
     let group: any EventLoopGroup
     var now: @Sendable () -> Timestamp = { Timestamp.now() }
+    /// What is served of the node besides its pods; `nil` serves none of it.
+    var node: KubeletNode?
     let logger: Logger
 
     func handle(_ request: HTTPRequest) async throws -> HTTPResponse {
         let route = Route(request.path)
+        guard let metrics = node?.metrics else { return try await answer(request, route) }
+        let start = ContinuousClock.now
+        let method = Self.methodName(request.method)
+        let long = route.isLong ? "true" : "false"
+        metrics.count(
+            AdapterMetrics.requests,
+            ["long_running": long, "method": method, "path": route.name, "server_type": "readwrite"])
+        defer {
+            metrics.observe(
+                AdapterMetrics.requestDuration,
+                ["long_running": long, "method": method, "path": route.name, "server_type": "readwrite"],
+                start.duration(to: .now))
+        }
+        return try await answer(request, route)
+    }
+
+    /// A client may send any word as its method: what counts is kept few.
+    private static func methodName(_ method: HTTPMethod) -> String {
+        switch method {
+        case .GET, .HEAD, .POST, .PUT, .PATCH, .DELETE: method.rawValue
+        default: "other"
+        }
+    }
+
+    private func answer(_ request: HTTPRequest, _ route: Route) async throws -> HTTPResponse {
         var requester: Requester?
         for authenticator in authenticators where requester == nil {
             do {
@@ -34,12 +61,17 @@ struct KubeletAPI: Sendable {
         }
         guard let requester else { return text(.unauthorized, "Unauthorized") }
         let verb = Self.verb(request.method)
-        let subresources = route.subresources
-        guard try await authorizer.allows(requester, verb: verb, subresources: subresources) else {
-            return text(
-                .forbidden,
-                "Forbidden (user=\(requester.name), verb=\(verb), resource=nodes, subresource(s)=["
-                    + "\(subresources.joined(separator: " "))])")
+        let subresources = Route.subresources(of: request.path)
+        let wanted =
+            "(user=\(requester.name), verb=\(verb), resource=nodes, subresource(s)=["
+            + "\(subresources.joined(separator: " "))])"
+        do {
+            guard try await authorizer.allows(requester, verb: verb, subresources: subresources) else {
+                return text(.forbidden, "Forbidden \(wanted)")
+            }
+        } catch {
+            logger.error("a request to the kubelet API cannot be authorized \(wanted): \(error)")
+            return text(.internalServerError, "Authorization error \(wanted)")
         }
         guard route.methods.contains(request.method) else {
             return route.methods.isEmpty
@@ -70,6 +102,10 @@ struct KubeletAPI: Sendable {
         case .attach(let namespace, let pod, let uid, let container):
             return try await attach(namespace, pod, uid, container, request)
         case .portForward(let namespace, let pod, let uid): return try await portForward(namespace, pod, uid, request)
+        case .run, .checkpoint, .statsSummary, .metrics, .resourceMetrics, .containerMetrics, .probeMetrics, .configz,
+            .nodeLogs:
+            guard let node else { return text(.notFound, "404 page not found") }
+            return try await answer(route, request, of: node)
         case .unknown: return text(.notFound, "404 page not found")
         }
     }

@@ -133,9 +133,13 @@ extension CRIProvider {
     func call<Request, Response>(
         _ method: UnaryMethod<Request, Response>, _ request: Request, _ attempt: String, _ timeout: Duration? = nil
     ) async throws -> Response {
+        let start = ContinuousClock.now
         do {
-            return try await client.call(method, request, timeout: timeout ?? timeouts.short)
+            let answer = try await client.call(method, request, timeout: timeout ?? timeouts.short)
+            metrics?.called(method.name, start, failed: false)
+            return answer
         } catch {
+            metrics?.called(method.name, start, failed: true)
             throw adapterError(error, attempt)
         }
     }

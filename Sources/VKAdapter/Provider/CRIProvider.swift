@@ -21,6 +21,8 @@ struct CRIProvider: Provider {
     let client: RPCClient
     let nodeName: String
     var timeouts = Timeouts()
+    /// Counts the calls.
+    var metrics: AdapterMetrics?
 
     private var selector: [String: String] { [Self.nodeLabel: nodeName] }
 

@@ -22,7 +22,7 @@ extension FakeRuntime {
         }
     }
 
-    private func unary<Q, R>(
+    func unary<Q, R>(
         _ method: UnaryMethod<Q, R>, _ router: inout Router, _ body: @escaping @Sendable (inout State, Q) throws -> R
     ) {
         router.handle(method) { [self] request, _ in
@@ -162,6 +162,7 @@ extension FakeRuntime {
             let url = try state.streamURL("portforward", false)
             return .init { $0.url = url }
         }
+        registerStats(&router)
         router.handle(Runtime.getContainerEvents) { [self] _, _, writer in
             guard edit({ $0.hasEvents }) else { throw RPCError(.unimplemented, "no events") }
             let (events, listener) = AsyncStream<CRI.ContainerEventResponse>.makeStream()

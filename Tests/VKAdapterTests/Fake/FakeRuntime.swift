@@ -61,6 +61,11 @@ final class FakeRuntime: Sendable {
         var resources: [(name: String, resources: CRI.LinuxContainerResources)] = []
         /// `UpdateContainerResources` fails with this.
         var resizeFailure: RPCError?
+        var checkpoints: [CRI.CheckpointContainerRequest] = []
+        /// Whether it says what everything uses.
+        var hasStats = true
+        /// Methods that never answer.
+        var hangs: Set<String> = []
         /// Where `exec`, `attach` and `portforward` are served.
         var streamURL: @Sendable (_ kind: String, _ tty: Bool) throws -> String = { _, _ in "" }
     }

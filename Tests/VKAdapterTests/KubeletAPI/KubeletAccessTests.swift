@@ -40,6 +40,14 @@ import Testing
         (.GET, "/%65xec/default/web-n/web", "get proxy"), (.DELETE, "/pods", "delete pods,proxy"),
         (.PUT, "/pods", "update pods,proxy"), (.PATCH, "/exec/default/web-n/web", "patch proxy"),
         (.POST, "/run/default/web-n/web?cmd=id", "create proxy"),
+        (.POST, "/run/default/web-n/uid/web?cmd=id", "create proxy"),
+        (.GET, "/stats/summary", "get stats"), (.GET, "/stats/container", "get stats"),
+        (.GET, "/metrics", "get metrics"), (.GET, "/metrics/resource", "get metrics"),
+        (.GET, "/metrics/cadvisor", "get metrics"), (.GET, "/metrics/probes", "get metrics"),
+        (.GET, "/metrics/nothing", "get metrics"), (.GET, "/%6detrics", "get metrics"),
+        (.GET, "/logs/", "get log"), (.GET, "/logs/a/b", "get log"), (.GET, "/logsx", "get proxy"),
+        (.GET, "/configz", "get configz,proxy"), (.GET, "/flagz", "get configz,proxy"),
+        (.GET, "/statusz", "get statusz"), (.POST, "/checkpoint/default/web-n/web", "create checkpoint"),
     ]
 
     private func status(_ client: HTTPClient, _ method: HTTPMethod, _ target: String) async throws -> Int {
@@ -63,6 +71,7 @@ import Testing
                     "\(request.method) \(request.target)")
             }
             #expect(node.runtime.edit { $0.execs.isEmpty })
+            #expect(node.runtime.calls["ExecSync"] == nil && node.runtime.calls["CheckpointContainer"] == nil)
             await client.close()
         }
     }

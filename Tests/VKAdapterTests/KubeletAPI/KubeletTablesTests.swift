@@ -18,6 +18,13 @@ import Testing
             ("/attach/ns/p/c", .attach(namespace: "ns", pod: "p", uid: nil, container: "c")),
             ("/portForward/ns/p", .portForward(namespace: "ns", pod: "p", uid: nil)),
             ("/portForward/ns/p/u", .portForward(namespace: "ns", pod: "p", uid: "u")),
+            ("/run/ns/p/c", .run(namespace: "ns", pod: "p", uid: nil, container: "c")),
+            ("/run/ns/p/u/c", .run(namespace: "ns", pod: "p", uid: "u", container: "c")),
+            ("/checkpoint/ns/p/c", .checkpoint(namespace: "ns", pod: "p", container: "c")),
+            ("/stats/summary", .statsSummary), ("/stats/summary/", .statsSummary), ("/stats", .unknown),
+            ("/metrics", .metrics), ("/metrics/resource", .resourceMetrics), ("/metrics/cadvisor", .containerMetrics),
+            ("/metrics/probes", .probeMetrics), ("/metrics/x", .unknown), ("/configz", .configz),
+            ("/logs", .nodeLogs(path: "")), ("/logs/", .nodeLogs(path: "")), ("/logs/a/b", .nodeLogs(path: "a/b")),
             ("/", .unknown), ("/exec/ns/p", .unknown), ("/containerLogs/ns/p", .unknown), ("/exec/a/b/c/d/e", .unknown),
         ] as [(String, Route)])
     func routes(path: String, route: Route) { #expect(Route(path) == route) }
