@@ -31,11 +31,12 @@ public struct ProgramFailure: Error, CustomStringConvertible {
 
 /// Runs a command with subcommands, and speaks for it when it fails: one line, prefixed by the program's name.
 public enum Program<Root: ParsableCommand> {
-    public static func main() async {
+    /// - Parameter prefix: of flags that are accepted and mean nothing here.
+    public static func main(ignoring prefix: String? = nil) async {
         // A reader that goes away is an error of one write, not the end of a daemon.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try Root.parseAsRoot()
+            var command = try Root.parseAsRoot(prefix.map { meant(CommandLine.arguments, ignoring: $0) })
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -47,6 +48,24 @@ public enum Program<Root: ParsableCommand> {
             StandardStream.error.write(ending.standardError)
             exit(ending.exitCode)
         }
+    }
+
+    /// The arguments without the program's name and without flags of that prefix. Such a flag's value is joined by `=`, or
+    /// follows it when it does not look like a flag.
+    static func meant(_ arguments: [String], ignoring prefix: String) -> [String] {
+        var meant: [String] = []
+        var skips = false
+        for argument in arguments.dropFirst() {
+            if argument.hasPrefix(prefix) {
+                skips = !argument.contains("=")
+            } else if skips, !argument.hasPrefix("-") {
+                skips = false
+            } else {
+                skips = false
+                meant.append(argument)
+            }
+        }
+        return meant
     }
 
     struct Ending: Equatable {

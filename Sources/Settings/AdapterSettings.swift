@@ -50,6 +50,30 @@ public struct AdapterSettings: Sendable {
     public var podDialing: String
     /// Seconds the postStart hook of a machine may take.
     public var postStartTimeout: Int
+    /// Bearer tokens are shown to the cluster, which says whose they are.
+    public var authenticationTokenWebhook: Bool
+    /// Seconds an answer about a token holds; 0 is the default.
+    public var authenticationTokenWebhookCacheTTL: Int
+    /// Seconds a "may" of the cluster's holds; 0 is the default.
+    public var authorizationWebhookCacheAuthorizedTTL: Int
+    /// Seconds a "may not" holds; 0 is the default.
+    public var authorizationWebhookCacheUnauthorizedTTL: Int
+    /// Certificates of clients are not asked for.
+    public var noVerifyClients: Bool
+    /// The directory the kubelet API shows as the node's logs.
+    public var nodeLogs: String
+    /// Seconds in which the runtime has to answer for the first time; 0 waits.
+    public var startupTimeout: Int
+    /// Every pod has a worker of its own: accepted for those who set it.
+    public var podSyncWorkers: Int
+    /// Seconds between looks at everything beside events.
+    public var fullResyncPeriod: Int
+    /// Only pods of this namespace; nil for all.
+    public var namespace: String?
+    /// What the node says it runs; nil is this machine's system.
+    public var operatingSystem: String?
+    public var provider: String?
+    public var providerConfig: String?
     public var logLevel: String
     public var resolved: ResolvedSettings
 
@@ -71,7 +95,8 @@ public struct AdapterSettings: Sendable {
                 SettingKey("providerID", .text, flag: "--provider-id"),
                 SettingKey("disableTaint", .boolean, flag: "--disable-taint", standard: .boolean(false)),
                 SettingKey(
-                    "taintKey", .text, variable: "VKUBELET_TAINT_KEY", standard: .text("virtual-kubelet.io/provider")),
+                    "taintKey", .text, flag: "--taint", variable: "VKUBELET_TAINT_KEY",
+                    standard: .text("virtual-kubelet.io/provider")),
                 SettingKey("taintValue", .text, variable: "VKUBELET_TAINT_VALUE", standard: .text("macos-vz")),
                 SettingKey(
                     "taintEffect", .choice(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
@@ -97,6 +122,28 @@ public struct AdapterSettings: Sendable {
                     standard: .text("auto")),
                 SettingKey(
                     "postStartTimeout", .seconds(1...86400), variable: "VZ_POSTSTART_TIMEOUT", standard: .integer(10)),
+                SettingKey(
+                    "authenticationTokenWebhook", .boolean, flag: "--authentication-token-webhook",
+                    standard: .boolean(false)),
+                SettingKey(
+                    "authenticationTokenWebhookCacheTTL", .seconds(0...86400),
+                    flag: "--authentication-token-webhook-cache-ttl", standard: .integer(0)),
+                SettingKey(
+                    "authorizationWebhookCacheAuthorizedTTL", .seconds(0...86400),
+                    flag: "--authorization-webhook-cache-authorized-ttl", standard: .integer(0)),
+                SettingKey(
+                    "authorizationWebhookCacheUnauthorizedTTL", .seconds(0...86400),
+                    flag: "--authorization-webhook-cache-unauthorized-ttl", standard: .integer(0)),
+                SettingKey("noVerifyClients", .boolean, flag: "--no-verify-clients", standard: .boolean(false)),
+                SettingKey("nodeLogs", .path, flag: "--node-logs", standard: .text(platform.nodeLogsDirectory)),
+                SettingKey("startupTimeout", .seconds(0...86400), flag: "--startup-timeout", standard: .integer(0)),
+                SettingKey("podSyncWorkers", .integer(1...10000), flag: "--pod-sync-workers", standard: .integer(10)),
+                SettingKey(
+                    "fullResyncPeriod", .seconds(1...86400), flag: "--full-resync-period", standard: .integer(60)),
+                SettingKey("namespace", .text, flag: "--namespace"),
+                SettingKey("operatingSystem", .text, flag: "--os"),
+                SettingKey("provider", .text, flag: "--provider"),
+                SettingKey("providerConfig", .path, flag: "--provider-config"),
                 SettingKey("logLevel", .choice(SettingsTable.logLevels), flag: "--log-level", standard: .text("info")),
             ])
     }
@@ -133,6 +180,19 @@ public struct AdapterSettings: Sendable {
         kubeletTokenFile = resolved.text("kubeletTokenFile")
         podDialing = resolved.text("podDialing") ?? "auto"
         postStartTimeout = resolved.integer("postStartTimeout") ?? 10
+        authenticationTokenWebhook = resolved.boolean("authenticationTokenWebhook")
+        authenticationTokenWebhookCacheTTL = resolved.integer("authenticationTokenWebhookCacheTTL") ?? 0
+        authorizationWebhookCacheAuthorizedTTL = resolved.integer("authorizationWebhookCacheAuthorizedTTL") ?? 0
+        authorizationWebhookCacheUnauthorizedTTL = resolved.integer("authorizationWebhookCacheUnauthorizedTTL") ?? 0
+        noVerifyClients = resolved.boolean("noVerifyClients")
+        nodeLogs = resolved.text("nodeLogs") ?? ""
+        startupTimeout = resolved.integer("startupTimeout") ?? 0
+        podSyncWorkers = resolved.integer("podSyncWorkers") ?? 10
+        fullResyncPeriod = resolved.integer("fullResyncPeriod") ?? 60
+        namespace = resolved.text("namespace")
+        operatingSystem = resolved.text("operatingSystem")
+        provider = resolved.text("provider")
+        providerConfig = resolved.text("providerConfig")
         logLevel = resolved.text("logLevel") ?? "info"
     }
 }

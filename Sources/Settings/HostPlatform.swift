@@ -81,6 +81,15 @@ public struct HostPlatform: Sendable {
         }
     }
 
+    /// The system's logs, as a kubelet shows them.
+    public var nodeLogsDirectory: String {
+        switch system {
+        case .macOS: home + "/Library/Logs/vz-cri"
+        case .linux where isRoot: "/var/log"
+        case .linux: rootDirectory + "/logs"
+        }
+    }
+
     /// The socket of the Docker Engine this user most likely means.
     public var dockerHost: String {
         let candidates: [String] =

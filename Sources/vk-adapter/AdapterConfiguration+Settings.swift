@@ -59,6 +59,7 @@ extension AdapterConfiguration {
         kubeletKeyFile = settings.tlsKey
         kubeletClientCAFile = settings.clientVerifyCA
         kubeletTokenFile = settings.kubeletTokenFile
+        try setAccess(settings)
     }
 
     /// The cluster the settings name, else that of `~/.kube/config`, else the one this runs in.

@@ -106,6 +106,8 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How probes reach ports of pods: auto, direct or forward.", valueName: "way"))
     var podDialing: String?
 
+    @OptionGroup var access: AccessOptions
+    @OptionGroup var historic: HistoricOptions
     @OptionGroup var common: CommonOptions
 
     private var flags: FlagValues {
@@ -135,11 +137,15 @@ struct Run: AsyncParsableCommand {
         flags.set("tlsKey", tlsKey)
         flags.set("clientVerifyCA", clientVerifyCA)
         flags.set("kubeletTokenFile", kubeletTokenFile)
+        access.set(&flags)
+        historic.set(&flags)
         flags.set("podDialing", podDialing)
         return flags
     }
 
     func run() async throws {
+        var common = common
+        common.config = common.config ?? historic.providerConfig
         let resolved = try Start.settings(section: AdapterSettings.section, common: common, flags: flags)
         let configuration = try Start.configured { try AdapterConfiguration(AdapterSettings(resolved)) }
         let logger = Start.logger("vk-adapter", settings: resolved)

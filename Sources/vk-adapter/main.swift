@@ -1,3 +1,3 @@
 import Launch
 
-await Program<VKAdapterCommand>.main()
+await Program<VKAdapterCommand>.main(ignoring: "--klog.")

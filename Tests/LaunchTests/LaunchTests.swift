@@ -37,6 +37,15 @@ private struct Sample: ParsableCommand {
         #expect(ending("run", "--count", "many")?.standardError.filter { $0 == "\n" }.count == 1)
     }
 
+    @Test func `flags that mean nothing here are left out with their values, whatever stands around them`() {
+        func meant(_ arguments: String...) -> [String] {
+            Program<Sample>.meant(["sample"] + arguments, ignoring: "--klog.")
+        }
+        #expect(meant("--klog.v", "3", "run", "--klog.dir=/x", "--count", "2") == ["run", "--count", "2"])
+        #expect(meant("run", "--klog.logtostderr", "--count", "2") == ["run", "--count", "2"])
+        #expect(meant("run", "--klog.v=2", "x") == ["run", "x"])
+    }
+
     @Test("help and version go to standard output and are no failure")
     func help() {
         #expect(ending("--version") == .init(standardOutput: "1.2.3\n", exitCode: 0))

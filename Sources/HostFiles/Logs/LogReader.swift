@@ -17,6 +17,8 @@ public struct LogReadOptions: Sendable {
     public var since: Int64?
     /// At most so many bytes.
     public var limitBytes: Int?
+    /// Only lines of this stream; nil for both.
+    public var stream: LogLine.Stream?
     /// The time before every line.
     public var timestamps = false
 
@@ -117,7 +119,9 @@ struct LogOutput {
         while !isFull, let end = bytes.readableBytesView.firstIndex(of: UInt8(ascii: "\n")) {
             let line = bytes.readSlice(length: end - bytes.readerIndex)!
             bytes.moveReaderIndex(forwardBy: 1)
-            guard let entry = LogLine(line), entry.timestamp >= options.since ?? .min else { continue }
+            guard let entry = LogLine(line), entry.timestamp >= options.since ?? .min,
+                options.stream == nil || entry.stream == options.stream
+            else { continue }
             var text = ByteBuffer()
             if options.timestamps, startsLine[entry.stream] ?? true {
                 LogTime.append(entry.timestamp, to: &text)

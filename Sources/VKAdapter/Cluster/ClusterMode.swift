@@ -21,7 +21,9 @@ struct ClusterMode: Sendable {
         intervals.lease = configuration.leaseInterval
         keeper = NodeKeeper(node, client: client, intervals: intervals, logger: logger)
         monitor = NodeMonitor(provider: provider, keeper: keeper, interval: configuration.healthInterval)
-        pods = Reflector(.pods, fields: "spec.nodeName=\(node.name)", client: client, logger: logger)
+        pods = Reflector(
+            .pods, namespace: configuration.namespace, fields: "spec.nodeName=\(node.name)", client: client,
+            logger: logger)
     }
 
     /// Runs until the task is cancelled.

@@ -45,6 +45,12 @@ public struct AdapterConfiguration: Sendable {
     public var taints: [Taint] = []
     /// `spec.providerID` of a new node.
     public var providerID = ""
+    /// Only pods of this namespace; `nil` for all.
+    public var namespace: String?
+    /// What the node says it runs; `nil` for this machine's system.
+    public var operatingSystem: String?
+    /// The runtime has to answer for the first time within; `nil` waits.
+    public var startupTimeout: Duration?
     /// Our own version, as the node tells it.
     public var version = ""
 

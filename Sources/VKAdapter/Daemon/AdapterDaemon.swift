@@ -26,6 +26,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let manifests: ManifestDirectory?
     private let cluster: ClusterMode?
     private let lock: RootLock
+    private let startup: StartupLimit?
     private let logger: Logger
 
     /// Runs until SIGTERM or SIGINT, or until the task is asked to shut down gracefully.
@@ -76,6 +77,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
+        startup = configuration.startupTimeout.map {
+            StartupLimit(time: $0, runtime: runtime, endpoint: configuration.runtime)
+        }
         let manager = PodManager(context: context)
         self.manager = manager
         logRotator = LogRotator(
@@ -110,7 +114,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             authorizer: setup.authorizer(kube),
             streamingTLS: tls.streaming, group: group, logger: logger)
         if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
-        api.node = setup.kubeletNode(provider, store: store, metrics: metrics)
+        api.node = setup.kubeletNode(provider, host, context: context, metrics: metrics)
         let server = HTTPServer(
             listeners: [try setup.listener(address, names: [configuration.nodeName, "localhost"] + addresses)],
             drainTime: .seconds(5), logger: logger, group: group
@@ -133,7 +137,17 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
 
     public func run() async throws {
         if let kubeletEndpoint { logger.info("the kubelet API listens on \(kubeletEndpoint)") }
-        await withDiscardingTaskGroup { group in
+        do {
+            try await work()
+        } catch {
+            await close()
+            throw error
+        }
+        await close()
+    }
+
+    private func work() async throws {
+        try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await cancelWhenGracefulShutdown { await watcher.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await guests.run() } }
@@ -145,6 +159,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                     await manifests.run { manager.tell(.wanted(WantedPods(pods: $0, unreadableFiles: $1))) }
                 }
             }
+            if let startup { group.addTask { try await cancelWhenGracefulShutdown { try await startup.check() } } }
             if let server {
                 group.addTask {
                     do {
@@ -155,6 +170,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                 }
             }
         }
+    }
+
+    private func close() async {
         await client.close()
         lock.release()
         logger.info("the adapter ends; its pods run on")

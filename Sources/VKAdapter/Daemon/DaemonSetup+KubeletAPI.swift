@@ -15,10 +15,17 @@ extension DaemonSetup {
     }
 
     /// What is served of the node besides its pods.
-    func kubeletNode(_ provider: CRIProvider, store: PodStore, metrics: AdapterMetrics) -> KubeletNode {
+    /// - Parameter context: what the pods' workers have.
+    func kubeletNode(_ provider: CRIProvider, _ host: RuntimeHost, context: PodContext, metrics: AdapterMetrics)
+        -> KubeletNode
+    {
+        let machine =
+            host.remote.map { RemoteNodeUsage(host: $0, facts: host.facts) as any NodeUsageSource }
+            ?? LocalNodeUsage(root: configuration.root)
+        let volumes = context.volumes
         let stats = StatsCollector(
-            nodeName: configuration.nodeName, store: store, runtime: provider,
-            machine: LocalNodeUsage(root: configuration.root), logger: logger)
+            nodeName: configuration.nodeName, store: context.store, runtime: provider, machine: machine,
+            volumes: { try await volumes.usage(pod: $0) }, logger: logger)
         return KubeletNode(
             name: configuration.nodeName, runtime: provider, stats: stats, metrics: metrics,
             configuration: shownConfiguration, logDirectory: configuration.nodeLogDirectory,

@@ -83,6 +83,7 @@ struct DaemonSetup: Sendable {
         var node = NodeDescription(name: configuration.nodeName)
         let version = configuration.version
         node.info = try await pool.runIfActive { SystemFacts.info(version: version) }
+        if let system = configuration.operatingSystem { node.info.operatingSystem = system }
         node.labels = NodeDescription.standardLabels(
             name: node.name, os: node.info.operatingSystem, architecture: node.info.architecture)
         node.taints = configuration.taints

@@ -133,7 +133,8 @@ extension KubeletAPI {
             }
         }
         var text = PrometheusText()
-        text.one("kubelet_node_name", .gauge, "[ALPHA] The node's name. The count is always 1.", 1, [("node", node.name)])
+        text.one(
+            "kubelet_node_name", .gauge, "[ALPHA] The node's name. The count is always 1.", 1, [("node", node.name)])
         text.one(
             "kubelet_running_pods", .gauge, "[ALPHA] Number of pods that have a running pod sandbox",
             Double(pods.count { pod in pod.status.containerStatuses.contains { $0.state.running != nil } }))
@@ -154,7 +155,8 @@ extension KubeletAPI {
             for (pod, volume) in volumes {
                 text.sample(
                     "kubelet_volume_stats_used_bytes",
-                    [("namespace", pod.namespace), ("pod", pod.name), ("volume", volume.name)], Double(volume.bytes))
+                    [("namespace", pod.namespace), ("pod", pod.name), ("volume", volume.name)], Double(volume.usedBytes)
+                )
             }
         }
         text.one(

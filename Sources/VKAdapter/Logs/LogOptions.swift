@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import NIOConcurrencyHelpers
 import NIOCore
@@ -11,6 +12,8 @@ struct LogOptions: Sendable, Hashable {
     var since: Timestamp?
     var tailLines: Int?
     var limitBytes: Int?
+    /// Only what the container wrote to this; `nil` for both.
+    var stream: LogLine.Stream?
 
     init() {}
 
@@ -42,6 +45,19 @@ struct LogOptions: Sendable, Hashable {
                 throw AdapterError(.invalidArgument, "sinceTime: Invalid value: \(text): must be an RFC 3339 time")
             }
             since = time
+        }
+        switch value("stream") {
+        case nil, "All": stream = nil
+        case "Stdout": stream = .stdout
+        case "Stderr": stream = .stderr
+        case let other?:
+            throw AdapterError(
+                .invalidArgument,
+                "stream: Unsupported value: \"\(other)\": supported values: \"All\", \"Stderr\", \"Stdout\"")
+        }
+        guard stream == nil || tailLines == nil else {
+            throw AdapterError(
+                .invalidArgument, "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now")
         }
         if let seconds { since = now.advanced(by: .seconds(-Int64(seconds))) }
     }

@@ -7,6 +7,8 @@ import RPC
 struct RemoteLogHost: LogHost {
     let host: RemoteHost
 
+    var tellsStreams: Bool { false }
+
     /// The runtime makes what it writes to.
     func prepare(_ directory: String) async throws(AdapterError) {}
 

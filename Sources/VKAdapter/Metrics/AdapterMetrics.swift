@@ -20,7 +20,8 @@ final class AdapterMetrics: Sendable {
         help: "[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.",
         buckets: exponential(from: 0.005, by: 2.5, count: 14))
     static let requests = Family(
-        name: "kubelet_http_requests_total", help: "[ALPHA] Number of the http requests received since the server started")
+        name: "kubelet_http_requests_total",
+        help: "[ALPHA] Number of the http requests received since the server started")
     static let requestDuration = Family(
         name: "kubelet_http_requests_duration_seconds", help: "[ALPHA] Duration in seconds to serve http requests",
         buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])

@@ -120,7 +120,8 @@ struct ContainerMetricsText {
         guard let node = sample.node else { return }
         text.one("machine_cpu_cores", .gauge, "Number of logical CPU cores.", Double(node.processors))
         if let memory = node.memory {
-            text.one("machine_memory_bytes", .gauge, "Amount of memory installed on the machine.", Double(memory.capacity))
+            text.one(
+                "machine_memory_bytes", .gauge, "Amount of memory installed on the machine.", Double(memory.capacity))
         }
         if let swap = node.swap {
             text.one(

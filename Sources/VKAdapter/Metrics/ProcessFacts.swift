@@ -15,7 +15,9 @@ struct ProcessFacts: Sendable, Hashable {
     static func now() -> ProcessFacts {
         var facts = ProcessFacts()
         var usage = rusage()
-        if getrusage(Self.whole, &usage) == 0 { facts.processorSeconds = seconds(usage.ru_utime) + seconds(usage.ru_stime) }
+        if getrusage(Self.whole, &usage) == 0 {
+            facts.processorSeconds = seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        }
         facts.readMemory()
         facts.openFiles = Self.descriptors()
         var limit = rlimit()

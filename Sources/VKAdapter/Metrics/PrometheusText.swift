@@ -18,7 +18,8 @@ struct PrometheusText: Sendable {
     mutating func sample(_ name: String, _ labels: Labels = [], _ value: Double, time: Int64? = nil) {
         text += name
         if !labels.isEmpty {
-            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value, quotes: true))\"" }.joined(separator: ",")
+            text +=
+                "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value, quotes: true))\"" }.joined(separator: ",")
                 + "}"
         }
         text += " " + Self.number(value)

@@ -43,9 +43,10 @@ extension LocalNodeUsage {
         let page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
         var memory = NodeUsage.Memory()
         memory.capacity = UInt64(clamping: capacity)
-        memory.usage = memory.capacity - min(UInt64(info.free_count) * page, memory.capacity)
+        let used = memory.capacity - min(UInt64(info.free_count) * page, memory.capacity)
+        memory.usage = used
         let reclaimable = UInt64(info.external_page_count) * page
-        memory.workingSet = memory.usage > reclaimable ? memory.usage - reclaimable : 0
+        memory.workingSet = used > reclaimable ? used - reclaimable : 0
         memory.available = memory.capacity - min(memory.workingSet, memory.capacity)
         memory.resident = UInt64(info.internal_page_count) * page
         memory.pageFaults = info.faults

@@ -55,9 +55,10 @@ extension LocalNodeUsage {
         guard let total = values["MemTotal"], let free = values["MemFree"] else { return }
         var memory = NodeUsage.Memory()
         memory.capacity = total << 10
-        memory.usage = (total - min(free, total)) << 10
+        let used = (total - min(free, total)) << 10
+        memory.usage = used
         let reclaimable = (values["Inactive(file)"] ?? 0) << 10
-        memory.workingSet = memory.usage > reclaimable ? memory.usage - reclaimable : 0
+        memory.workingSet = used > reclaimable ? used - reclaimable : 0
         memory.available = memory.capacity - min(memory.workingSet, memory.capacity)
         memory.resident = (values["AnonPages"] ?? 0) << 10
         for line in faults.split(separator: "\n") {

@@ -5,12 +5,12 @@ struct NodeUsage: Sendable, Hashable {
     struct Memory: Sendable, Hashable {
         var capacity: UInt64 = 0
         var available: UInt64 = 0
-        var usage: UInt64 = 0
+        var usage: UInt64?
         /// What could not be had back at once.
         var workingSet: UInt64 = 0
-        var resident: UInt64 = 0
-        var pageFaults: UInt64 = 0
-        var majorPageFaults: UInt64 = 0
+        var resident: UInt64?
+        var pageFaults: UInt64?
+        var majorPageFaults: UInt64?
     }
     struct Swap: Sendable, Hashable {
         var available: UInt64 = 0

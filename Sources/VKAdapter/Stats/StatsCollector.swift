@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import Logging
 import Proto
@@ -12,7 +13,7 @@ struct StatsCollector: Sendable {
     ///   - lifetime: how long a look is good for others.
     init(
         nodeName: String, store: PodStore, runtime: any NodeRuntime, machine: any NodeUsageSource,
-        volumes: @escaping @Sendable (String) async throws -> [VolumeUsage] = { _ in [] },
+        volumes: @escaping @Sendable (String) async throws -> [VolumeUse] = { _ in [] },
         deadline: Duration = .seconds(5), lifetime: Duration = .seconds(1), logger: Logger
     ) {
         let rates = ProcessorRates()
@@ -30,7 +31,7 @@ private struct StatsLook: Sendable {
     let store: PodStore
     let runtime: any NodeRuntime
     let machine: any NodeUsageSource
-    let volumes: @Sendable (String) async throws -> [VolumeUsage]
+    let volumes: @Sendable (String) async throws -> [VolumeUse]
     let rates: ProcessorRates
     let deadline: Duration
     let logger: Logger
@@ -79,8 +80,8 @@ private struct StatsLook: Sendable {
         return sample
     }
 
-    private func volumes(of pods: [Pod]) async -> [String: [VolumeUsage]] {
-        await withTaskGroup(of: (String, [VolumeUsage]).self) { group in
+    private func volumes(of pods: [Pod]) async -> [String: [VolumeUse]] {
+        await withTaskGroup(of: (String, [VolumeUse]).self) { group in
             for pod in pods {
                 let uid = pod.metadata.uid
                 group.addTask {

@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import Proto
 
@@ -30,7 +31,7 @@ struct PodUsage: Sendable {
     var processes: UInt64?
     /// In the order of the specification.
     var containers: [ContainerUsage] = []
-    var volumes: [VolumeUsage] = []
+    var volumes: [VolumeUse] = []
 }
 
 struct ContainerUsage: Sendable {
@@ -42,13 +43,6 @@ struct ContainerUsage: Sendable {
     var memory: CRI.MemoryUsage?
     var swap: CRI.SwapUsage?
     var writableLayer: CRI.FilesystemUsage?
-}
-
-/// What a volume of a pod takes.
-struct VolumeUsage: Sendable, Hashable {
-    var name: String
-    var bytes: UInt64
-    var inodes: UInt64
 }
 
 extension PodUsage {

@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import Proto
 
@@ -102,10 +103,10 @@ struct StatsSummary {
         let layers = usage.containers.compactMap(\.writableLayer)
         storage.add(
             "usedBytes",
-            layers.compactMap { $0.usedBytes?.value }.reduce(0, &+) &+ usage.volumes.map(\.bytes).reduce(0, &+))
+            layers.compactMap { $0.usedBytes?.value }.reduce(0, &+) &+ usage.volumes.map(\.usedBytes).reduce(0, &+))
         storage.add(
             "inodesUsed",
-            layers.compactMap { $0.inodesUsed?.value }.reduce(0, &+) &+ usage.volumes.map(\.inodes).reduce(0, &+))
+            layers.compactMap { $0.inodesUsed?.value }.reduce(0, &+) &+ usage.volumes.map(\.inodesUsed).reduce(0, &+))
         pod.add("ephemeral-storage", storage.value)
         if let processes = usage.processes {
             pod.add("process_stats", Value(.object([Member("process_count", .number(processes))])))
@@ -128,12 +129,15 @@ struct StatsSummary {
         return container.value
     }
 
-    private func volume(_ volume: VolumeUsage, _ time: Timestamp?) -> Value {
+    private func volume(_ volume: VolumeUse, _ time: Timestamp?) -> Value {
         var object = ObjectBuilder()
         object.add("time", time)
-        addSpace(sample.node?.rootFileSystem, to: &object)
-        object.add("usedBytes", volume.bytes)
-        object.add("inodesUsed", volume.inodes)
+        object.add("availableBytes", volume.availableBytes)
+        object.add("capacityBytes", volume.capacityBytes)
+        object.add("usedBytes", volume.usedBytes)
+        object.add("inodesFree", volume.inodesFree)
+        object.add("inodes", volume.inodes)
+        object.add("inodesUsed", volume.inodesUsed)
         object.add("name", volume.name)
         return object.value
     }

@@ -132,6 +132,11 @@ struct KubeletClient {
                 try await client.get("\(path)?tailLines=1&timestamps=true") == (
                     200, "2024-01-01T00:00:02.000000000Z three\n"
                 ))
+            #expect(try await client.get("\(path)?stream=Stdout") == (200, "one\ntwo\nthree\n"))
+            #expect(try await client.get("\(path)?stream=Stderr") == (200, ""))
+            #expect(try await client.get("\(path)?stream=All&tailLines=1") == (200, "three\n"))
+            #expect(try await client.get("\(path)?stream=Stdout&tailLines=1").0 == 422)
+            #expect(try await client.get("\(path)?stream=stdout").0 == 422)
             #expect(try await client.get("\(path)?previous=true").0 == 400)
             #expect(try await client.get("\(path)?tailLines=-1").0 == 422)
             #expect(try await client.get("/containerLogs/default/none/web") == (404, "pod \"none\" does not exist\n"))
