@@ -88,15 +88,16 @@ public struct Timestamp: KubeValue, Comparable, CustomStringConvertible {
         return "\(date).\(String(repeating: "0", count: 9 - nanos.count))\(nanos)Z"
     }
 
+    /// Saturated at the ends of what can be told: a time nobody lives to see stays in the future.
     public func advanced(by duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components
-        let nanoseconds = seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
-        return Timestamp(nanosecondsSince1970: nanosecondsSince1970 &+ nanoseconds)
+        let nanoseconds = Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000)
+        return Timestamp(nanosecondsSince1970: Int64(clamping: Int128(nanosecondsSince1970) + nanoseconds))
     }
 
     /// From `earlier` to here.
     public func since(_ earlier: Timestamp) -> Duration {
-        .nanoseconds(nanosecondsSince1970 &- earlier.nanosecondsSince1970)
+        .nanoseconds(Int64(clamping: Int128(nanosecondsSince1970) - Int128(earlier.nanosecondsSince1970)))
     }
 
     private var seconds: Int64 {

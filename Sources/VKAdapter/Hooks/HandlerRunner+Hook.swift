@@ -29,26 +29,28 @@ extension HandlerRunner {
                 guard code != 0 else { return }
                 throw failure(
                     "Exec", what, "command '\(action.command.joined(separator: " "))' exited with \(code): \(output)")
-            } catch let error as AdapterError {
+            } catch let error where !(error is HookFailure) {
                 try Task.checkCancellation()
-                let isLate = error.code == .timedOut
+                let isLate = (error as? AdapterError)?.code == .timedOut
                 throw failure("Exec", what, isLate ? "timed out after \(WaitingReason.goText(time))" : "\(error)")
             }
         } else if let action = handler.httpGet {
             do {
                 // What the answer says is nobody's business.
                 _ = try await get(action, target, defaultAgent: "kube-lifecycle/1.36", timeout: time)
-            } catch let error as AdapterError {
+            } catch {
+                try Task.checkCancellation()
                 throw failure("HTTP", action.path, "\(error)")
             }
         } else if let action = handler.tcpSocket {
             do {
                 try await connect(action, target, timeout: time)
-            } catch let error as AdapterError {
+            } catch {
+                try Task.checkCancellation()
                 throw failure("TCP", "\(action.port)", "\(error)")
             }
         } else if let action = handler.sleep {
-            let wanted = Duration.seconds(max(0, action.seconds))
+            let wanted = Duration.written(seconds: action.seconds)
             try await Task.sleep(for: limit.map { min($0, wanted) } ?? wanted)
             if let limit, limit < wanted {
                 throw failure("Sleep", "\(action.seconds)", "container terminated before sleep hook finished")

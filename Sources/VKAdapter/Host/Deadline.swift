@@ -1,8 +1,14 @@
 extension Duration {
+    /// No time that is waited for is longer: whoever means for ever means this.
+    static let longest: Duration = .seconds(365 * 86400)
+
+    /// Seconds as somebody wrote them, not negative and no longer than ``longest``.
+    static func written(seconds: Int64) -> Duration { min(max(.zero, .seconds(seconds)), longest) }
+
     /// Whole nanoseconds, as NIO counts.
     var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
-        return seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
+        return Int64(clamping: Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000))
     }
 }
 

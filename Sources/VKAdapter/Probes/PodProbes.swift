@@ -144,7 +144,7 @@ actor PodProbes {
     private func schedule(_ first: Timestamp?, _ time: Timestamp) {
         timer?.cancel()
         guard let first else { return timer = nil }
-        let delay = max(.milliseconds(1), first.since(time))
+        let delay = min(max(.milliseconds(1), first.since(time)), .longest)
         timer = Task { [wake] in
             do { try await Task.sleep(for: delay) } catch { return }
             wake.yield()

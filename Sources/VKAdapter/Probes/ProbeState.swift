@@ -54,7 +54,7 @@ struct ProbeState: Sendable, Hashable {
     }
 
     private var period: Duration { .seconds(max(1, Int64(probe.periodSeconds))) }
-    var timeout: Duration { .seconds(max(1, Int64(probe.timeoutSeconds))) }
+    var timeout: Duration { .written(seconds: max(1, Int64(probe.timeoutSeconds))) }
 
     /// What to do now.
     /// - Parameters:

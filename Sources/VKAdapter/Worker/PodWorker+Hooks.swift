@@ -54,7 +54,7 @@ extension PodWorker {
     /// Side-cars are ended after the others: what those took is not theirs any more.
     private func remaining(_ grace: Int64, _ name: String) -> Duration {
         if pod.metadata.deletionGracePeriodSeconds == 0 { return .zero }
-        let whole = Duration.seconds(grace)
+        let whole = Duration.written(seconds: grace)
         guard isRemoving, let end = pod.metadata.deletionTimestamp,
             pod.spec.initContainers.contains(where: { $0.isSidecar && $0.name == name })
         else { return whole }

@@ -296,7 +296,7 @@ actor PodWorker {
     private func schedule(_ wake: Timestamp?, _ now: Timestamp) {
         timer?.cancel()
         guard let wake else { return timer = nil }
-        let delay = max(.milliseconds(1), wake.since(now))
+        let delay = min(max(.milliseconds(1), wake.since(now)), .longest)
         timer = Task { [signal] in
             do { try await Task.sleep(for: delay) } catch { return }
             signal.yield()

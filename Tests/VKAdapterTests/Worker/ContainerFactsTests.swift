@@ -121,4 +121,30 @@ import Testing
         }
         #expect(pod.restarts(container, after: code) == isRestarted)
     }
+
+    @Test("what the API server repeats of a kubelet's own words is no news; everything else is")
+    func echoes() {
+        let pod = Sample.pod { $0.metadata.resourceVersion = "1" }
+        func edited(_ configure: (inout Pod) -> Void) -> Bool {
+            var other = pod
+            other.metadata.resourceVersion = "2"
+            configure(&other)
+            return !other.isEcho(of: pod)
+        }
+        func condition(_ type: PodCondition.Kind) -> PodCondition {
+            PodCondition {
+                $0.type = type
+                $0.status = "True"
+            }
+        }
+        #expect(!edited { _ in })
+        #expect(!edited { $0.status.phase = .running })
+        #expect(!edited { $0.status.conditions = [condition(.ready)] })
+        #expect(!edited { $0.metadata.unknownFields = [Member("managedFields", Value(.array([])))] })
+        #expect(edited { $0.status.conditions = [condition("example.dev/gate")] })
+        #expect(edited { $0.metadata.labels = ["a": "b"] })
+        #expect(edited { $0.metadata.generation = 2 })
+        #expect(edited { $0.spec.containers[0].image = "busybox:2" })
+        #expect(edited { $0.metadata.deletionTimestamp = Timestamp(seconds: 1) })
+    }
 }
