@@ -119,7 +119,8 @@ extension TestCluster {
     public func answer(to question: ClusterQuestion) async throws -> ClusterAnswer {
         let connection = connection(as: question.user)
         var arguments = [
-            "-sS", "--max-time", "30", "-X", question.method, "-w", "\n%{http_code}", "\(connection.server)\(question.path)",
+            "-sS", "--max-time", "30", "-X", question.method, "-w", "\n%{http_code}",
+            "\(connection.server)\(question.path)",
         ]
         if case .token(let token)? = connection.bearer {
             arguments += ["-H", "Authorization: Bearer \(question.token ?? token)"]

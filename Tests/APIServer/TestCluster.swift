@@ -1,7 +1,7 @@
-public import Testing
 public import KubeAPI
 import Logging
 import NIOPosix
+public import Testing
 
 /// An API server of a test: the double, or a real one.
 public protocol TestCluster: Sendable {

@@ -22,6 +22,8 @@ actor PodManager {
     private var unreadable = WantedPods()
     /// Pods that are gone from here, and that their source has not let go of yet.
     private var finished: Set<String> = []
+    /// Pods nobody had taken in when they were first seen. What the cluster has been told since says nothing about it.
+    private var fresh: Set<String> = []
     /// Pods this node does not take, as they were told.
     private var rejected: [String: Pod] = [:]
     /// What the runtime had at the last list; `nil` before the first.
@@ -73,6 +75,7 @@ actor PodManager {
             unreadable.pods = []
             finished.formIntersection(pods.map(\.metadata.uid))
             rejected = rejected.filter { self.wanted?[$0.key] != nil }
+            fresh.formIntersection(pods.map(\.metadata.uid))
             let known = Set(workers.keys).union(pods.map(\.metadata.uid))
             for pod in context.store.all where !known.contains(pod.metadata.uid) {
                 context.store.remove(uid: pod.metadata.uid)
@@ -81,6 +84,7 @@ actor PodManager {
                 changes.append((worker, self.wanted?[uid]))
             }
             for pod in pods where workers[pod.metadata.uid] == nil && context.store.pod(uid: pod.metadata.uid) == nil {
+                if pod.status.startTime == nil { fresh.insert(pod.metadata.uid) }
                 context.store.publish(pending(pod))
             }
         case .listed(let pods):
@@ -149,7 +153,8 @@ actor PodManager {
 
     /// Whether nobody has taken the pod in yet.
     private func isNew(_ pod: Pod) -> Bool {
-        !finished.contains(pod.metadata.uid) && listed?[pod.metadata.uid] == nil && pod.status.startTime == nil
+        let uid = pod.metadata.uid
+        return fresh.contains(uid) && !finished.contains(uid) && listed?[uid] == nil
             && pod.metadata.deletionTimestamp == nil
     }
 
@@ -157,6 +162,7 @@ actor PodManager {
     /// - Parameter admitted: the pods that are here, once somebody has counted them.
     /// - Returns: whether it was turned away.
     private func reject(_ pod: Pod, beside admitted: inout [Pod]?) -> Bool {
+        fresh.remove(pod.metadata.uid)
         guard let admission = context.admission else { return false }
         var others = admitted ?? context.store.all.filter { workers[$0.metadata.uid] != nil && !$0.isOver }
         defer { admitted = others }

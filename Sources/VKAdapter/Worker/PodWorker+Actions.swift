@@ -167,8 +167,7 @@ extension PodWorker {
     private func start(_ container: Container, id: String) async throws {
         // Said before it runs: until the hook is done it has not started.
         let hook = context.handlers == nil ? nil : container.lifecycle?.postStart
-        if hook != nil { hooking.insert(container.name) }
-        defer { hooking.remove(container.name) }
+        if hook != nil { hooking[container.name] = id }
         do {
             try await context.provider.startContainer(id)
         } catch {
@@ -176,6 +175,7 @@ extension PodWorker {
             throw StartFailure(.runContainerError("\(error)"), error)
         }
         if let hook { try await postStart(hook, container, id: id) }
+        hooking[container.name] = nil
     }
 
     /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).

@@ -10,7 +10,7 @@ extension PodWorker {
         for run in observed.containers where run.isRunning && run.sandboxID == sandbox && running[run.name] == nil {
             running[run.name] = ProbeState.Run(
                 id: run.id, startedAt: Timestamp(nanosecondsSince1970: run.status.startedAt),
-                hasStarted: !hooking.contains(run.name), isBooting: isBooting(run))
+                hasStarted: hooking[run.name] == nil, isBooting: isBooting(run))
         }
         findings = await probes.look(
             pod, address, running: running, known: known, isEnding: isRemoving || failure != nil)
@@ -41,7 +41,7 @@ extension PodWorker {
     /// What is known of containers beside what the runtime says.
     var facts: ContainerFacts {
         var facts = ContainerFacts()
-        facts.starting = hooking.union(findings.startup.filter { !$0.value }.keys)
+        facts.starting = Set(hooking.keys).union(findings.startup.filter { !$0.value }.keys)
         facts.failed = findings.failed
         for run in observed.containers where run.isRunning && run.sandboxID == observed.sandbox?.id {
             guard let container = container(run.name), let restart = resizes.needsRestart(container) else { continue }

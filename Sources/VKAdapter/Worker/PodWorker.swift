@@ -18,8 +18,8 @@ actor PodWorker {
     /// `nil` where nobody can be asked.
     let probes: PodProbes?
     var findings = PodProbes.Findings()
-    /// Containers whose postStart hook runs, by name.
-    var hooking: Set<String> = []
+    /// The runs of containers whose postStart hook runs, or has failed and which are not seen to have ended yet: id by name.
+    var hooking: [String: String] = [:]
     var resizes: Resizes
     /// It is the pod's turn to get places for its machines.
     private let turned = NIOLockedValueBox(false)
@@ -228,7 +228,7 @@ actor PodWorker {
         input.terminationMessages = messages
         input.readiness = findings.readiness
         input.startup = findings.startup
-        for name in hooking { input.startup[name] = false }
+        for name in hooking.keys { input.startup[name] = false }
         input.allocated = resizes.allocated
         input.actual = resizes.actual
         input.resizePending = resizes.pending
@@ -263,6 +263,9 @@ actor PodWorker {
                 messages[run.id] = run.status.message
                 logger.warning("cannot read the last words of container \(run.name): \(error)")
             }
+        }
+        hooking = hooking.filter { name, id in
+            busy.contains(.container(name)) || observed.containers.contains { $0.id == id && $0.isRunning }
         }
         let present = Set(observed.containers.map(\.id))
         messages = messages.filter { present.contains($0.key) }

@@ -1,7 +1,8 @@
 import APIServer
-@testable import KubeAPI
 import Support
 import Testing
+
+@testable import KubeAPI
 
 /// The double of the tests beside a real API server: what our tests rest on is so.
 @Suite struct DoubleTests {
@@ -143,12 +144,14 @@ import Testing
         Step(
             "its end, by a stranger",
             .init(
-                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#, as: other)
+                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#,
+                as: other)
         ),
         Step(
             "its end",
             .init(
-                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#, as: node)),
+                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#, as: node
+            )),
         Step("it is gone", .init("GET", pods + "/web", as: node)),
         Step(
             "its status, by its node",
@@ -156,7 +159,8 @@ import Testing
         Step(
             "its end, again",
             .init(
-                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#, as: node)),
+                "DELETE", pods + "/web", #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#, as: node
+            )),
         Step("what has ended with nothing", .init("DELETE", pods + "/web")),
     ]
 

@@ -103,7 +103,9 @@ import Testing
                 let old = node.runtime.running("web")?.sandbox
                 try node.pod("web", image: "pulled:1")
                 try await eventually("replaced") {
-                    adapter.isReady("web") && adapter.status("web")?.containerStatuses[0].image == "pulled:1"
+                    let status = adapter.status("web")
+                    return status?.condition(.ready)?.status == "True"
+                        && status?.containerStatuses[0].image == "pulled:1"
                 }
                 #expect(node.runtime.edit { $0.sandboxes.count } == 1)
                 #expect(node.runtime.running("web")?.sandbox != old)
