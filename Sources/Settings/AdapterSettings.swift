@@ -36,6 +36,8 @@ public struct AdapterSettings: Sendable {
     public var podLogs: String
     public var clusterDNS: [String]
     public var clusterDomain: String?
+    /// Where pods reach the API server, as `HOST` or `HOST:PORT`; nil is the address of its service.
+    public var serviceHost: String?
     /// The address the kubelet API listens on.
     public var kubeletAddress: String
     public var kubeletPort: Int
@@ -108,6 +110,7 @@ public struct AdapterSettings: Sendable {
                 SettingKey("podLogs", .path, flag: "--pod-logs", standard: .text(platform.podLogsDirectory)),
                 SettingKey("clusterDNS", .list, flag: "--cluster-dns", standard: .list([])),
                 SettingKey("clusterDomain", .text, flag: "--cluster-domain"),
+                SettingKey("serviceHost", .text, flag: "--service-host"),
                 SettingKey("kubeletAddress", .text, flag: "--kubelet-address", standard: .text("0.0.0.0")),
                 SettingKey(
                     "kubeletPort", .integer(0...65535), flag: "--kubelet-port", variable: "KUBELET_PORT",
@@ -172,6 +175,7 @@ public struct AdapterSettings: Sendable {
         podLogs = resolved.text("podLogs") ?? ""
         clusterDNS = resolved.list("clusterDNS")
         clusterDomain = resolved.text("clusterDomain")
+        serviceHost = resolved.text("serviceHost")
         kubeletAddress = resolved.text("kubeletAddress") ?? ""
         kubeletPort = resolved.integer("kubeletPort") ?? 10250
         tlsCert = resolved.text("tlsCert")

@@ -50,6 +50,7 @@ extension AdapterConfiguration {
         logRoot = settings.podLogs
         clusterDNS = settings.clusterDNS
         clusterDomain = settings.clusterDomain ?? ""
+        serviceHost = settings.serviceHost
         kubeletAddress = .tcp(host: settings.kubeletAddress, port: settings.kubeletPort)
         guard (settings.tlsCert == nil) == (settings.tlsKey == nil) else {
             throw resolved.invalid(

@@ -82,6 +82,12 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The domain they search in.", valueName: "domain"))
     var clusterDomain: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where pods reach the API server, when they cannot reach the address of its service.",
+            valueName: "host[:port]"))
+    var serviceHost: String?
+
     @Option(help: ArgumentHelp("The address the kubelet API listens on.", valueName: "address"))
     var kubeletAddress: String?
 
@@ -131,6 +137,7 @@ struct Run: AsyncParsableCommand {
         flags.set("podLogs", podLogs)
         flags.set("clusterDNS", clusterDNS)
         flags.set("clusterDomain", clusterDomain)
+        flags.set("serviceHost", serviceHost)
         flags.set("kubeletAddress", kubeletAddress)
         flags.set("kubeletPort", kubeletPort.map { "\($0)" })
         flags.set("tlsCert", tlsCert)

@@ -60,6 +60,8 @@ extension APIServerDouble {
         case (.POST, nil) where path.kind.isReview: return Self.json(try review(path, content), .created)
         case (_, _) where path.kind.isReview:
             throw Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        case (.POST, let name?) where path.kind.plural == "serviceaccounts" && path.subresource == "token":
+            return Self.json(try token(path, name, content, for: user), .created)
         case (.POST, nil): return Self.json(try create(path, content), .created)
         case (.PUT, let name?): return Self.json(try replace(path, name, content))
         case (.PATCH, let name?):

@@ -52,6 +52,9 @@ public final class APIServerDouble: Sendable {
         var server: HTTPServer?
         var port = 0
         var generation = 0
+        /// The longest a service account's token counts, in seconds.
+        var tokenLifetime: Int64 = 86400
+        var issued = 0
     }
 
     let state = Mutex(State())

@@ -28,5 +28,6 @@ public struct Refusal: Error, Sendable {
     }
     static func invalid(_ message: String) -> Refusal { Refusal(422, "Invalid", message) }
     static func bad(_ message: String) -> Refusal { Refusal(400, "BadRequest", message) }
+    static func forbidden(_ message: String) -> Refusal { Refusal(403, "Forbidden", message) }
     static func expired(_ message: String) -> Refusal { Refusal(410, "Expired", message) }
 }

@@ -38,6 +38,9 @@ struct ResourceKind: Sendable, Hashable {
         .init(
             group: "authorization.k8s.io", version: "v1", plural: "subjectaccessreviews", kind: "SubjectAccessReview",
             isNamespaced: false),
+        .init(
+            group: "certificates.k8s.io", version: "v1beta1", plural: "clustertrustbundles",
+            kind: "ClusterTrustBundle", isNamespaced: false),
     ]
 }
 

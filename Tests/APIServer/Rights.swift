@@ -46,6 +46,10 @@ extension APIServerDouble {
             case ("secrets", .get), ("configmaps", .get): isUsed(path, path.name, node)
             case ("secrets", .list), ("secrets", .watch), ("configmaps", .list), ("configmaps", .watch):
                 isUsed(path, selector.required("metadata.name"), node)
+            case ("serviceaccounts", .create): path.subresource == "token" && runs(path, as: path.name, node)
+            case ("persistentvolumeclaims", .get): isUsed(path, path.name, node)
+            case ("persistentvolumes", .get): isClaimed(path.name, node)
+            case ("clustertrustbundles", .get), ("clustertrustbundles", .list), ("clustertrustbundles", .watch): true
             default: false
             }
         guard isAllowed else {
@@ -89,6 +93,31 @@ extension APIServerDouble {
                     && pod.at("spec", "nodeName")?.string == node
                     && PodReferences.of(pod, path.kind.plural).contains(name)
             }
+        }
+    }
+
+    /// Whether a pod of the node runs as a service account.
+    private func runs(_ path: ResourcePath, as name: String?, _ node: String) -> Bool {
+        state.withLock { state in
+            state.storage.objects.contains { key, pod in
+                key.kind.plural == "pods" && key.namespace == path.namespace
+                    && pod.at("spec", "nodeName")?.string == node
+                    && (pod.at("spec", "serviceAccountName")?.string ?? "default") == name
+            }
+        }
+    }
+
+    /// Whether a volume is bound to a claim a pod of the node uses.
+    private func isClaimed(_ name: String?, _ node: String) -> Bool {
+        let claims = state.withLock { state in
+            state.storage.objects.filter {
+                $0.key.kind.plural == "persistentvolumeclaims" && $0.value.at("spec", "volumeName")?.string == name
+            }.map(\.key)
+        }
+        return claims.contains { claim in
+            guard let path = ResourcePath("/api/v1/namespaces/\(claim.namespace)/persistentvolumeclaims/\(claim.name)")
+            else { return false }
+            return isUsed(path, claim.name, node)
         }
     }
 }

@@ -18,6 +18,7 @@ struct Selector: Sendable {
             let known =
                 ["metadata.name", "metadata.namespace"]
                 + (kind.plural == "pods" ? ["spec.nodeName", "status.phase", "spec.restartPolicy"] : [])
+                + (kind.plural == "clustertrustbundles" ? ["spec.signerName"] : [])
             guard known.contains(path) else { throw Refusal.bad("field label not supported: \(path)") }
             requirements.append(
                 Requirement(path: path.split(separator: ".").map(String.init), value: value, isEqual: isEqual))

@@ -17,3 +17,25 @@ extension APIResource where Object == ConfigMap {
 extension APIResource where Object == Secret {
     public static var secrets: Self { Self(plural: "secrets") }
 }
+
+extension APIResource where Object == ClusterService {
+    public static var services: Self { Self(plural: "services") }
+}
+
+extension APIResource where Object == ServiceAccount {
+    public static var serviceAccounts: Self { Self(plural: "serviceaccounts") }
+}
+
+extension APIResource where Object == PersistentVolumeClaim {
+    public static var persistentVolumeClaims: Self { Self(plural: "persistentvolumeclaims") }
+}
+
+extension APIResource where Object == PersistentVolume {
+    public static var persistentVolumes: Self { Self(plural: "persistentvolumes", isNamespaced: false) }
+}
+
+extension APIResource where Object == ClusterTrustBundle {
+    public static var clusterTrustBundles: Self {
+        Self(group: "certificates.k8s.io", version: "v1beta1", plural: "clustertrustbundles", isNamespaced: false)
+    }
+}

@@ -13,6 +13,8 @@ public struct ConfigMap: KubeObject {
     public var data: [String: String] = [:]
     /// Base64.
     public var binaryData: [String: String] = [:]
+    /// It never changes again.
+    public var immutable: Bool?
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -23,6 +25,7 @@ public struct ConfigMap: KubeObject {
         $0("metadata", \.metadata)
         $0("data", \.data)
         $0("binaryData", \.binaryData)
+        $0("immutable", \.immutable)
     }
 
     /// Every key with its bytes.
@@ -40,6 +43,8 @@ public struct Secret: KubeObject {
     public var type = ""
     /// Base64.
     public var data: [String: String] = [:]
+    /// It never changes again.
+    public var immutable: Bool?
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -50,6 +55,7 @@ public struct Secret: KubeObject {
         $0("metadata", \.metadata)
         $0("type", \.type)
         $0("data", \.data)
+        $0("immutable", \.immutable)
     }
 
     /// Every key with its bytes.

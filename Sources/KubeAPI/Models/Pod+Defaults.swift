@@ -9,7 +9,7 @@ extension Pod {
         if spec.securityContext == nil { spec.securityContext = PodSecurityContext() }
         if spec.enableServiceLinks == nil { spec.enableServiceLinks = true }
         for index in spec.volumes.indices {
-            if case .emptyDir(let directory) = spec.volumes[index].source { spec.volumes[index].emptyDir = directory }
+            if spec.volumes[index].isUnspecified { spec.volumes[index].emptyDir = EmptyDirVolume() }
             if spec.volumes[index].hostPath?.type == nil { spec.volumes[index].hostPath?.type = "" }
         }
         for index in spec.initContainers.indices { spec.initContainers[index].applyDefaults(spec) }

@@ -1,8 +1,14 @@
-/// A volume of a pod. Sources this version cannot provide stay in ``unknownFields`` and make ``source`` unsupported.
+/// A volume of a pod: one of the members says where its files are. Kinds this version does not know stay in
+/// ``unknownFields``.
 public struct Volume: KubeModel {
     public var name = ""
     public var hostPath: HostPathVolume?
     public var emptyDir: EmptyDirVolume?
+    public var configMap: ConfigMapVolume?
+    public var secret: SecretVolume?
+    public var downwardAPI: DownwardAPIVolume?
+    public var projected: ProjectedVolume?
+    public var persistentVolumeClaim: ClaimVolume?
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -11,31 +17,17 @@ public struct Volume: KubeModel {
         $0("name", \.name, always: true)
         $0("hostPath", \.hostPath)
         $0("emptyDir", \.emptyDir)
+        $0("configMap", \.configMap)
+        $0("secret", \.secret)
+        $0("downwardAPI", \.downwardAPI)
+        $0("projected", \.projected)
+        $0("persistentVolumeClaim", \.persistentVolumeClaim)
     }
 
-    /// Where the files of a volume are.
-    public enum Source: Sendable, Hashable {
-        case emptyDir(EmptyDirVolume)
-        case hostPath(HostPathVolume)
-        /// - Parameters:
-        ///   - kind: the member of the volume that names its kind, as `configMap`.
-        ///   - reason: a sentence for the user.
-        case unsupported(kind: String, reason: String)
-    }
-
-    /// Where this volume's files are; an empty directory when nothing is said, as the API server has it.
-    public var source: Source {
-        if let hostPath { return .hostPath(hostPath) }
-        if let emptyDir { return .emptyDir(emptyDir) }
-        guard let kind = unknownFields.first?.name else { return .emptyDir(EmptyDirVolume()) }
-        let reason =
-            switch kind {
-            case "configMap", "secret", "projected", "downwardAPI":
-                "volume \"\(name)\": a \(kind) volume needs an API server; there is none here, use hostPath"
-            default:
-                "volume \"\(name)\": volumes of kind \(kind) are not supported; use emptyDir or hostPath"
-            }
-        return .unsupported(kind: kind, reason: reason)
+    /// Whether nothing says where its files are: an API server makes an empty directory of it.
+    public var isUnspecified: Bool {
+        hostPath == nil && emptyDir == nil && configMap == nil && secret == nil && downwardAPI == nil
+            && projected == nil && persistentVolumeClaim == nil && unknownFields.isEmpty
     }
 }
 

@@ -24,6 +24,8 @@ public struct Reflector<Object: KubeObject>: Sendable {
         /// Servers send a bookmark every minute: one that says nothing for so long is asked anew.
         public var silence: Duration = .seconds(150)
         public var backOff = JitteredBackOff()
+        /// Told of every try that failed, before the next.
+        public var failed: @Sendable (any Error) async -> Void = { _ in }
 
         public init() {}
     }
@@ -74,6 +76,7 @@ public struct Reflector<Object: KubeObject>: Sendable {
                 } else {
                     if !isLosing { logger.warning("cannot follow the cluster, trying on: \(error)") }
                     isLosing = true
+                    await options.failed(error)
                 }
                 do { try await backOff.wait(atLeast: (error as? KubeAPIError)?.retryAfter) } catch { return }
             }

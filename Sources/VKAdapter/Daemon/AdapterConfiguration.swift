@@ -67,6 +67,10 @@ public struct AdapterConfiguration: Sendable {
     public var seccompRoot: String?
     public var clusterDNS: [String] = []
     public var clusterDomain = ""
+    /// Where pods reach the API server, as `HOST` or `HOST:PORT`, when they cannot reach the address of its service.
+    public var serviceHost: String?
+    /// Between looks at what volumes with a limit take.
+    public var usageInterval: Duration = .seconds(10)
 
     /// Where the kubelet API listens; `nil` serves none. Port 0 takes any.
     public var kubeletAddress: Endpoint? = .tcp(host: "0.0.0.0", port: 10250)

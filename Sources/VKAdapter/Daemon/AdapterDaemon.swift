@@ -20,6 +20,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let server: HTTPServer?
     let store: PodStore
     private let manager: PodManager
+    private let volumes: PodVolumes
     private let watcher: RuntimeWatcher
     private let guests: GuestWatcher
     private let logRotator: LogRotator
@@ -48,6 +49,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         let addresses = try setup.addresses()
         var mapping = try await setup.mapping(addresses)
         let tls = try setup.runtimeTLS()
+        let master = try setup.serviceHost()
         client = RPCClient(endpoint: configuration.runtime, tls: tls.rpc, group: group, logger: logger)
         let host: RuntimeHost
         do {
@@ -66,14 +68,19 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         let store = PodStore(
             published: { pod in writer?.tell(pod, isGone: false) }, gone: { pod in writer?.tell(pod, isGone: true) })
         self.store = store
+        let material = kube.map { ClusterMaterial(client: $0, master: master, logger: logger) }
+        let volumes = PodVolumes(
+            host: host.volumes(root: configuration.root), cluster: material, mapping: mapping,
+            intervals: .init(retry: configuration.retryInterval, usage: configuration.usageInterval), logger: logger)
+        self.volumes = volumes
         var context = PodContext(
-            provider: provider, volumes: host.volumes(root: configuration.root), logs: host.logs,
-            mapping: mapping, store: store, runtime: runtime, logger: logger)
+            provider: provider, volumes: volumes, logs: host.logs, mapping: mapping, store: store, runtime: runtime,
+            logger: logger)
         context.policy = BackOff.Policy(
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
-        context.objects = kube.map { ClusterObjects(client: $0) }
+        context.objects = material
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
@@ -152,6 +159,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await guests.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await logRotator.run() } }
+            group.addTask { await cancelWhenGracefulShutdown { await volumes.run { manager.tell(.volumes($0)) } } }
             group.addTask {
                 await cancelWhenGracefulShutdown {
                     if let cluster { return await cluster.run(manager) }

@@ -56,41 +56,52 @@ extension Environment {
 
     /// The value of a key; `nil` when it is optional and not there.
     static func key(
-        _ reference: KeySelector, _ kind: String, _ objects: [String: [String: [UInt8]]]?, _ container: Container,
-        _ variable: EnvVar
+        _ reference: KeySelector, _ kind: String, _ objects: [String: [String: [UInt8]]]?, _ pod: Pod,
+        _ container: Container, _ variable: EnvVar
     ) throws(AdapterError) -> [UInt8]? {
         if let value = objects?[reference.name]?[reference.key] { return value }
         if reference.optional == true { return nil }
         let place = "container \(container.name), variable \(variable.name)"
-        guard let objects else { throw noServer(kind, reference.name, place) }
+        guard let objects else { throw noServer(kind.lowercased(), reference.name, place) }
         guard objects[reference.name] != nil else {
-            throw AdapterError(.invalidArgument, "\(kind) \"\(reference.name)\" not found")
+            throw AdapterError(.notFound, "\(kind.lowercased()) \"\(reference.name)\" not found")
         }
         throw AdapterError(
-            .invalidArgument, "couldn't find key \(reference.key) in \(kind) \(reference.name)")
+            .notFound,
+            "couldn't find key \(reference.key) in \(kind) \(pod.metadata.namespace)/\(reference.name)")
     }
 
-    /// All keys of a ConfigMap or Secret, sorted by name.
-    static func all(_ source: EnvFromSource, _ container: Container, _ context: MappingContext)
-        throws(AdapterError) -> [(name: String, value: [UInt8])]
+    /// All keys of a ConfigMap or Secret, sorted by name, and those that cannot be names of variables.
+    static func all(_ source: EnvFromSource, _ pod: Pod, _ container: Container, _ context: MappingContext)
+        throws(AdapterError) -> (values: [(name: String, value: [UInt8])], invalid: (object: String, keys: [String])?)
     {
         let kind: String
         let reference: EnvFromSource.Reference
         let objects: [String: [String: [UInt8]]]?
         if let map = source.configMapRef {
-            (kind, reference, objects) = ("configmap", map, context.objects?.configMaps)
+            (kind, reference, objects) = ("configMap", map, context.objects?.configMaps)
         } else if let secret = source.secretRef {
             (kind, reference, objects) = ("secret", secret, context.objects?.secrets)
         } else {
-            return []
+            return ([], nil)
         }
         if let keys = objects?[reference.name] {
-            return keys.sorted { $0.key < $1.key }.filter { !$0.key.isEmpty && !$0.key.contains("=") }
-                .map { (source.prefix + $0.key, $0.value) }
+            let all = keys.sorted { $0.key < $1.key }
+            let invalid = all.map(\.key).filter { !isVariableName(source.prefix + $0) }
+            return (
+                all.filter { isVariableName(source.prefix + $0.key) }.map { (source.prefix + $0.key, $0.value) },
+                invalid.isEmpty ? nil : ("\(kind) \(pod.metadata.namespace)/\(reference.name)", invalid)
+            )
         }
-        if reference.optional == true { return [] }
-        if objects == nil { throw noServer(kind, reference.name, "container \(container.name), envFrom") }
-        throw AdapterError(.invalidArgument, "\(kind) \"\(reference.name)\" not found")
+        if reference.optional == true { return ([], nil) }
+        let name = kind.lowercased()
+        if objects == nil { throw noServer(name, reference.name, "container \(container.name), envFrom") }
+        throw AdapterError(.notFound, "\(name) \"\(reference.name)\" not found")
+    }
+
+    /// Printable ASCII but `=` (`IsRelaxedEnvVarName`).
+    static func isVariableName(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.allSatisfy { (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "=") }
     }
 
     private static func noServer(_ kind: String, _ name: String, _ place: String) -> AdapterError {

@@ -11,11 +11,18 @@ struct Environment: Sendable {
     /// In the order they are given; the last of a name counts.
     private(set) var variables: [Variable] = []
     private var known: [String: String] = [:]
+    /// Keys that cannot be the names of variables, by the object they are in: they are left out.
+    private(set) var skipped: [(object: String, keys: [String])] = []
 
     /// - Throws: when a reference cannot be resolved; the kubelet reports it as `CreateContainerConfigError`.
     init(_ pod: Pod, _ container: Container, podIPs: [String], _ context: MappingContext) throws(AdapterError) {
+        let services = context.objects?.services ?? []
+        // Every other variable may name one of them, and takes its place where the names are the same.
+        for service in services { known[service.name] = service.value }
         for source in container.envFrom {
-            for (name, value) in try Self.all(source, container, context) { set(name, bytes: value) }
+            let (values, invalid) = try Self.all(source, pod, container, context)
+            for (name, value) in values { set(name, bytes: value) }
+            if let invalid { skipped.append(invalid) }
         }
         for variable in container.env {
             guard let source = variable.valueFrom else {
@@ -35,17 +42,19 @@ struct Environment: Sendable {
                 set(variable.name, value)
             } else if let reference = source.configMapKeyRef {
                 let maps = context.objects.map(\.configMaps)
-                let value = try Self.key(reference, "configmap", maps, container, variable)
+                let value = try Self.key(reference, "ConfigMap", maps, pod, container, variable)
                 if let value { set(variable.name, bytes: value) }
             } else if let reference = source.secretKeyRef {
                 let secrets = context.objects.map(\.secrets)
-                let value = try Self.key(reference, "secret", secrets, container, variable)
+                let value = try Self.key(reference, "Secret", secrets, pod, container, variable)
                 if let value { set(variable.name, bytes: value) }
             } else {
                 let kind = source.unknownFields.first?.name ?? "nothing"
                 throw Self.failure(container, variable, "a value from \(kind) is not supported")
             }
         }
+        let given = Set(variables.map(\.name))
+        for service in services where !given.contains(service.name) { set(service.name, service.value) }
     }
 
     private mutating func set(_ name: String, _ value: String) { set(name, bytes: Array(value.utf8)) }

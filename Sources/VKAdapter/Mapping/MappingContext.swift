@@ -30,6 +30,8 @@ struct MappingContext: Sendable {
 struct KeyedObjects: Sendable, Hashable {
     var configMaps: [String: [String: [UInt8]]] = [:]
     var secrets: [String: [String: [UInt8]]] = [:]
+    /// Of services and the API server, for this pod.
+    var services: [EnvVar] = []
 }
 
 /// The user an image runs as (CRI `Image.uid`, `Image.username`).

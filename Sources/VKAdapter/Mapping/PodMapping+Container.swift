@@ -18,7 +18,7 @@ extension PodMapping {
     ) throws(AdapterError) -> CRI.ContainerConfig {
         try checkNonRoot(pod, container, user: user)
         let environment = try Environment(pod, container, podIPs: podIPs, context)
-        let mounts = try mounts(container, paths)
+        let mounts = try mounts(pod, container, paths)
         return CRI.ContainerConfig {
             $0.metadata = CRI.ContainerMetadata {
                 $0.name = container.name
@@ -57,18 +57,25 @@ extension PodMapping {
         }
     }
 
-    private static func mounts(_ container: Container, _ paths: ContainerPaths) throws(AdapterError) -> [CRI.Mount] {
+    private static func mounts(_ pod: Pod, _ container: Container, _ paths: ContainerPaths) throws(AdapterError)
+        -> [CRI.Mount]
+    {
         guard paths.volumeMounts.count == container.volumeMounts.count else {
             throw AdapterError(
                 .invalidArgument,
                 "container \(container.name) has \(container.volumeMounts.count) volume mounts, but "
                     + "\(paths.volumeMounts.count) host paths were prepared")
         }
-        var mounts = zip(container.volumeMounts, paths.volumeMounts).map { mount, hostPath in
-            CRI.Mount {
+        // Of two at the same place the last counts: engines refuse both together.
+        var places: Set<String> = []
+        let chosen = zip(container.volumeMounts, paths.volumeMounts).reversed()
+            .filter { places.insert(cleaned($0.0.mountPath)).inserted }.reversed()
+        var mounts = chosen.map { mount, hostPath in
+            let isFixed = pod.spec.volumes.first { $0.name == mount.name }?.isReadOnly(in: pod) ?? false
+            return CRI.Mount {
                 $0.containerPath = absolute(mount.mountPath)
                 $0.hostPath = hostPath
-                $0.readonly = mount.readOnly
+                $0.readonly = mount.readOnly || isFixed
                 $0.recursiveReadOnly = mount.recursiveReadOnly == "Enabled"
                 $0.propagation =
                     switch mount.mountPropagation {
@@ -90,6 +97,11 @@ extension PodMapping {
         add(paths.hosts, at: "/etc/hosts")
         add(paths.terminationMessage, at: container.terminationMessagePath)
         return mounts
+    }
+
+    /// Without what says nothing in a path.
+    private static func cleaned(_ path: String) -> String {
+        path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     private static func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : "/\(path)" }

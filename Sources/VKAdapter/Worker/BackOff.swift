@@ -112,6 +112,11 @@ struct BackOffs: Sendable {
     /// The step went well.
     mutating func succeeded(_ subject: Action.Subject) { holds[subject] = nil }
 
+    /// What somebody waits for may be there: objects, volumes.
+    mutating func forgetWants() {
+        holds = holds.filter { !["ContainerCreating", "CreateContainerConfigError"].contains($0.value.reason.reason) }
+    }
+
     /// A new specification starts afresh.
     mutating func forget(_ name: String) {
         holds[.container(name)] = nil

@@ -6,7 +6,7 @@ import Proto
 /// What every pod worker is given.
 struct PodContext: Sendable {
     var provider: any Provider
-    var volumes: any VolumeHost
+    var volumes: PodVolumes
     var logs: any LogHost
     var guests = GuestBook()
     var mapping: MappingContext

@@ -12,6 +12,8 @@ actor PodManager {
         /// Something happened to a pod; to all of them where it is empty.
         case changed(String)
         case ended(String)
+        /// About the volumes and objects of a pod.
+        case volumes(PodVolumes.News)
     }
 
     private let context: PodContext
@@ -57,8 +59,16 @@ actor PodManager {
                     }
                 }
                 changes = []
+                if case .volumes(let news) = news { await tell(news) }
             }
             group.cancelAll()
+        }
+    }
+
+    private func tell(_ news: PodVolumes.News) async {
+        switch news {
+        case .changed(let uid): await workers[uid]?.retry()
+        case .exceeded(let uid, let message): await workers[uid]?.evict(message)
         }
     }
 
@@ -98,6 +108,7 @@ actor PodManager {
                 workers[uid]?.poke()
             }
             return []
+        case .volumes: return []
         case .ended(let uid):
             workers[uid] = nil
             listed?[uid] = nil

@@ -84,7 +84,8 @@ extension PodWorker {
             logger.info("the sandbox of the pod ended: it gets a new one", metadata: ["sandbox": "\(old)"])
             try await provider.stopSandbox(old)
         }
-        try await context.volumes.prepare(pod)
+        // What the cluster has for it comes while the sandbox is made.
+        try await context.volumes.prepareOwn(pod)
         let plan = try await plan()
         let config = PodMapping.sandboxConfig(pod, attempt: attempt, plan: plan.annotations, context.mapping)
         try await context.logs.prepare(config.logDirectory)
@@ -126,19 +127,25 @@ extension PodWorker {
                 now: context.now())
         }
         let ips = before.ips.isEmpty && pod.spec.hostNetwork ? context.mapping.hostIPs : before.ips
+        do {
+            try await context.volumes.prepare(pod)
+        } catch {
+            throw StartFailure(WaitingReason("ContainerCreating", "\(error)"), error)
+        }
         let containerConfig: CRI.ContainerConfig
         do {
             var mapping = context.mapping
             mapping.objects = try await context.objects?.objects(for: container, of: pod)
             let paths = try await context.volumes.paths(
                 pod, container, attempt: attempt,
-                subPaths: PodMapping.subPaths(pod, container, podIPs: ips, context.mapping),
+                subPaths: PodMapping.subPaths(pod, container, podIPs: ips, mapping),
                 hosts: PodMapping.hostsFile(
                     pod, podIPs: ips, isHybrid: RuntimePlan.isHybrid(up.annotations), context.mapping))
             containerConfig = try PodMapping.containerConfig(
                 pod, container, attempt: attempt, imageRef: imageRef, handler: handler, user: user, podIPs: ips,
                 paths: paths, targetID: target(of: container, before), mapping)
             try await context.logs.prepare("\(config.logDirectory)/\(container.name)")
+            try tellSkippedVariables(container, podIPs: ips, mapping)
         } catch {
             throw StartFailure(.createContainerConfigError("\(error)"), error)
         }

@@ -32,6 +32,10 @@ actor PodWorker {
     private var busy: Set<Action.Subject> = []
     private(set) var isRemoving: Bool
     private var isGone = false
+    /// How often something appeared that the pod may have waited for.
+    private var wants = 0
+    /// It ended for good, and what it was made of is not followed any more.
+    private var isOver = false
     /// How often the time it has to end was made shorter.
     private var hurries = 0
     private(set) var failure: WaitingReason?
@@ -81,7 +85,7 @@ actor PodWorker {
     }
 
     /// Another specification of the same pod.
-    func update(_ new: Pod) {
+    func update(_ new: Pod) async {
         guard !isRemoving, new != pod else { return }
         for new in new.spec.allContainers {
             guard let old = container(new.name), old.image != new.image else { continue }
@@ -91,6 +95,23 @@ actor PodWorker {
         pod = new
         guard !isEcho else { return }
         considerResize()
+        poke()
+        if !new.isOver, !isOver { await context.volumes.begin(new) }
+    }
+
+    /// Something the pod waits for may be there now: what failed for want of it is tried at once.
+    func retry() {
+        wants += 1
+        backoff.forgetWants()
+        poke()
+    }
+
+    /// The pod took more than it may: it ends, and never runs again.
+    func evict(_ message: String) {
+        guard !isRemoving, failure == nil else { return }
+        logger.warning("evicting pod: \(message)")
+        context.events.record(pod, .warning, reason: "Evicted", message: message)
+        failure = WaitingReason("Evicted", message)
         poke()
     }
 
@@ -128,6 +149,7 @@ actor PodWorker {
 
     private func work() async {
         poke()
+        if !isRemoving, !pod.isOver { await context.volumes.begin(pod) }
         while !Task.isCancelled, !isGone {
             let (wasRemoving, hurried) = (isRemoving, hurries)
             await withDiscardingTaskGroup { group in
@@ -197,6 +219,10 @@ actor PodWorker {
         publish(waiting, now)
         schedule(wake, now)
         for action in work { self.busy.insert(action.subject) }
+        if !isOver, status?.phase == .succeeded || status?.phase == .failed {
+            isOver = true
+            await context.volumes.release(uid: uid)
+        }
         return work
     }
 
@@ -307,6 +333,7 @@ actor PodWorker {
     }
 
     private func perform(_ action: Action) async {
+        let wanted = wants
         do {
             if case .removeData = action {
                 try await removeData()
@@ -319,6 +346,8 @@ actor PodWorker {
         } catch {
             if !Task.isCancelled, !(error is CancellationError) {
                 failed(action, error, isAway: await isRuntimeAway(error))
+                // What it failed for may have come after it was looked for.
+                if wants != wanted { backoff.forgetWants() }
             }
         }
         busy.remove(action.subject)

@@ -33,7 +33,9 @@ struct ManagedPods: Sendable {
                 mapping.logRoot = node.directory + "/logs"
                 let runtime = RuntimeInfo(name: "fake")
                 var context = PodContext(
-                    provider: provider, volumes: LocalVolumeHost(root: node.root), logs: LocalLogHost(),
+                    provider: provider,
+                    volumes: PodVolumes(host: LocalVolumeHost(root: node.root), mapping: mapping, logger: logger),
+                    logs: LocalLogHost(),
                     mapping: mapping, store: store, runtime: runtime, logger: logger)
                 context.retry = .milliseconds(100)
                 context.policy = BackOff.Policy(

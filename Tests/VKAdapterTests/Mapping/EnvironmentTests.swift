@@ -123,7 +123,7 @@ import Testing
         let error = #expect(throws: AdapterError.self) {
             try self.environment("env: [{name: K, valueFrom: {configMapKeyRef: {name: m, key: x}}}]", context: context)
         }
-        #expect(error?.message == "couldn't find key x in configmap m")
+        #expect(error?.message == "couldn't find key x in ConfigMap default/m")
     }
 
     @Test("subPathExpr is expanded, and refused when it leaves the volume or names nobody")

@@ -1,4 +1,5 @@
 import KubeAPI
+import Logging
 import Testing
 
 @testable import VKAdapter
@@ -40,10 +41,13 @@ final class TemporaryDirectory: Sendable {
 @Suite struct LocalVolumeHostTests {
     let directory: TemporaryDirectory
     let host: LocalVolumeHost
+    let volumes: PodVolumes
 
     init() throws {
         directory = try TemporaryDirectory()
         host = LocalVolumeHost(root: directory.path + "/state")
+        volumes = PodVolumes(
+            host: host, mapping: MappingContext(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     func pod(_ volumes: [Volume], mounts: [(String, String)] = []) -> Pod {
@@ -72,8 +76,8 @@ final class TemporaryDirectory: Sendable {
     @Test("an emptyDir is open to every user, keeps what is in it, and goes with the pod")
     func emptyDir() async throws {
         let pod = pod([Volume { $0.name = "v" }], mounts: [("v", ""), ("v", "a/b")])
-        try await host.prepare(pod)
-        let paths = try await host.paths(
+        try await volumes.prepare(pod)
+        let paths = try await volumes.paths(
             pod, pod.spec.containers[0], attempt: 0, subPaths: ["", "a/b"], hosts: "127.0.0.1 localhost\n")
         let volume = directory.path + "/state/pods/1234-uid/volumes/kubernetes.io~empty-dir/v"
         #expect(paths.volumeMounts == [volume, volume + "/a/b"])
@@ -81,7 +85,7 @@ final class TemporaryDirectory: Sendable {
         #expect(try SystemCall.read(#require(paths.hosts), limit: 100) == Array("127.0.0.1 localhost\n".utf8))
 
         try SystemCall.write(volume + "/kept", [1], mode: 0o600)
-        try await host.prepare(pod)
+        try await volumes.prepare(pod)
         #expect(try SystemCall.read(volume + "/kept", limit: 10) == [1])
         #expect(try await host.podsWithData() == ["1234-uid"])
         try await host.removePod(uid: "1234-uid")
@@ -93,7 +97,7 @@ final class TemporaryDirectory: Sendable {
     func terminationMessage() async throws {
         let pod = pod([])
         let container = pod.spec.containers[0]
-        let paths = try await host.paths(pod, container, attempt: 1, subPaths: [], hosts: nil)
+        let paths = try await volumes.paths(pod, container, attempt: 1, subPaths: [], hosts: nil)
         let file = try #require(paths.terminationMessage)
         #expect(try SystemCall.status(file).map { $0.st_mode & 0o777 } == 0o666)
         #expect(try await host.terminationMessage(podUID: "1234-uid", container: "c", attempt: 1) == nil)
@@ -101,7 +105,7 @@ final class TemporaryDirectory: Sendable {
         #expect(try await host.terminationMessage(podUID: "1234-uid", container: "c", attempt: 1)?.utf8.count == 4096)
         #expect(try await host.terminationMessage(podUID: "1234-uid", container: "c", attempt: 2) == nil)
         // Preparing the same run again loses nothing.
-        _ = try await host.paths(pod, container, attempt: 1, subPaths: [], hosts: nil)
+        _ = try await volumes.paths(pod, container, attempt: 1, subPaths: [], hosts: nil)
         #expect(try await host.terminationMessage(podUID: "1234-uid", container: "c", attempt: 1) != nil)
     }
 
@@ -123,12 +127,14 @@ final class TemporaryDirectory: Sendable {
         for (path, type, problem) in cases {
             let pod = pod([hostPath(path, type)], mounts: [("v", "")])
             if let problem {
-                let error = await #expect(throws: AdapterError.self, "\(type) \(path)") { try await host.prepare(pod) }
+                let error = await #expect(throws: AdapterError.self, "\(type) \(path)") {
+                    try await volumes.prepare(pod)
+                }
                 #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
                 #expect(error?.message.hasPrefix("MountVolume.SetUp failed for volume \"v\" : ") == true)
             } else {
-                try await host.prepare(pod)
-                let paths = try await host.paths(pod, pod.spec.containers[0], attempt: 0, subPaths: [""], hosts: nil)
+                try await volumes.prepare(pod)
+                let paths = try await volumes.paths(pod, pod.spec.containers[0], attempt: 0, subPaths: [""], hosts: nil)
                 #expect(paths.volumeMounts == [path])
             }
         }
@@ -139,10 +145,12 @@ final class TemporaryDirectory: Sendable {
     func unsupported() async throws {
         let volume = Volume {
             $0.name = "v"
-            $0.unknownFields = [Member("configMap", Value(.object([])))]
+            $0.unknownFields = [Member("nfs", Value(.object([])))]
         }
-        let error = await #expect(throws: AdapterError.self) { try await host.prepare(pod([volume])) }
-        #expect(error?.message.contains("configMap") == true)
+        let error = await #expect(throws: AdapterError.self) {
+            try await volumes.prepare(pod([volume], mounts: [("v", "")]))
+        }
+        #expect(error?.message.contains("nfs") == true)
     }
 
     @Test("names that are paths are refused", arguments: ["", ".", "..", "a/b", "../x", "a\u{0}b"])

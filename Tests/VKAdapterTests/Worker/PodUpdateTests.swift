@@ -25,8 +25,10 @@ import Testing
                 mapping.logRoot = node.directory + "/logs"
                 let runtime = RuntimeInfo(name: "fake")
                 var context = PodContext(
-                    provider: provider, volumes: LocalVolumeHost(root: node.root), logs: LocalLogHost(),
-                    mapping: mapping, store: store, runtime: runtime, logger: logger)
+                    provider: provider,
+                    volumes: PodVolumes(
+                        host: LocalVolumeHost(root: node.root), mapping: mapping, logger: logger),
+                    logs: LocalLogHost(), mapping: mapping, store: store, runtime: runtime, logger: logger)
                 context.retry = .milliseconds(100)
                 let manager = PodManager(context: context)
                 let watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)

@@ -194,7 +194,7 @@ import Testing
     func leftoverFiles() async throws {
         try await Node.with { node in
             let volumes = LocalVolumeHost(root: node.root)
-            try await volumes.prepare(Sample.pod { $0.metadata.uid = "gone" })
+            _ = try await volumes.containerFiles(pod: "gone", container: "c", attempt: 0, hosts: nil)
             try node.pod("web")
             try await node.running { adapter in
                 try await eventually("cleared") { !node.exists("\(node.root)/pods/gone") }
