@@ -22,7 +22,7 @@ extension DaemonSetup {
         let machine =
             host.remote.map { RemoteNodeUsage(host: $0, facts: host.facts) as any NodeUsageSource }
             ?? LocalNodeUsage(root: configuration.root)
-        let volumes = context.volumes
+        let volumes = context.volumes.host
         let stats = StatsCollector(
             nodeName: configuration.nodeName, store: context.store, runtime: provider, machine: machine,
             volumes: { try await volumes.usage(pod: $0) }, logger: logger)

@@ -34,7 +34,8 @@ import Testing
                 var content = isWritable ? VolumeContent.empty() : VolumeContent(files: [])
                 if !isWritable {
                     content.files = (0..<Int.random(in: 0...5, using: &random)).map { _ in
-                        .init(path: path(&random), content: [1, 2, 3], mode: UInt32.random(in: 0...0o777, using: &random))
+                        .init(
+                            path: path(&random), content: [1, 2, 3], mode: UInt32.random(in: 0...0o777, using: &random))
                     }
                 }
                 let (uid, name) = (path(&random), ["v", "w", path(&random)].randomElement(using: &random)!)

@@ -101,7 +101,8 @@ import Testing
         let before = try tree(outside)
         let host = LocalVolumeHost(root: directory.path + "/state")
         var material = VolumeMaterial()
-        material.objects.configMaps["m"] = ["a": Array("text".utf8), "b": [0, 0xFF], path(&random): [1]]
+        material.objects.configMaps["m"] = ["a": Array("text".utf8), "b": [0, 0xFF]]
+        material.objects.configMaps["m"]?[path(&random)] = [1]
         material.objects.secrets["s"] = ["a": Array("hidden".utf8)]
         for _ in 0..<(20 * Faults.rounds) {
             let volume = volume(&random)

@@ -70,7 +70,9 @@ import Testing
             here.want(one)
             try await eventually("one is ready") { here.isReady("one") }
             here.want(one, two)
-            try await eventually("two waits") { here.status("two")?.condition(.readyToStartContainers)?.reason != "" }
+            try await eventually("two waits") {
+                here.status("two")?.condition(.readyToStartContainers)?.reason == "WaitingForVMSlot"
+            }
             // One place is free, but it is not its turn.
             here.want(one, two, three, plain)
             try await eventually("plain is ready") { here.isReady("plain") }
