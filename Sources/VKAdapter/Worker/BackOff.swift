@@ -86,6 +86,21 @@ struct BackOffs: Sendable {
         return hold
     }
 
+    /// What steps that are tried again failed for last: that holds until this try has ended. By name of what waits, as the
+    /// status has it; empty is the sandbox.
+    func reasons(of tried: Set<Action.Subject>) -> [String: WaitingReason] {
+        var reasons: [String: WaitingReason] = [:]
+        for subject in tried {
+            guard let hold = holds[subject] else { continue }
+            switch subject {
+            case .sandbox: reasons[""] = hold.later ?? hold.reason
+            case .container(let name): reasons[name] = hold.later ?? hold.reason
+            case .run: break
+            }
+        }
+        return reasons
+    }
+
     /// A pull failed. The reason is `ErrImagePull` at first and `ImagePullBackOff` then, as one sync of the kubelet
     /// follows the other.
     mutating func pullFailed(_ name: String, image: String, cause: String, now: Timestamp) {

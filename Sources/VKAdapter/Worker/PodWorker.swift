@@ -216,9 +216,10 @@ actor PodWorker {
             wake = min(wake ?? until, until)
         }
         finished = finished.filter { now < $0.value.advanced(by: Self.patience) }
+        for action in work { self.busy.insert(action.subject) }
+        waiting.merge(backoff.reasons(of: self.busy)) { one, _ in one }
         publish(waiting, now)
         schedule(wake, now)
-        for action in work { self.busy.insert(action.subject) }
         if !isOver, status?.phase == .succeeded || status?.phase == .failed {
             isOver = true
             await context.volumes.release(uid: uid)
