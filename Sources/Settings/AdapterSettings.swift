@@ -76,6 +76,20 @@ public struct AdapterSettings: Sendable {
     public var operatingSystem: String?
     public var provider: String?
     public var providerConfig: String?
+    /// Which traces are told: `always`, `never`, or a percentage.
+    public var traceSampleRate: String
+    /// The OpenTelemetry collector; nil tells nobody.
+    public var otlpEndpoint: String?
+    /// No TLS to a collector that is no URL.
+    public var otlpInsecure: Bool
+    /// nil: gRPC, or HTTP where the endpoint is a URL.
+    public var otlpProtocol: String?
+    /// Signs the collector's certificate; nil trusts the system's.
+    public var otlpCertificate: String?
+    /// `NAME=VALUE`, sent along.
+    public var otlpHeaders: [String]
+    /// What traces call this adapter; nil is the node's name.
+    public var otelServiceName: String?
     public var logLevel: String
     public var resolved: ResolvedSettings
 
@@ -147,6 +161,16 @@ public struct AdapterSettings: Sendable {
                 SettingKey("operatingSystem", .text, flag: "--os"),
                 SettingKey("provider", .text, flag: "--provider"),
                 SettingKey("providerConfig", .path, flag: "--provider-config"),
+                SettingKey("traceSampleRate", .text, flag: "--trace-sample-rate", standard: .text("always")),
+                SettingKey("otlpEndpoint", .text, variable: "OTEL_EXPORTER_OTLP_ENDPOINT"),
+                SettingKey(
+                    "otlpInsecure", .boolean, variable: "OTEL_EXPORTER_OTLP_INSECURE", standard: .boolean(false)),
+                SettingKey(
+                    "otlpProtocol", .choice(["grpc", "http/protobuf"]), variable: "OTEL_EXPORTER_OTLP_PROTOCOL"),
+                SettingKey("otlpCertificate", .path, variable: "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+                SettingKey(
+                    "otlpHeaders", .list, variable: "OTEL_EXPORTER_OTLP_HEADERS", isSecret: true, standard: .list([])),
+                SettingKey("otelServiceName", .text, variable: "OTEL_SERVICE_NAME"),
                 SettingKey("logLevel", .choice(SettingsTable.logLevels), flag: "--log-level", standard: .text("info")),
             ])
     }
@@ -197,6 +221,13 @@ public struct AdapterSettings: Sendable {
         operatingSystem = resolved.text("operatingSystem")
         provider = resolved.text("provider")
         providerConfig = resolved.text("providerConfig")
+        traceSampleRate = resolved.text("traceSampleRate") ?? "always"
+        otlpEndpoint = resolved.text("otlpEndpoint")
+        otlpInsecure = resolved.boolean("otlpInsecure")
+        otlpProtocol = resolved.text("otlpProtocol")
+        otlpCertificate = resolved.text("otlpCertificate")
+        otlpHeaders = resolved.list("otlpHeaders")
+        otelServiceName = resolved.text("otelServiceName")
         logLevel = resolved.text("logLevel") ?? "info"
     }
 }

@@ -49,6 +49,9 @@ struct HistoricOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Between looks at everything, beside events.", valueName: "time"))
     var fullResyncPeriod: String?
 
+    @Option(help: ArgumentHelp("Which traces are told: always, never, or a percentage.", valueName: "rate"))
+    var traceSampleRate: String?
+
     @Option(help: ArgumentHelp("Only pods of this namespace.", valueName: "namespace"))
     var namespace: String?
 
@@ -70,6 +73,7 @@ struct HistoricOptions: ParsableArguments {
         flags.set("startupTimeout", startupTimeout)
         flags.set("podSyncWorkers", podSyncWorkers.map { "\($0)" })
         flags.set("fullResyncPeriod", fullResyncPeriod)
+        flags.set("traceSampleRate", traceSampleRate)
         flags.set("namespace", namespace)
         flags.set("operatingSystem", operatingSystem)
         flags.set("provider", provider)

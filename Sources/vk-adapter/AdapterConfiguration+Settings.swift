@@ -61,6 +61,7 @@ extension AdapterConfiguration {
         kubeletClientCAFile = settings.clientVerifyCA
         kubeletTokenFile = settings.kubeletTokenFile
         try setAccess(settings)
+        try setTracing(settings)
     }
 
     /// The cluster the settings name, else that of `~/.kube/config`, else the one this runs in.

@@ -5,7 +5,7 @@ struct VKAdapterCommand: ParsableCommand {
         commandName: "vk-adapter",
         abstract: "A virtual kubelet: pods become calls to any CRI v1 runtime.",
         version: versionText,
-        subcommands: [Run.self, Version.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, Pods.self, Version.self], defaultSubcommand: Run.self)
 
     static let versionText = "0.1.0"
 }

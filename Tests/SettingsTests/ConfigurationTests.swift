@@ -70,7 +70,6 @@ import Darwin
         #expect(
             Configuration.warnings(section: AdapterSettings.section, platform: platform(.linux, environment)) == [
                 "DOCKER_HOST is a variable of cri-shim and has no effect here",
-                "OTEL_SERVICE_NAME has no effect yet",
                 "VZ_SSH_SOMETHING is a variable of cri-shim and has no effect here",
                 "VZ_SSH_USER is a variable of cri-shim and has no effect here",
             ])

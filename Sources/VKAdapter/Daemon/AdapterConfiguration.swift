@@ -51,6 +51,8 @@ public struct AdapterConfiguration: Sendable {
     public var operatingSystem: String?
     /// The runtime has to answer for the first time within; `nil` waits.
     public var startupTimeout: Duration?
+    /// Where traces of the adapter's work go; `nil` makes none.
+    public var tracing: TraceConfiguration?
     /// Our own version, as the node tells it.
     public var version = ""
 

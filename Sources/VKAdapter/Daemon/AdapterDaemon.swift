@@ -27,6 +27,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let manifests: ManifestDirectory?
     private let cluster: ClusterMode?
     private let lock: RootLock
+    private let admin: AdminServer
+    private let tracer: Tracer?
     private let startup: StartupLimit?
     private let logger: Logger
 
@@ -50,6 +52,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         var mapping = try await setup.mapping(addresses)
         let tls = try setup.runtimeTLS()
         let master = try setup.serviceHost()
+        tracer = try setup.tracer(group)
         client = RPCClient(endpoint: configuration.runtime, tls: tls.rpc, group: group, logger: logger)
         let host: RuntimeHost
         do {
@@ -62,6 +65,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         let metrics = AdapterMetrics()
         var provider = CRIProvider(client: client, nodeName: configuration.nodeName)
         provider.metrics = metrics
+        provider.tracer = tracer
         let runtime = RuntimeInfo()
         let kube = configuration.cluster.map { KubeClient($0, group: group, logger: logger) }
         let writer = kube.map { StatusWriter(client: $0, logger: logger) }
@@ -84,6 +88,10 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
+        let events = RecentEvents(context.events)
+        context.events = events
+        context.tracer = tracer
+        admin = AdminServer(store: store, events: events, root: configuration.root, group: group, logger: logger)
         startup = configuration.startupTimeout.map {
             StartupLimit(time: $0, runtime: runtime, endpoint: configuration.runtime)
         }
@@ -167,6 +175,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                     await manifests.run { manager.tell(.wanted(WantedPods(pods: $0, unreadableFiles: $1))) }
                 }
             }
+            group.addTask { await admin.run(logger) }
+            if let tracer { group.addTask { await cancelWhenGracefulShutdown { await tracer.run() } } }
             if let startup { group.addTask { try await cancelWhenGracefulShutdown { try await startup.check() } } }
             if let server {
                 group.addTask {

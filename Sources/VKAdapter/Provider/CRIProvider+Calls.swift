@@ -135,13 +135,21 @@ extension CRIProvider {
     ) async throws -> Response {
         let start = ContinuousClock.now
         do {
-            let answer = try await client.call(method, request, timeout: timeout ?? timeouts.short)
+            let answer = try await traced(method.name) {
+                try await client.call(method, request, timeout: timeout ?? timeouts.short)
+            }
             metrics?.called(method.name, start, failed: false)
             return answer
         } catch {
             metrics?.called(method.name, start, failed: true)
             throw adapterError(error, attempt)
         }
+    }
+
+    private func traced<Response>(_ method: String, _ work: () async throws -> Response) async rethrows -> Response {
+        guard let tracer, Tracer.current != nil else { return try await work() }
+        return try await tracer.span(
+            "CRI \(method)", .client, attributes: ["rpc.system": "grpc", "rpc.method": method], work)
     }
 
     /// - Returns: `nil` when what was asked for does not exist any more.

@@ -23,6 +23,8 @@ struct CRIProvider: Provider {
     var timeouts = Timeouts()
     /// Counts the calls.
     var metrics: AdapterMetrics?
+    /// Tells of calls that are part of a trace.
+    var tracer: Tracer?
 
     private var selector: [String: String] { [Self.nodeLabel: nodeName] }
 

@@ -28,6 +28,8 @@ struct PodContext: Sendable {
     /// Between tries of a step that failed.
     var retry: Duration = .seconds(10)
     var now: @Sendable () -> Timestamp = { Timestamp.now() }
+    /// Is told how long steps take.
+    var tracer: Tracer?
     var logger: Logger
 }
 

@@ -341,7 +341,7 @@ actor PodWorker {
                 isGone = true
                 context.store.remove(uid: uid, isGone: true)
             } else {
-                try await take(action)
+                try await traced(action) { try await take(action) }
                 finished[action] = context.now()
             }
         } catch {
