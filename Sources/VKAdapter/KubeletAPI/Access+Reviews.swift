@@ -27,7 +27,7 @@ struct TokenReviewAuthenticator: Authenticator {
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         cache = ReplyCache(now: now, lifetime: { $0 == nil ? lifetimes.unknownToken : lifetimes.token }) { token in
-            try await Review.within(deadline, "whose a token is") {
+            try await withDeadline(deadline, "the API server did not say within \(deadline) whose a token is") {
                 var review = TokenReview()
                 review.spec.token = token
                 let status = try await client.create(review, as: .tokenReviews).status
@@ -61,7 +61,9 @@ struct SubjectAccessAuthorizer: Authorizer {
         deadline: Duration = .seconds(10), now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         cache = ReplyCache(now: now, lifetime: { $0 ? lifetimes.allowed : lifetimes.denied }) { question in
-            try await Review.within(deadline, "what \(question.requester.name) may do") {
+            try await withDeadline(
+                deadline, "the API server did not say within \(deadline) what \(question.requester.name) may do"
+            ) {
                 var review = SubjectAccessReview()
                 review.spec.user = question.requester.name
                 review.spec.uid = question.requester.uid
@@ -87,16 +89,6 @@ struct SubjectAccessAuthorizer: Authorizer {
             if try await cache.reply(to: question) { return true }
         }
         return false
-    }
-}
-
-private enum Review {
-    static func within<Reply: Sendable>(
-        _ time: Duration, _ what: String, _ work: @escaping @Sendable () async throws -> Reply
-    ) async throws -> Reply {
-        try await TimeLimit.run(time, work) {
-            AdapterError(.unavailable, "the API server did not say within \(time) \(what)")
-        }
     }
 }
 

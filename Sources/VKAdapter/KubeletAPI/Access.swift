@@ -10,6 +10,15 @@ struct Requester: Sendable, Hashable {
     var uid = ""
     /// What else its authority says of it.
     var extra: [String: [String]] = [:]
+
+    /// The same, in the group of all who proved who they are: rules of the cluster may be for that.
+    var authenticated: Requester {
+        let group = "system:authenticated"
+        guard !groups.contains(group) else { return self }
+        var requester = self
+        requester.groups.append(group)
+        return requester
+    }
 }
 
 /// Finds out who asks.

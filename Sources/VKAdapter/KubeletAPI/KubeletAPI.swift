@@ -59,7 +59,7 @@ struct KubeletAPI: Sendable {
                 logger.error("a request to the kubelet API cannot be authenticated: \(error)")
             }
         }
-        guard let requester else { return text(.unauthorized, "Unauthorized") }
+        guard let requester = requester?.authenticated else { return text(.unauthorized, "Unauthorized") }
         let verb = Self.verb(request.method)
         let subresources = Route.subresources(of: request.path)
         let wanted =

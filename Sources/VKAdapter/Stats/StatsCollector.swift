@@ -107,10 +107,7 @@ private struct StatsLook: Sendable {
         -> Answer<Value>
     {
         do {
-            return .told(
-                try await TimeLimit.run(deadline, work) {
-                    AdapterError(.unavailable, "nobody said within \(deadline) \(what)")
-                })
+            return .told(try await withDeadline(deadline, "nobody said within \(deadline) \(what)", work))
         } catch let error as AdapterError where error.code == .unimplemented {
             return .untold
         } catch {

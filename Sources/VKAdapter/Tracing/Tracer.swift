@@ -106,10 +106,8 @@ final class Tracer: Sendable {
             guard !spans.isEmpty else { return }
             do {
                 let exporter = exporter
-                try await TimeLimit.run(limits.deadline) {
+                try await withDeadline(limits.deadline, "no answer within \(limits.deadline)") {
                     try await exporter.export(spans)
-                } orThrow: {
-                    AdapterError(.unavailable, "no answer")
                 }
             } catch {
                 logger.warning("\(spans.count) spans cannot be told to the tracing system: \(error)")
