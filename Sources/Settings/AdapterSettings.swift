@@ -18,8 +18,18 @@ public struct AdapterSettings: Sendable {
     public var kubeconfig: String?
     /// Its context to use; nil is the file's own.
     public var kubeContext: String?
+    /// A kubeconfig that may only ask for the node's own identity, which is then put where ``kubeconfig`` says.
+    public var bootstrapKubeconfig: String?
+    /// Where the certificates the cluster signs are kept; nil is `pki` under ``root``.
+    public var certDir: String?
+    /// The kubelet API's certificate is signed by the cluster.
+    public var rotateServerCertificates: Bool
     /// How many pods the node takes.
     public var maxPods: Int
+    /// How many virtual machines run at once; nil says nothing of them.
+    public var vmSlots: Int?
+    /// How many images are pulled at once; 0 is no limit.
+    public var maxParallelImagePulls: Int
     /// `spec.providerID` of the node.
     public var providerID: String?
     /// A new node gets no taint.
@@ -107,7 +117,16 @@ public struct AdapterSettings: Sendable {
                 SettingKey("podManifestPath", .path, flag: "--pod-manifest-path"),
                 SettingKey("kubeconfig", .text, flag: "--kubeconfig", variable: "KUBECONFIG"),
                 SettingKey("kubeContext", .text, flag: "--kube-context"),
+                SettingKey("bootstrapKubeconfig", .path, flag: "--bootstrap-kubeconfig"),
+                SettingKey("certDir", .path, flag: "--cert-dir"),
+                SettingKey(
+                    "rotateServerCertificates", .boolean, flag: "--rotate-server-certificates",
+                    standard: .boolean(false)),
                 SettingKey("maxPods", .integer(1...10000), flag: "--max-pods", standard: .integer(110)),
+                SettingKey("vmSlots", .integer(0...1000), flag: "--vm-slots"),
+                SettingKey(
+                    "maxParallelImagePulls", .integer(0...1000), flag: "--max-parallel-image-pulls",
+                    standard: .integer(5)),
                 SettingKey("providerID", .text, flag: "--provider-id"),
                 SettingKey("disableTaint", .boolean, flag: "--disable-taint", standard: .boolean(false)),
                 SettingKey(
@@ -187,7 +206,12 @@ public struct AdapterSettings: Sendable {
         podManifestPath = resolved.text("podManifestPath")
         kubeconfig = resolved.text("kubeconfig")
         kubeContext = resolved.text("kubeContext")
+        bootstrapKubeconfig = resolved.text("bootstrapKubeconfig")
+        certDir = resolved.text("certDir")
+        rotateServerCertificates = resolved.boolean("rotateServerCertificates")
         maxPods = resolved.integer("maxPods") ?? 110
+        vmSlots = resolved.integer("vmSlots")
+        maxParallelImagePulls = resolved.integer("maxParallelImagePulls") ?? 5
         providerID = resolved.text("providerID")
         disableTaint = resolved.boolean("disableTaint")
         taintKey = resolved.text("taintKey") ?? ""

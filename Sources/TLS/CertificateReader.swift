@@ -22,7 +22,11 @@ enum CertificateReader {
 
     static func alternativeNames(of certificate: OpaquePointer) -> [String] {
         guard let raw = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
-        let names = OpaquePointer(raw)
+        return texts(OpaquePointer(raw))
+    }
+
+    /// What names say; frees them.
+    static func texts(_ names: OpaquePointer) -> [String] {
         defer { GENERAL_NAMES_free(names) }
         return (0..<vz_general_names_count(names)).compactMap { index in
             guard let name = vz_general_name(names, index), let text = vz_general_name_text(name) else { return nil }
@@ -40,7 +44,7 @@ enum CertificateReader {
         return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     }
 
-    private static func entries(of name: OpaquePointer?, _ nid: CInt) -> [String] {
+    static func entries(of name: OpaquePointer?, _ nid: CInt) -> [String] {
         guard let name else { return [] }
         var found: [String] = []
         var index = X509_NAME_get_index_by_NID(name, nid, -1)

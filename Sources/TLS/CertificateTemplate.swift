@@ -49,9 +49,8 @@ struct CertificateTemplate {
             X509_set_pubkey(certificate, key) == 1,
             let subject = X509_get_subject_name(certificate)
         else { throw failure() }
-        for organization in organizations { try add("O", organization, to: subject) }
-        // A common name holds 64 characters (X.520); the alternative names hold all.
-        if !commonName.isEmpty { try add("CN", String(commonName.prefix(64)), to: subject) }
+        for organization in organizations { try Self.add("O", organization, to: subject, failure) }
+        if !commonName.isEmpty { try Self.add("CN", commonName, to: subject, failure) }
         guard X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0.certificate) } ?? subject) == 1
         else {
             throw failure()
@@ -63,8 +62,7 @@ struct CertificateTemplate {
         ]
         if let extendedUsage { extensions.append((NID_ext_key_usage, extendedUsage)) }
         if !names.isEmpty {
-            let names = names.map { TLSConnection.isAddress($0) ? "IP:\($0)" : "DNS:\($0)" }
-            extensions.append((NID_subject_alt_name, names.joined(separator: ",")))
+            extensions.append((NID_subject_alt_name, Self.list(names)))
         }
         if issuer != nil { extensions.append((NID_authority_key_identifier, "keyid")) }
         for (kind, value) in extensions {
@@ -77,15 +75,23 @@ struct CertificateTemplate {
         guard X509_sign(certificate, issuer?.key ?? key, EVP_sha256()) > 0 else { throw failure() }
     }
 
-    private func add(_ kind: String, _ value: String, to subject: OpaquePointer) throws(TLSError) {
-        let bytes = Array(value.utf8)
+    /// A part of a subject. A common name holds 64 characters (X.520); the alternative names hold all.
+    static func add(
+        _ kind: String, _ value: String, to subject: OpaquePointer, _ failure: () -> TLSError
+    ) throws(TLSError) {
+        let bytes = Array((kind == "CN" ? String(value.prefix(64)) : value).utf8)
         guard X509_NAME_add_entry_by_txt(subject, kind, MBSTRING_UTF8, bytes, CInt(bytes.count), -1, 0) == 1 else {
             throw failure()
         }
     }
 
+    /// Names in OpenSSL's small language.
+    static func list(_ names: [String]) -> String {
+        names.map { TLSConnection.isAddress($0) ? "IP:\($0)" : "DNS:\($0)" }.joined(separator: ",")
+    }
+
     /// Names go into OpenSSL's small language, where a comma starts the next one.
-    private static func check(_ name: String) throws(TLSError) {
+    static func check(_ name: String) throws(TLSError) {
         let isPlain = name.utf8.dropFirst(name.hasPrefix("*.") ? 2 : 0).allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

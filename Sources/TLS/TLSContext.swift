@@ -30,5 +30,13 @@ public final class TLSContext: Sendable {
         current.withLock { $0 = fresh }
     }
 
+    /// Reads other files (blocking) for a server that was made with ``server(_:)``. New connections use them.
+    ///
+    /// - Throws: `TLSError`; then everything stays as it was.
+    public func change(to configuration: TLSServerConfiguration) throws(TLSError) {
+        let fresh = try ContextHandle(.server(configuration))
+        current.withLock { $0 = fresh }
+    }
+
     var handle: ContextHandle { current.withLock { $0 } }
 }

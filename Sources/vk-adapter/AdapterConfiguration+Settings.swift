@@ -22,11 +22,6 @@ extension AdapterConfiguration {
             throw resolved.invalid(
                 "podManifestPath", "without a cluster pods come from files: say --pod-manifest-path DIR")
         }
-        if !settings.standalone, settings.podManifestPath != nil {
-            throw resolved.invalid(
-                "podManifestPath",
-                "the node of a cluster runs no pods from files yet: leave it out, or say --standalone")
-        }
         let runtime: Endpoint
         do {
             runtime = try Endpoint(parsing: settings.cri)
@@ -37,8 +32,15 @@ extension AdapterConfiguration {
         runtimeTLS = try Self.runtimeTLS(settings, runtime: runtime)
         runtimeHandler = settings.runtimeHandler ?? ""
         podManifestPath = settings.podManifestPath
-        if !settings.standalone { cluster = try Self.cluster(settings) }
+        if !settings.standalone {
+            bootstrap = try Self.bootstrap(settings)
+            if bootstrap == nil { cluster = try Self.cluster(settings) }
+        }
+        certificateDirectory = settings.certDir
+        rotatesServerCertificate = settings.rotateServerCertificates
         maximumPods = settings.maxPods
+        machineSlots = settings.vmSlots
+        maximumParallelPulls = settings.maxParallelImagePulls
         providerID = settings.providerID ?? ""
         version = VKAdapterCommand.versionText
         if !settings.disableTaint {
@@ -62,6 +64,22 @@ extension AdapterConfiguration {
         kubeletTokenFile = settings.kubeletTokenFile
         try setAccess(settings)
         try setTracing(settings)
+    }
+
+    /// - Returns: `nil` where the node has its identity already, or is to be given one by nobody.
+    private static func bootstrap(_ settings: AdapterSettings) throws -> BootstrapConfiguration? {
+        guard let path = settings.bootstrapKubeconfig else { return nil }
+        let resolved = settings.resolved
+        guard let kubeconfig = settings.kubeconfig, !kubeconfig.contains(":") else {
+            throw resolved.invalid(
+                "bootstrapKubeconfig", "--kubeconfig has to name one file: the node's identity is put there")
+        }
+        do {
+            return BootstrapConfiguration(
+                connection: try KubeconfigLoader(paths: path).load(), kubeconfig: kubeconfig)
+        } catch {
+            throw resolved.invalid("bootstrapKubeconfig", "\(error)")
+        }
     }
 
     /// The cluster the settings name, else that of `~/.kube/config`, else the one this runs in.

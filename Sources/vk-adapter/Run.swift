@@ -45,8 +45,28 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The context of the kubeconfig to use.", valueName: "name"))
     var kubeContext: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Joins a cluster as a new node: may ask for its identity, which is kept where --kubeconfig says.",
+            valueName: "file"))
+    var bootstrapKubeconfig: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where certificates the cluster signed are kept (default: pki under the root).", valueName: "directory"))
+    var certDir: String?
+
+    @Flag(help: "The kubelet API's certificate is signed by the cluster, and replaced before it ends.")
+    var rotateServerCertificates = false
+
     @Option(help: ArgumentHelp("How many pods this node takes.", valueName: "number"))
     var maxPods: Int?
+
+    @Option(help: ArgumentHelp("How many virtual machines run at once (vzcri.dev/vm).", valueName: "number"))
+    var vmSlots: Int?
+
+    @Option(help: ArgumentHelp("How many images are pulled at once; 0 is no limit.", valueName: "number"))
+    var maxParallelImagePulls: Int?
 
     @Option(name: .customLong("provider-id"), help: ArgumentHelp("spec.providerID of the node.", valueName: "id"))
     var providerID: String?
@@ -128,6 +148,11 @@ struct Run: AsyncParsableCommand {
         flags.set("podManifestPath", podManifestPath)
         flags.set("kubeconfig", kubeconfig)
         flags.set("kubeContext", kubeContext)
+        flags.set("bootstrapKubeconfig", bootstrapKubeconfig)
+        flags.set("certDir", certDir)
+        flags.set("rotateServerCertificates", rotateServerCertificates)
+        flags.set("vmSlots", vmSlots.map { "\($0)" })
+        flags.set("maxParallelImagePulls", maxParallelImagePulls.map { "\($0)" })
         flags.set("maxPods", maxPods.map { "\($0)" })
         flags.set("providerID", providerID)
         flags.set("disableTaint", disableTaint)

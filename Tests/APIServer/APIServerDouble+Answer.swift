@@ -53,6 +53,7 @@ extension APIServerDouble {
         {
             try refuseForeignLabels(user, labels.map(\.name), of: path.name ?? "")
         }
+        if request.method == .POST { try admit(user, path, content) }
         switch (request.method, path.name) {
         case (.GET, nil) where isWatch: return try watch(path, selector, request)
         case (.GET, nil): return Self.json(try list(path, selector, request))

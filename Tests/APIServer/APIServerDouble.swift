@@ -179,6 +179,13 @@ public final class APIServerDouble: Sendable {
         }
     }
 
+    /// All objects of a kind, in whatever namespace.
+    public func objects(_ plural: String) -> [Value] {
+        state.withLock { state in
+            state.storage.objects.filter { $0.key.kind.plural == plural }.map(\.value)
+        }
+    }
+
     /// Writes an object as it is, checked by nothing.
     public func put(_ value: Value, as plural: String) {
         guard let kind = ResourceKind.all.first(where: { $0.plural == plural }),

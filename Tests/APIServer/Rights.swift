@@ -34,6 +34,8 @@ extension APIServerDouble {
             // Of a pod that is not there it is not known whose it was.
             case ("pods", .get): isOwn(path, node) && path.name.map { (try? get(path, $0)) != nil } == true
             case ("pods", .delete): isOwn(path, node)
+            // Mirrors of static pods, which are looked at when their content is known.
+            case ("pods", .create): path.subresource == nil
             case ("pods", .patch), ("pods", .update): path.subresource == "status" && isOwn(path, node)
             case ("leases", _): path.namespace == "kube-node-lease" && (path.name == nil || path.name == node)
             case ("events", .create), ("events", .patch), ("events", .update): true

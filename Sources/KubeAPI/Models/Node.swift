@@ -67,6 +67,7 @@ public struct NodeStatus: KubeModel {
     public var addresses: [NodeAddress] = []
     public var daemonEndpoints = DaemonEndpoints()
     public var nodeInfo = NodeSystemInfo()
+    public var images: [NodeImage] = []
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -78,6 +79,7 @@ public struct NodeStatus: KubeModel {
         $0("addresses", \.addresses)
         $0("daemonEndpoints", \.daemonEndpoints)
         $0("nodeInfo", \.nodeInfo)
+        $0("images", \.images)
     }
 }
 
@@ -109,6 +111,20 @@ public struct NodeCondition: KubeModel {
         $0("lastTransitionTime", \.lastTransitionTime)
         $0("reason", \.reason)
         $0("message", \.message)
+    }
+}
+
+/// An image a node has (`ContainerImage`).
+public struct NodeImage: KubeModel {
+    public var names: [String] = []
+    public var sizeBytes: Int64 = 0
+    public var unknownFields: [Member] = []
+
+    public init() {}
+
+    public static let fields = Fields<Self> {
+        $0("names", \.names)
+        $0("sizeBytes", \.sizeBytes)
     }
 }
 

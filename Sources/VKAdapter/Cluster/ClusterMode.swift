@@ -9,18 +9,27 @@ struct ClusterMode: Sendable {
     let keeper: NodeKeeper
     let monitor: NodeMonitor
     let writer: StatusWriter
+    let events: EventRecorder
+    private let images: NodeImages
+    private let mirrors: MirrorPods
+    private let manifests: ManifestDirectory?
     private let pods: Reflector<Pod>
 
     init(
-        _ connection: ClusterConnection, node: NodeDescription, provider: any Provider,
-        writer: StatusWriter, client: KubeClient, configuration: AdapterConfiguration, logger: Logger
+        node: NodeDescription, provider: CRIProvider, pulls: ImagePulls,
+        writer: StatusWriter, mirrors: MirrorPods, manifests: ManifestDirectory?, events: EventRecorder,
+        client: KubeClient, configuration: AdapterConfiguration, logger: Logger
     ) {
         self.client = client
         self.writer = writer
+        self.events = events
+        self.mirrors = mirrors
+        self.manifests = manifests
         var intervals = NodeKeeper.Intervals()
         intervals.lease = configuration.leaseInterval
-        keeper = NodeKeeper(node, client: client, intervals: intervals, logger: logger)
+        keeper = NodeKeeper(node, client: client, intervals: intervals, events: events, logger: logger)
         monitor = NodeMonitor(provider: provider, keeper: keeper, interval: configuration.healthInterval)
+        images = NodeImages(store: provider, keeper: keeper, pulls: pulls, logger: logger)
         pods = Reflector(
             .pods, namespace: configuration.namespace, fields: "spec.nodeName=\(node.name)", client: client,
             logger: logger)
@@ -32,9 +41,30 @@ struct ClusterMode: Sendable {
             group.addTask { await keeper.run() }
             group.addTask { await monitor.run() }
             group.addTask { await writer.run() }
+            group.addTask { await events.run() }
+            group.addTask { await images.run() }
+            group.addTask { await mirrors.run() }
+            let sources = WantedSources(manager: manager, hasFiles: manifests != nil)
             group.addTask {
                 let set = PodSetBox()
-                await pods.run { news in manager.tell(.wanted(await set.take(news))) }
+                await pods.run { news in
+                    var wanted = await set.take(news)
+                    let shown = wanted.pods.partition { !$0.isMirror }
+                    mirrors.seen(Array(wanted.pods[..<shown]))
+                    wanted.pods.removeFirst(shown)
+                    await sources.take(cluster: wanted)
+                }
+            }
+            if let manifests {
+                group.addTask {
+                    await manifests.run { pods, unreadable in
+                        mirrors.wanted(pods)
+                        await sources.take(files: WantedPods(pods: pods, unreadableFiles: unreadable))
+                    }
+                }
+            } else {
+                // Mirrors of files that are not looked at any more go.
+                mirrors.wanted([])
             }
         }
         await client.shutdown()

@@ -43,4 +43,6 @@ struct WantedPods: Sendable {
     var unreadableFiles: Set<String> = []
     /// Pods that are wanted, though nobody can read how.
     var unreadableUIDs: Set<String> = []
+    /// Not everybody has said yet what is to run: nothing ends for not being wanted.
+    var isPartial = false
 }

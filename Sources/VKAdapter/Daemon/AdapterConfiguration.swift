@@ -35,12 +35,22 @@ public struct AdapterConfiguration: Sendable {
 
     /// The cluster this is a node of; `nil` without one.
     public var cluster: ClusterConnection?
+    /// How the node gets an identity in the cluster before it has one; ``cluster`` is what comes of it.
+    public var bootstrap: BootstrapConfiguration?
+    /// Where the cluster's certificates for this node are kept; `ROOT/pki` where `nil`.
+    public var certificateDirectory: String?
+    /// The kubelet API's certificate is the cluster's (`kubernetes.io/kubelet-serving`), as soon as it has signed one.
+    public var rotatesServerCertificate = false
     /// Between renewals of the node's lease.
     public var leaseInterval: Duration = .seconds(10)
     /// Between looks at how the runtime is.
     public var healthInterval: Duration = .seconds(5)
     /// How many pods the node takes.
     public var maximumPods = 110
+    /// How many virtual machines run at once, as the node tells it (`vzcri.dev/vm`); `nil` tells nothing.
+    public var machineSlots: Int?
+    /// How many images are pulled at once; 0 is no limit.
+    public var maximumParallelPulls = 5
     /// Taints of a new node.
     public var taints: [Taint] = []
     /// `spec.providerID` of a new node.
@@ -56,7 +66,7 @@ public struct AdapterConfiguration: Sendable {
     /// Our own version, as the node tells it.
     public var version = ""
 
-    /// Where manifests of pods are; `nil` runs none.
+    /// Where manifests of pods are; `nil` runs none. In a cluster they are shown there by mirrors.
     public var podManifestPath: String?
     /// Between looks at the manifests when the system does not say that one changed.
     public var manifestInterval: Duration = .seconds(20)

@@ -26,6 +26,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let logRotator: LogRotator
     private let manifests: ManifestDirectory?
     private let cluster: ClusterMode?
+    private let serving: ServingCertificate?
+    private let certificates: [CertificateKeeper]
     private let lock: RootLock
     private let admin: AdminServer
     private let tracer: Tracer?
@@ -46,8 +48,12 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     public init(_ configuration: AdapterConfiguration, logger: Logger) async throws {
         self.logger = logger
         let group = MultiThreadedEventLoopGroup.singleton
+        let first = DaemonSetup(configuration: configuration, logger: logger)
+        lock = try await first.prepareRoot()
+        let connection = try await first.cluster(group: group)
+        var configuration = configuration
+        configuration.cluster = connection
         let setup = DaemonSetup(configuration: configuration, logger: logger)
-        lock = try await setup.prepareRoot()
         let addresses = try setup.addresses()
         var mapping = try await setup.mapping(addresses)
         let tls = try setup.runtimeTLS()
@@ -67,10 +73,18 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         provider.metrics = metrics
         provider.tracer = tracer
         let runtime = RuntimeInfo()
-        let kube = configuration.cluster.map { KubeClient($0, group: group, logger: logger) }
+        let kube = connection.map { KubeClient($0, group: group, logger: logger) }
         let writer = kube.map { StatusWriter(client: $0, logger: logger) }
+        let events = kube.map { EventRecorder(client: $0, host: configuration.nodeName, logger: logger) }
+        let mirrors = kube.flatMap { kube in
+            writer.map { writer in
+                MirrorPods(client: kube, nodeName: configuration.nodeName, logger: logger) {
+                    writer.tell($0, isGone: $1)
+                }
+            }
+        }
         let store = PodStore(
-            published: { pod in writer?.tell(pod, isGone: false) }, gone: { pod in writer?.tell(pod, isGone: true) })
+            published: { mirrors?.published($0, isGone: false) }, gone: { mirrors?.published($0, isGone: true) })
         self.store = store
         let material = kube.map { ClusterMaterial(client: $0, master: master, logger: logger) }
         let volumes = PodVolumes(
@@ -84,6 +98,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
+        if let events { context.events = events }
+        context.images = ImagePulls(
+            secrets: kube.map { ClusterPullSecrets(client: $0) }, atOnce: configuration.maximumParallelPulls)
         context.objects = material
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, host)
@@ -104,22 +121,28 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
         watcher.intervals.relist = configuration.relistInterval
         self.watcher = watcher
-        manifests = configuration.podManifestPath.map {
+        let manifests = configuration.podManifestPath.map {
             ManifestDirectory(
                 path: $0, nodeName: configuration.nodeName, interval: configuration.manifestInterval, logger: logger)
         }
+        self.manifests = manifests
         try await manifests?.check()
         func cluster(kubeletPort: Int) async throws -> ClusterMode? {
-            guard let connection = configuration.cluster, let kube, let writer else { return nil }
+            guard let kube, let writer, let mirrors, let events else { return nil }
             var node = try await setup.node(mapping, kubeletPort: kubeletPort)
             host.apply(to: &node)
             return ClusterMode(
-                connection, node: node, provider: provider,
-                writer: writer, client: kube, configuration: configuration, logger: logger)
+                node: node, provider: provider, pulls: context.images, writer: writer, mirrors: mirrors,
+                manifests: manifests, events: events, client: kube, configuration: configuration, logger: logger)
         }
         guard let address = configuration.kubeletAddress else {
             server = nil
+            serving = nil
             kubeletEndpoint = nil
+            certificates =
+                connection.flatMap { connection in
+                    kube.map { setup.certificates(connection, client: $0, serving: nil, names: []) }
+                } ?? []
             self.cluster = try await cluster(kubeletPort: 0)
             return
         }
@@ -130,8 +153,15 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             streamingTLS: tls.streaming, group: group, logger: logger)
         if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
         api.node = setup.kubeletNode(provider, host, context: context, metrics: metrics)
+        let names = [configuration.nodeName] + addresses
+        let serving = try setup.serving(names: names + ["localhost"])
+        self.serving = serving
+        certificates =
+            connection.flatMap { connection in
+                kube.map { setup.certificates(connection, client: $0, serving: serving, names: names) }
+            } ?? []
         let server = HTTPServer(
-            listeners: [try setup.listener(address, names: [configuration.nodeName, "localhost"] + addresses)],
+            listeners: [try setup.listener(address, serving)],
             drainTime: .seconds(5), logger: logger, group: group
         ) { [api] in try await api.handle($0) }
         do {
@@ -178,6 +208,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             group.addTask { await admin.run(logger) }
             if let tracer { group.addTask { await cancelWhenGracefulShutdown { await tracer.run() } } }
             if let startup { group.addTask { try await cancelWhenGracefulShutdown { try await startup.check() } } }
+            for keeper in certificates { group.addTask { await cancelWhenGracefulShutdown { await keeper.run() } } }
+            if let serving { group.addTask { await cancelWhenGracefulShutdown { await serving.follow() } } }
             if let server {
                 group.addTask {
                     do {

@@ -92,6 +92,9 @@ struct DaemonSetup: Sendable {
         node.kubeletPort = Int32(kubeletPort)
         node.capacity = mapping.allocatable
         node.capacity["pods"] = Quantity(value: Int64(configuration.maximumPods))
+        if let slots = configuration.machineSlots {
+            node.capacity[NodeDescription.slots] = Quantity(value: Int64(slots))
+        }
         node.allocatable = node.capacity
         return node
     }
@@ -130,10 +133,8 @@ struct DaemonSetup: Sendable {
         return [CertificateAuthenticator(), TokenFileAuthenticator(path: path)]
     }
 
-    func listener(_ address: Endpoint, names: [String]) throws -> HTTPListener {
-        guard case .tcp(let host, let port) = address else {
-            throw AdapterError(.invalidArgument, "the kubelet API listens on HOST:PORT, not on \(address)")
-        }
+    /// The certificate the kubelet API starts with: the one that is named, else one that is made and kept.
+    func serving(names: [String]) throws -> ServingCertificate {
         do throws(TLSError) {
             let files =
                 if let certificate = configuration.kubeletCertificateFile, let key = configuration.kubeletKeyFile {
@@ -142,15 +143,21 @@ struct DaemonSetup: Sendable {
                     try SelfSignedCertificate.make(
                         names: names, directory: configuration.root, name: "kubelet")
                 }
-            let context = try TLSContext.server(
-                TLSServerConfiguration(
-                    certificateFile: files.certificateFile, keyFile: files.keyFile,
-                    clientCAFile: configuration.kubeletClientCAFile,
-                    clientCertificate: configuration.kubeletClientCAFile == nil ? .none : .optional))
-            return .tcp(host: host, port: port, tls: context)
+            let shown = TLSServerConfiguration(
+                certificateFile: files.certificateFile, keyFile: files.keyFile,
+                clientCAFile: configuration.kubeletClientCAFile,
+                clientCertificate: configuration.kubeletClientCAFile == nil ? .none : .optional)
+            return ServingCertificate(context: try TLSContext.server(shown), configuration: shown, logger: logger)
         } catch {
             throw AdapterError(.invalidArgument, "the certificate of the kubelet API cannot be used", cause: error)
         }
+    }
+
+    func listener(_ address: Endpoint, _ serving: ServingCertificate) throws -> HTTPListener {
+        guard case .tcp(let host, let port) = address else {
+            throw AdapterError(.invalidArgument, "the kubelet API listens on HOST:PORT, not on \(address)")
+        }
+        return .tcp(host: host, port: port, tls: serving.context)
     }
 }
 

@@ -48,7 +48,7 @@ struct ManifestDirectory: Sendable {
     }
 
     /// Hands over all pods at once and after every change, until the task is cancelled.
-    func run(_ deliver: (_ pods: [Pod], _ unreadable: Set<String>) -> Void) async {
+    func run(_ deliver: (_ pods: [Pod], _ unreadable: Set<String>) async -> Void) async {
         var set = ManifestSet(nodeName: nodeName)
         var known: [String: Facts] = [:]
         var isFirst = true
@@ -73,7 +73,7 @@ struct ManifestDirectory: Sendable {
                     }
                     let (pods, problems) = set.pods()
                     for problem in problems { logger.error("\(path)/\(problem)") }
-                    deliver(pods, set.brokenFiles)
+                    await deliver(pods, set.brokenFiles)
                     isFirst = false
                 }
             } catch {

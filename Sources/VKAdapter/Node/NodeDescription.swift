@@ -12,7 +12,11 @@ struct NodeDescription: Sendable, Hashable {
     var capacity: [String: Quantity] = [:]
     var allocatable: [String: Quantity] = [:]
     var info = NodeSystemInfo()
+    var images: [NodeImage] = []
     var health = NodeHealth()
+
+    /// The resource of virtual machines that run at once.
+    static let slots = "vzcri.dev/vm"
 
     /// The taint that keeps pods away which do not ask for a node like this.
     static let taintKey = "virtual-kubelet.io/provider"
@@ -46,6 +50,7 @@ struct NodeDescription: Sendable, Hashable {
         status.addresses = addresses
         status.daemonEndpoints.kubeletEndpoint.port = kubeletPort
         status.nodeInfo = info
+        status.images = images
         let own = health.conditions(before: before?.conditions ?? [], now: now)
         status.conditions = own + (before?.conditions ?? []).filter { other in !own.contains { $0.type == other.type } }
         return status

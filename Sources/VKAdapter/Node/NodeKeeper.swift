@@ -18,6 +18,7 @@ actor NodeKeeper {
     private let intervals: Intervals
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
+    private let events: EventRecorder?
     private var wanted: NodeDescription
     /// What the API server had last.
     private var known: Node?
@@ -27,11 +28,12 @@ actor NodeKeeper {
     private let signal: AsyncStream<Void>.Continuation
 
     init(
-        _ description: NodeDescription, client: KubeClient, intervals: Intervals = Intervals(), logger: Logger,
-        now: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+        _ description: NodeDescription, client: KubeClient, intervals: Intervals = Intervals(),
+        events: EventRecorder? = nil, logger: Logger, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
     ) {
         wanted = description
         self.client = client
+        self.events = events
         self.intervals = intervals
         self.logger = logger
         self.now = now
@@ -47,6 +49,7 @@ actor NodeKeeper {
 
     /// Runs until the task is cancelled.
     func run() async {
+        events?.record(ObjectReference(node: wanted.name), .normal, "Starting", "Starting kubelet.")
         signal.yield()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.renewing() }
@@ -117,6 +120,7 @@ actor NodeKeeper {
             known = try await registered(wanted)
         }
         reported = wanted
+        for occurrence in wanted.occurrences(before: node.status, after: status) { events?.record(occurrence) }
     }
 
     /// The node as the API server has it, made where there was none.
@@ -127,6 +131,7 @@ actor NodeKeeper {
             do {
                 let node = try await client.create(wanted.newNode(now: now()), as: .nodes)
                 logger.info("joined the cluster as node \(wanted.name)")
+                for occurrence in wanted.occurrences(before: nil, after: node.status) { events?.record(occurrence) }
                 return node
             } catch let error as KubeAPIError where error.isAlreadyThere {
                 return try await client.get(.nodes, name: wanted.name)

@@ -14,6 +14,7 @@ struct PodContext: Sendable {
     var objects: (any ObjectSource)?
     var store: PodStore
     var events: any PodEvents = NoPodEvents()
+    var images = ImagePulls()
     /// Asks containers for probes and hooks; `nil` where nobody can be asked.
     var handlers: HandlerRunner?
     var probeMetrics = ProbeMetrics()

@@ -129,7 +129,7 @@ actor PodManager {
             if let file = digest.annotations[StaticPod.fileAnnotation], unreadable.unreadableFiles.contains(file) {
                 continue
             }
-            if unreadable.unreadableUIDs.contains(uid) { continue }
+            if unreadable.isPartial || unreadable.unreadableUIDs.contains(uid) { continue }
             context.logger.info(
                 "removing a pod nobody wants any more",
                 metadata: ["pod": "\(digest.identity.podNamespace)/\(digest.identity.podName)", "uid": "\(uid)"])
@@ -223,7 +223,7 @@ actor PodManager {
 
     /// - Returns: once, when both sides are known: who keeps its files.
     private func dataToClear() -> Set<String>? {
-        guard !hasCleared, let wanted, let listed else { return nil }
+        guard !hasCleared, !unreadable.isPartial, let wanted, let listed else { return nil }
         hasCleared = true
         return Set(wanted.keys).union(listed.keys).union(workers.keys)
     }

@@ -61,6 +61,7 @@ extension PodWorker {
             backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
             return
         }
+        tellFailure(action, error)
         switch action {
         case .startContainer(let name, _, _), .startCreated(_, let name):
             let failure = error as? StartFailure ?? StartFailure(.runContainerError("\(error)"), error)
@@ -82,6 +83,7 @@ extension PodWorker {
         let provider = context.provider
         if let old {
             logger.info("the sandbox of the pod ended: it gets a new one", metadata: ["sandbox": "\(old)"])
+            tell(.normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
             try await provider.stopSandbox(old)
         }
         // What the cluster has for it comes while the sandbox is made.
@@ -156,6 +158,7 @@ extension PodWorker {
         } catch {
             throw StartFailure(.createContainerError("\(error)"), error)
         }
+        tell(.normal, "Created", "Container created", container: container.name)
         try await start(container, id: id)
         logger.info(
             "started container", metadata: ["container": "\(container.name)", "id": "\(id)", "attempt": "\(attempt)"])
@@ -181,46 +184,9 @@ extension PodWorker {
             if (error as? AdapterError)?.code != .unavailable, !Task.isCancelled { backoff.couldNotStart(id: id) }
             throw StartFailure(.runContainerError("\(error)"), error)
         }
+        tell(.normal, "Started", "Container started", container: container.name)
         if let hook { try await postStart(hook, container, id: id) }
         hooking[container.name] = nil
-    }
-
-    /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).
-    private func image(
-        of container: Container, handler: String, sandbox: CRI.PodSandboxConfig
-    ) async throws -> (String, ImageUser) {
-        let provider = context.provider
-        let image = container.image
-        let spec = CRI.ImageSpec {
-            $0.image = image
-            $0.userSpecifiedImage = image
-            $0.runtimeHandler = handler
-        }
-        var present: CRI.Image?
-        do {
-            present = try await provider.image(spec)
-        } catch {
-            throw StartFailure(.imageInspectError(image: image, cause: "\(error)"), error)
-        }
-        if present == nil || container.imagePullPolicy == .always {
-            if container.imagePullPolicy == .never {
-                throw StartFailure(
-                    .errImageNeverPull(image: image), AdapterError(.failed, "the image \(image) is not present"))
-            }
-            logger.info("pulling image \(image)", metadata: ["container": "\(container.name)"])
-            let start = ContinuousClock.now
-            do {
-                let ref = try await provider.pull(spec, auth: nil, sandbox: sandbox)
-                present = try await provider.image(spec) ?? CRI.Image { $0.id = ref }
-            } catch {
-                let cause = (error as? AdapterError)?.cause.map { "\($0)" } ?? "\(error)"
-                throw StartFailure(.errImagePull(cause), error, pull: (image, cause))
-            }
-            backoff.pulled(image)
-            logger.info("pulled image \(image) in \(WaitingReason.goText(ContinuousClock.now - start))")
-        }
-        let user = ImageUser(uid: present?.uid?.value, username: present?.username ?? "")
-        return (present?.id ?? image, user)
     }
 
     private func removeContainer(_ id: String, _ name: String) async throws {

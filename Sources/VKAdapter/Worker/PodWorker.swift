@@ -44,6 +44,8 @@ actor PodWorker {
     private var finished: [Action: Timestamp] = [:]
     private var messages: [String: String] = [:]
     private var wasUnreachable = false
+    /// Waits that were told, so that each is told once.
+    var toldWaits: [String: WaitingReason] = [:]
     private let signals: AsyncStream<Void>
     private let signal: AsyncStream<Void>.Continuation
 
@@ -218,6 +220,7 @@ actor PodWorker {
         finished = finished.filter { now < $0.value.advanced(by: Self.patience) }
         for action in work { self.busy.insert(action.subject) }
         waiting.merge(backoff.reasons(of: self.busy)) { one, _ in one }
+        tell(waits: waiting)
         publish(waiting, now)
         schedule(wake, now)
         if !isOver, status?.phase == .succeeded || status?.phase == .failed {

@@ -159,12 +159,16 @@ extension FakeRuntime.State {
         return CRI.Image {
             $0.id = "sha256:\(name)"
             $0.repoTags = [name]
+            $0.size = 4_194_304
         }
     }
 
-    mutating func pull(_ spec: CRI.ImageSpec?) throws -> CRI.PullImageResponse {
+    mutating func pull(_ spec: CRI.ImageSpec?, _ auth: CRI.AuthConfig?) throws -> CRI.PullImageResponse {
         if let registryFailure { throw registryFailure }
         let name = spec?.image ?? ""
+        if let password = passwords[name], auth?.password != password {
+            throw RPCError(.unknown, "\(name): unauthorized as \"\(auth?.username ?? "")\"")
+        }
         guard registry.contains(name) else { throw RPCError(.notFound, "\(name): not found in any registry") }
         images.insert(name)
         return .init { $0.imageRef = "sha256:\(name)" }

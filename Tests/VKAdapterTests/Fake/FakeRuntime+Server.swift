@@ -111,7 +111,16 @@ extension FakeRuntime {
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
         unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) }
         }
-        unary(CRI.ImageService.pullImage, &router) { state, request in try state.pull(request.image) }
+        unary(CRI.ImageService.pullImage, &router) { state, request in
+            try state.pull(request.image, request.auth)
+        }
+        unary(CRI.ImageService.listImages, &router) { state, _ in
+            .init { $0.images = state.images.sorted().compactMap { name in state.image(.init { $0.image = name }) } }
+        }
+        unary(CRI.ImageService.removeImage, &router) { state, request in
+            state.images.remove(request.image?.image.replacing("sha256:", with: "") ?? "")
+            return .init()
+        }
         unary(Runtime.exec, &router) { state, request in
             guard state.containers[request.containerId]?.status.state == .containerRunning else {
                 throw RPCError(.failedPrecondition, "container \(request.containerId) does not run")

@@ -25,6 +25,8 @@ final class FakeRuntime: Sendable {
         var machines: Set<String>?
         /// Images a registry has.
         var registry: Set<String> = ["pulled:1"]
+        /// What the registry wants to see for an image.
+        var passwords: [String: String] = [:]
         /// Pulls fail with this.
         var registryFailure: RPCError?
         /// Containers of this image end at once with this code.

@@ -62,10 +62,12 @@ struct Node: Sendable {
 
     /// As a node of a cluster, with the rights of one.
     @discardableResult
-    func running<R>(in cluster: APIServerDouble, _ body: (Adapter) async throws -> R) async throws -> R {
+    func running<R>(
+        in cluster: APIServerDouble, manifests: Bool = false, _ body: (Adapter) async throws -> R
+    ) async throws -> R {
         try await runtime.serve(socket) { endpoint in
             var configuration = configuration
-            configuration.podManifestPath = nil
+            if !manifests { configuration.podManifestPath = nil }
             configuration.cluster = cluster.connection(as: .node("n"))
             configuration.leaseInterval = .milliseconds(200)
             configuration.healthInterval = .milliseconds(100)

@@ -1,0 +1,98 @@
+import KubeAPI
+import Logging
+import Proto
+
+extension PodWorker {
+    /// The image of a container, pulled as its policy says (kubelet `EnsureImageExists`).
+    func image(
+        of container: Container, handler: String, sandbox: CRI.PodSandboxConfig
+    ) async throws -> (String, ImageUser) {
+        let provider = context.provider
+        let image = container.image
+        if let cause = ImageName.problem(image) {
+            throw StartFailure(
+                .invalidImageName(image: image, cause: cause), AdapterError(.invalidArgument, "\"\(image)\": \(cause)"))
+        }
+        let spec = CRI.ImageSpec {
+            $0.image = image
+            $0.userSpecifiedImage = image
+            $0.runtimeHandler = handler
+        }
+        var present: CRI.Image?
+        do {
+            present = try await provider.image(spec)
+        } catch {
+            throw StartFailure(.imageInspectError(image: image, cause: "\(error)"), error)
+        }
+        if present == nil || container.imagePullPolicy == .always {
+            if container.imagePullPolicy == .never {
+                throw StartFailure(
+                    .errImageNeverPull(image: image), AdapterError(.failed, "the image \(image) is not present"))
+            }
+            present = try await pull(spec, for: container, sandbox: sandbox)
+        } else {
+            tell(
+                .normal, "Pulled",
+                "Container image \"\(image)\" already present on machine and can be accessed by the pod",
+                container: container.name)
+        }
+        let user = ImageUser(uid: present?.uid?.value, username: present?.username ?? "")
+        return (present?.id ?? image, user)
+    }
+
+    private func pull(
+        _ spec: CRI.ImageSpec, for container: Container, sandbox: CRI.PodSandboxConfig
+    ) async throws -> CRI.Image {
+        let image = spec.image
+        let name = container.name
+        let start = ContinuousClock.now
+        do {
+            let keys = try await keyRing()
+            tell(.normal, "Pulling", "Pulling image \"\(image)\"", container: name)
+            logger.info("pulling image \(image)", metadata: ["container": "\(name)"])
+            let (ref, pulling) = try await context.images.pull(
+                spec, with: keys.credentials(for: image), sandbox: sandbox, by: context.provider)
+            let present = try await context.provider.image(spec) ?? CRI.Image { $0.id = ref }
+            backoff.pulled(image)
+            let whole = ContinuousClock.now - start
+            tell(
+                .normal, "Pulled",
+                "Successfully pulled image \"\(image)\" in \(GoDuration.text(pulling)) "
+                    + "(\(GoDuration.text(whole)) including waiting). Image size: \(present.size) bytes.",
+                container: name)
+            logger.info("pulled image \(image) in \(GoDuration.text(whole))")
+            return present
+        } catch {
+            if error is CancellationError { throw error }
+            let cause = (error as? AdapterError)?.cause.map { "\($0)" } ?? "\(error)"
+            throw StartFailure(.errImagePull(cause), error, pull: (image, cause))
+        }
+    }
+
+    /// The credentials the pod's secrets give. One that cannot be had is told of, and the pull tried without it.
+    private func keyRing() async throws -> RegistryKeyRing {
+        guard let source = context.images.secrets else { return RegistryKeyRing() }
+        var ring = RegistryKeyRing()
+        var missing: [String] = []
+        for name in pod.spec.imagePullSecrets.map(\.name) where !name.isEmpty {
+            do {
+                guard let secret = try await source.secret(name, of: pod) else {
+                    missing.append(name)
+                    continue
+                }
+                try ring.add(secret)
+            } catch {
+                if Task.isCancelled { throw CancellationError() }
+                missing.append(name)
+                logger.warning("the image pull secret \(name) cannot be used: \(error)")
+            }
+        }
+        if !missing.isEmpty {
+            tell(
+                .warning, "FailedToRetrieveImagePullSecret",
+                "Unable to retrieve some image pull secrets (\(missing.joined(separator: ", "))); "
+                    + "attempting to pull the image may not succeed.")
+        }
+        return ring
+    }
+}
