@@ -248,7 +248,7 @@ let package = Package(
             nio + [
                 nioHTTP1, "VKAdapter", "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS",
                 "APIServer", "Support",
-                logging,
+                logging, lifecycle,
             ]),
         // Both ends of the host service: the shim's, and what the adapter makes of it.
         tests(

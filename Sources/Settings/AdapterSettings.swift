@@ -30,6 +30,13 @@ public struct AdapterSettings: Sendable {
     public var vmSlots: Int?
     /// How many images are pulled at once; 0 is no limit.
     public var maxParallelImagePulls: Int
+    /// In percent: from where on and down to where images go that nobody uses.
+    public var imageGCHighThreshold: Int
+    public var imageGCLowThreshold: Int
+    /// As `memory.available<100Mi`.
+    public var evictionHard: [String]
+    /// Seconds for pods to end when the adapter ends; 0 lets them run on.
+    public var shutdownGracePeriod: Int
     /// `spec.providerID` of the node.
     public var providerID: String?
     /// A new node gets no taint.
@@ -127,6 +134,20 @@ public struct AdapterSettings: Sendable {
                 SettingKey(
                     "maxParallelImagePulls", .integer(0...1000), flag: "--max-parallel-image-pulls",
                     standard: .integer(5)),
+                SettingKey(
+                    "imageGCHighThreshold", .integer(1...100), flag: "--image-gc-high-threshold",
+                    standard: .integer(85)),
+                SettingKey(
+                    "imageGCLowThreshold", .integer(0...100), flag: "--image-gc-low-threshold", standard: .integer(80)),
+                SettingKey(
+                    "evictionHard", .list, flag: "--eviction-hard",
+                    standard: .list([
+                        "memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",
+                        "imagefs.available<15%", "imagefs.inodesFree<5%",
+                    ])),
+                SettingKey(
+                    "shutdownGracePeriod", .seconds(0...86400), flag: "--shutdown-grace-period",
+                    standard: .integer(0)),
                 SettingKey("providerID", .text, flag: "--provider-id"),
                 SettingKey("disableTaint", .boolean, flag: "--disable-taint", standard: .boolean(false)),
                 SettingKey(
@@ -212,6 +233,10 @@ public struct AdapterSettings: Sendable {
         maxPods = resolved.integer("maxPods") ?? 110
         vmSlots = resolved.integer("vmSlots")
         maxParallelImagePulls = resolved.integer("maxParallelImagePulls") ?? 5
+        imageGCHighThreshold = resolved.integer("imageGCHighThreshold") ?? 85
+        imageGCLowThreshold = resolved.integer("imageGCLowThreshold") ?? 80
+        evictionHard = resolved.list("evictionHard")
+        shutdownGracePeriod = resolved.integer("shutdownGracePeriod") ?? 0
         providerID = resolved.text("providerID")
         disableTaint = resolved.boolean("disableTaint")
         taintKey = resolved.text("taintKey") ?? ""

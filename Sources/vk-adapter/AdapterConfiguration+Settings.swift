@@ -41,6 +41,14 @@ extension AdapterConfiguration {
         maximumPods = settings.maxPods
         machineSlots = settings.vmSlots
         maximumParallelPulls = settings.maxParallelImagePulls
+        imageHigh = settings.imageGCHighThreshold
+        imageLow = settings.imageGCLowThreshold
+        guard imageLow < imageHigh else {
+            throw resolved.invalid(
+                "imageGCLowThreshold", "must be less than imageGCHighThreshold, which is \(imageHigh)")
+        }
+        evictionHard = settings.evictionHard
+        shutdownGrace = .seconds(settings.shutdownGracePeriod)
         providerID = settings.providerID ?? ""
         version = VKAdapterCommand.versionText
         if !settings.disableTaint {

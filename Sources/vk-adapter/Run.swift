@@ -68,6 +68,26 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many images are pulled at once; 0 is no limit.", valueName: "number"))
     var maxParallelImagePulls: Int?
 
+    @Option(
+        name: .customLong("image-gc-high-threshold"),
+        help: ArgumentHelp("Images nobody uses go when more of their disk is used; 100 is never.", valueName: "percent")
+    )
+    var imageGCHighThreshold: Int?
+
+    @Option(
+        name: .customLong("image-gc-low-threshold"),
+        help: ArgumentHelp("Until no more of it is used.", valueName: "percent"))
+    var imageGCLowThreshold: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "When pods have to go: memory.available<100Mi,nodefs.available<10%. Empty: never.", valueName: "list"))
+    var evictionHard: String?
+
+    @Option(
+        help: ArgumentHelp("Pods get so long to end when the adapter ends; 0 lets them run on.", valueName: "time"))
+    var shutdownGracePeriod: String?
+
     @Option(name: .customLong("provider-id"), help: ArgumentHelp("spec.providerID of the node.", valueName: "id"))
     var providerID: String?
 
@@ -154,6 +174,10 @@ struct Run: AsyncParsableCommand {
         flags.set("vmSlots", vmSlots.map { "\($0)" })
         flags.set("maxParallelImagePulls", maxParallelImagePulls.map { "\($0)" })
         flags.set("maxPods", maxPods.map { "\($0)" })
+        flags.set("imageGCHighThreshold", imageGCHighThreshold.map { "\($0)" })
+        flags.set("imageGCLowThreshold", imageGCLowThreshold.map { "\($0)" })
+        flags.set("evictionHard", evictionHard)
+        flags.set("shutdownGracePeriod", shutdownGracePeriod)
         flags.set("providerID", providerID)
         flags.set("disableTaint", disableTaint)
         flags.set("nodeName", nodeName)

@@ -10,7 +10,9 @@ extension APIServerDouble {
             return Refusal(403, "Forbidden", "pods \"\(name)\" is forbidden: \(why)")
         }
         guard object.at("metadata", "annotations", "kubernetes.io/config.mirror")?.string?.isEmpty == false else {
-            throw refused("pod does not have \"kubernetes.io/config.mirror\" annotation, node \"\(node)\" can only create mirror pods")
+            throw refused(
+                "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"\(node)\" can only create mirror pods"
+            )
         }
         guard object.at("spec", "nodeName")?.string == node else {
             throw refused("node \"\(node)\" can only create pods with spec.nodeName set to itself")

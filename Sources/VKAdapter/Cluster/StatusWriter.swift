@@ -35,6 +35,9 @@ actor StatusWriter {
         (queue, input) = AsyncStream.makeStream()
     }
 
+    /// Whether everything was told.
+    var isIdle: Bool { busy.isEmpty && waiting.isEmpty }
+
     nonisolated func tell(_ pod: Pod, isGone: Bool) { input.yield(News(pod: pod, isGone: isGone)) }
 
     /// Runs until the task is cancelled.

@@ -51,6 +51,14 @@ public struct AdapterConfiguration: Sendable {
     public var machineSlots: Int?
     /// How many images are pulled at once; 0 is no limit.
     public var maximumParallelPulls = 5
+    /// In percent of the disk images are on: when more is used, images nobody uses go, until no more than ``imageLow`` is.
+    /// 100 is never.
+    public var imageHigh = 100
+    public var imageLow = 80
+    /// When pods have to go, as a kubelet's `--eviction-hard` has it: `memory.available<100Mi`.
+    public var evictionHard: [String] = []
+    /// What pods get to end when the adapter is told to end; zero lets them run on.
+    public var shutdownGrace: Duration = .zero
     /// Taints of a new node.
     public var taints: [Taint] = []
     /// `spec.providerID` of a new node.

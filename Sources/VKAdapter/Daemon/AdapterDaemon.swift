@@ -28,6 +28,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let cluster: ClusterMode?
     private let serving: ServingCertificate?
     private let certificates: [CertificateKeeper]
+    private let housekeeping: Housekeeping?
+    private let shutdownGrace: Duration
     private let lock: RootLock
     private let admin: AdminServer
     private let tracer: Tracer?
@@ -47,6 +49,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     /// - Throws: ``AdapterError``.
     public init(_ configuration: AdapterConfiguration, logger: Logger) async throws {
         self.logger = logger
+        shutdownGrace = configuration.shutdownGrace
         let group = MultiThreadedEventLoopGroup.singleton
         let first = DaemonSetup(configuration: configuration, logger: logger)
         lock = try await first.prepareRoot()
@@ -76,6 +79,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         let kube = connection.map { KubeClient($0, group: group, logger: logger) }
         let writer = kube.map { StatusWriter(client: $0, logger: logger) }
         let events = kube.map { EventRecorder(client: $0, host: configuration.nodeName, logger: logger) }
+        let recent = RecentEvents(events ?? NoPodEvents())
         let mirrors = kube.flatMap { kube in
             writer.map { writer in
                 MirrorPods(client: kube, nodeName: configuration.nodeName, logger: logger) {
@@ -88,7 +92,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         self.store = store
         let material = kube.map { ClusterMaterial(client: $0, master: master, logger: logger) }
         let volumes = PodVolumes(
-            host: host.volumes(root: configuration.root), cluster: material, mapping: mapping,
+            host: host.volumes(root: configuration.root), cluster: material, mapping: mapping, events: recent,
             intervals: .init(retry: configuration.retryInterval, usage: configuration.usageInterval), logger: logger)
         self.volumes = volumes
         var context = PodContext(
@@ -98,17 +102,15 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
-        if let events { context.events = events }
+        context.events = recent
         context.images = ImagePulls(
             secrets: kube.map { ClusterPullSecrets(client: $0) }, atOnce: configuration.maximumParallelPulls)
         context.objects = material
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
-        let events = RecentEvents(context.events)
-        context.events = events
         context.tracer = tracer
-        admin = AdminServer(store: store, events: events, root: configuration.root, group: group, logger: logger)
+        admin = AdminServer(store: store, events: recent, root: configuration.root, group: group, logger: logger)
         startup = configuration.startupTimeout.map {
             StartupLimit(time: $0, runtime: runtime, endpoint: configuration.runtime)
         }
@@ -143,7 +145,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                 connection.flatMap { connection in
                     kube.map { setup.certificates(connection, client: $0, serving: nil, names: []) }
                 } ?? []
-            self.cluster = try await cluster(kubeletPort: 0)
+            let mode = try await cluster(kubeletPort: 0)
+            self.cluster = mode
+            housekeeping = try mode.map { try setup.housekeeping($0, host, provider, context, manager) }
             return
         }
         var api = KubeletAPI(
@@ -175,15 +179,18 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         self.server = server
         guard case .tcp(_, let port)? = kubeletEndpoint else {
             self.cluster = nil
+            housekeeping = nil
             return
         }
-        self.cluster = try await cluster(kubeletPort: port)
+        let mode = try await cluster(kubeletPort: port)
+        self.cluster = mode
+        housekeeping = try mode.map { try setup.housekeeping($0, host, provider, context, manager) }
     }
 
     public func run() async throws {
         if let kubeletEndpoint { logger.info("the kubelet API listens on \(kubeletEndpoint)") }
         do {
-            try await work()
+            try await serve()
         } catch {
             await close()
             throw error
@@ -191,25 +198,10 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         await close()
     }
 
-    private func work() async throws {
+    private func serve() async throws {
         try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { await cancelWhenGracefulShutdown { await watcher.run() } }
-            group.addTask { await cancelWhenGracefulShutdown { await manager.run() } }
-            group.addTask { await cancelWhenGracefulShutdown { await guests.run() } }
-            group.addTask { await cancelWhenGracefulShutdown { await logRotator.run() } }
-            group.addTask { await cancelWhenGracefulShutdown { await volumes.run { manager.tell(.volumes($0)) } } }
-            group.addTask {
-                await cancelWhenGracefulShutdown {
-                    if let cluster { return await cluster.run(manager) }
-                    guard let manifests else { return manager.tell(.wanted(WantedPods())) }
-                    await manifests.run { manager.tell(.wanted(WantedPods(pods: $0, unreadableFiles: $1))) }
-                }
-            }
             group.addTask { await admin.run(logger) }
-            if let tracer { group.addTask { await cancelWhenGracefulShutdown { await tracer.run() } } }
             if let startup { group.addTask { try await cancelWhenGracefulShutdown { try await startup.check() } } }
-            for keeper in certificates { group.addTask { await cancelWhenGracefulShutdown { await keeper.run() } } }
-            if let serving { group.addTask { await cancelWhenGracefulShutdown { await serving.follow() } } }
             if let server {
                 group.addTask {
                     do {
@@ -219,12 +211,47 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                     }
                 }
             }
+            group.addTask {
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await work() }
+                    group.addTask { await end() }
+                    await group.next()
+                    group.cancelAll()
+                }
+            }
         }
     }
 
     private func close() async {
         await client.close()
         lock.release()
-        logger.info("the adapter ends; its pods run on")
+        logger.info(shutdownGrace == .zero ? "the adapter ends; its pods run on" : "the adapter ends")
+    }
+
+    /// Works until the task is cancelled.
+    private func work() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await watcher.run() }
+            group.addTask { await manager.run() }
+            group.addTask { await guests.run() }
+            group.addTask { await logRotator.run() }
+            group.addTask { await volumes.run { manager.tell(.volumes($0)) } }
+            if let tracer { group.addTask { await tracer.run() } }
+            group.addTask {
+                if let cluster { return await cluster.run(manager) }
+                guard let manifests else { return manager.tell(.wanted(WantedPods())) }
+                await manifests.run { manager.tell(.wanted(WantedPods(pods: $0, unreadableFiles: $1))) }
+            }
+            for keeper in certificates { group.addTask { await keeper.run() } }
+            if let serving { group.addTask { await serving.follow() } }
+            if let housekeeping { group.addTask { await housekeeping.run() } }
+        }
+    }
+
+    /// Returns when the work is to end: once somebody said so, and pods that have to end with it have had their time.
+    private func end() async {
+        do { try await gracefulShutdown() } catch { return }
+        guard shutdownGrace > .zero else { return }
+        await Drain(grace: shutdownGrace, store: store, manager: manager, cluster: cluster, logger: logger).run()
     }
 }

@@ -11,7 +11,7 @@ extension DaemonSetup {
     /// How the node reaches its cluster: as it was told, or with the identity it gets first.
     func cluster(group: any EventLoopGroup) async throws -> ClusterConnection? {
         guard let bootstrap = configuration.bootstrap else { return configuration.cluster }
-        return try await ClientBootstrap(
+        return try await NodeBootstrap(
             configuration: bootstrap, directory: directory("kubelet-client"), nodeName: configuration.nodeName,
             group: group, logger: logger
         ).run()

@@ -23,7 +23,8 @@ extension CRIProvider: ImageStore {
     func removeImage(_ id: String) async throws {
         _ = try await unlessGone {
             try await call(
-                CRI.ImageService.removeImage, .init { $0.image = CRI.ImageSpec { $0.image = id } }, "remove image \(id)",
+                CRI.ImageService.removeImage, .init { $0.image = CRI.ImageSpec { $0.image = id } },
+                "remove image \(id)",
                 timeouts.create)
         }
     }

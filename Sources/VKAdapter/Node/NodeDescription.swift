@@ -14,6 +14,9 @@ struct NodeDescription: Sendable, Hashable {
     var info = NodeSystemInfo()
     var images: [NodeImage] = []
     var health = NodeHealth()
+    var pressure = NodePressure()
+    /// Why the node takes no more pods, because it is about to end.
+    var ending: String?
 
     /// The resource of virtual machines that run at once.
     static let slots = "vzcri.dev/vm"
@@ -51,7 +54,7 @@ struct NodeDescription: Sendable, Hashable {
         status.daemonEndpoints.kubeletEndpoint.port = kubeletPort
         status.nodeInfo = info
         status.images = images
-        let own = health.conditions(before: before?.conditions ?? [], now: now)
+        let own = wholeHealth.conditions(before: before?.conditions ?? [], now: now)
         status.conditions = own + (before?.conditions ?? []).filter { other in !own.contains { $0.type == other.type } }
         return status
     }

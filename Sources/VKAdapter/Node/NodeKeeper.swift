@@ -47,6 +47,9 @@ actor NodeKeeper {
         if wanted != before { signal.yield() }
     }
 
+    /// Whether the cluster knows all of it.
+    var isTold: Bool { reported == wanted }
+
     /// Runs until the task is cancelled.
     func run() async {
         events?.record(ObjectReference(node: wanted.name), .normal, "Starting", "Starting kubelet.")

@@ -14,6 +14,8 @@ actor PodManager {
         case ended(String)
         /// About the volumes and objects of a pod.
         case volumes(PodVolumes.News)
+        /// The pod with that UID has to end for good.
+        case failed(String, WaitingReason)
     }
 
     private let context: PodContext
@@ -60,6 +62,7 @@ actor PodManager {
                 }
                 changes = []
                 if case .volumes(let news) = news { await tell(news) }
+                if case .failed(let uid, let reason) = news { await workers[uid]?.fail(reason) }
             }
             group.cancelAll()
         }
@@ -68,7 +71,7 @@ actor PodManager {
     private func tell(_ news: PodVolumes.News) async {
         switch news {
         case .changed(let uid): await workers[uid]?.retry()
-        case .exceeded(let uid, let message): await workers[uid]?.evict(message)
+        case .exceeded(let uid, let message): await workers[uid]?.fail(WaitingReason("Evicted", message))
         }
     }
 
@@ -101,6 +104,7 @@ actor PodManager {
             let before = listed ?? [:]
             listed = pods
             for (uid, worker) in workers where before[uid] != pods[uid] { worker.poke() }
+        case .failed: return []
         case .changed(let uid):
             if uid.isEmpty {
                 for worker in workers.values { worker.poke() }

@@ -6,13 +6,6 @@ extension PodWorker {
         context.events.record(pod, type, reason: reason, message: message, container: container)
     }
 
-    /// - Parameter why: a whole sentence about the container, or why it ends with its pod.
-    func tellStop(_ name: String, _ why: String) {
-        var message = "Stopping container \(name)"
-        if why.hasPrefix("Container ") { message = why.hasSuffix("restarted") ? why : "\(why), will be restarted" }
-        tell(.normal, "Killing", message, container: name)
-    }
-
     /// What a step failed of.
     func tellFailure(_ action: Action, _ error: any Error) {
         switch action {

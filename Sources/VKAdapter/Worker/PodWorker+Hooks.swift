@@ -42,7 +42,7 @@ extension PodWorker {
         if isRestart ?? !(isRemoving || failure != nil) { backoff.stoppedForRestart(id: id) }
         if killing.insert(id).inserted {
             logger.info("stopping container: \(why)", metadata: ["container": "\(name)"])
-            tellStop(name, why)
+            tell(.normal, "Killing", why, container: name)
         }
         let start = ContinuousClock.now
         let given = remaining(grace, name)

@@ -57,6 +57,9 @@ actor PodWorker {
         uid = pod.metadata.uid
         // What an adapter before said: times and addresses go on from there.
         if pod.status.startTime != nil { status = pod.status }
+        if pod.status.phase == .failed, !pod.status.reason.isEmpty {
+            failure = WaitingReason(pod.status.reason, pod.status.message)
+        }
         resizes = Resizes(pod, known: pod.status.startTime == nil ? nil : pod.status)
         known = Dictionary(
             (pod.status.initContainerStatuses + pod.status.containerStatuses).compactMap { status in
@@ -108,12 +111,12 @@ actor PodWorker {
         poke()
     }
 
-    /// The pod took more than it may: it ends, and never runs again.
-    func evict(_ message: String) {
+    /// The pod ends, and never runs again.
+    func fail(_ reason: WaitingReason) {
         guard !isRemoving, failure == nil else { return }
-        logger.warning("evicting pod: \(message)")
-        context.events.record(pod, .warning, reason: "Evicted", message: message)
-        failure = WaitingReason("Evicted", message)
+        logger.warning("ending pod: \(reason.message)")
+        tell(.warning, reason.reason, reason.message)
+        failure = reason
         poke()
     }
 

@@ -46,12 +46,14 @@ import Testing
         return (facts[.posixPermissions] as? NSNumber)?.intValue ?? 0
     }
 
-    @Test func `a new node asks for its identity, keeps it as a kubelet does, and has it at the next start`() async throws {
+    @Test func `a new node asks for its identity, keeps it as a kubelet does, and has it at the next start`()
+        async throws
+    {
         try await withTemporaryDirectory { directory in
             try await APIServerDouble.with { server in
                 let pki = CertificateDirectory(path: directory + "/pki", prefix: "kubelet-client")
                 let kubeconfig = directory + "/etc/kubelet.conf"
-                let bootstrap = ClientBootstrap(
+                let bootstrap = NodeBootstrap(
                     configuration: BootstrapConfiguration(
                         connection: server.connection(
                             as: .init("system:bootstrap:abc", groups: ["system:bootstrappers"])),
@@ -149,7 +151,9 @@ import Testing
             #expect(facts.names == ["n"] && facts.organizations == ["system:nodes"])
             let life = facts.notAfter - facts.notBefore
             #expect((864_000...(864_000 + 7200)).contains(life))
-            #expect(CertificateKeeper.deadline(facts, share: 0.7).nanosecondsSince1970 / 1_000_000_000 == facts.notBefore + Int64(Double(life) * 0.7))
+            #expect(
+                CertificateKeeper.deadline(facts, share: 0.7).nanosecondsSince1970 / 1_000_000_000 == facts.notBefore
+                    + Int64(Double(life) * 0.7))
             let other = try CertificateRequest(commonName: "x")
             #expect(throws: TLSError.self) { try CertificateFacts(certificate: pem, key: other.key) }
             #expect(throws: TLSError.self) { try authority.sign(request: Array("no".utf8), usage: .client) }

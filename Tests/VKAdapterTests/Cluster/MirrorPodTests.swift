@@ -23,7 +23,9 @@ import Testing
         try mirror(server)?.status.condition(.ready)?.status == "True"
     }
 
-    @Test func `a pod of a file has a mirror that shows it, and nothing done to the mirror touches the pod`() async throws {
+    @Test func `a pod of a file has a mirror that shows it, and nothing done to the mirror touches the pod`()
+        async throws
+    {
         try await cluster { server, node in
             try node.pod("web")
             try await node.running(in: server, manifests: true) { _ in

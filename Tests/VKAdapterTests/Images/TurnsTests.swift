@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 import Support
-import Synchronization
 import Testing
 
 @testable import VKAdapter
@@ -7,17 +7,17 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct TurnsTests {
     @Test func `so many at once, and nobody is forgotten`() async throws {
         let turns = Turns(3)
-        let counts = Mutex((now: 0, most: 0, done: 0))
+        let counts = NIOLockedValueBox((now: 0, most: 0, done: 0))
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<50 {
                 group.addTask {
                     do { try await turns.take() } catch { return }
-                    counts.withLock {
+                    counts.withLockedValue {
                         $0.now += 1
                         $0.most = max($0.most, $0.now)
                     }
                     await Task.yield()
-                    counts.withLock {
+                    counts.withLockedValue {
                         $0.now -= 1
                         $0.done += 1
                     }
@@ -25,7 +25,7 @@ import Testing
                 }
             }
         }
-        #expect(counts.withLock { $0.done } == 50 && counts.withLock { $0.most } <= 3)
+        #expect(counts.withLockedValue { $0.done } == 50 && counts.withLockedValue { $0.most } <= 3)
     }
 
     @Test func `who gives up in line leaves its place to the next`() async throws {

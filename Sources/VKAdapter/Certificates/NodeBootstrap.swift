@@ -17,7 +17,7 @@ public struct BootstrapConfiguration: Sendable {
     }
 }
 
-struct ClientBootstrap: Sendable {
+struct NodeBootstrap: Sendable {
     let configuration: BootstrapConfiguration
     let directory: CertificateDirectory
     let nodeName: String
