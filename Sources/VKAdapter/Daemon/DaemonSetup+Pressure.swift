@@ -30,7 +30,7 @@ extension DaemonSetup {
                 var candidates: [EvictionCandidate] = []
                 for pod in store.all {
                     let used = usage[pod.metadata.uid]
-                    let files = try await volumes.usage(pod: pod.metadata.uid).reduce(0) { $0 &+ $1.usedBytes }
+                    let files = try await volumes.host.usage(pod: pod.metadata.uid).reduce(0) { $0 &+ $1.usedBytes }
                     candidates.append(
                         EvictionCandidate(pod: pod, memory: used?.memory ?? 0, disk: (used?.disk ?? 0) &+ files))
                 }

@@ -103,7 +103,9 @@ struct ClusterMaterial: Sendable {
 extension ClusterMaterial: ObjectSource {
     func objects(for container: Container, of pod: Pod) async throws -> KeyedObjects {
         var objects = try await cache.contents(PodReferences.objects(of: container, pod))
-        objects.services = ServiceVariables(services: try await services.all(), master: master).variables(for: pod)
+        // Pods of files run also where no API server is, and then without services.
+        let services = pod.isStatic ? services.known : try await services.all()
+        objects.services = ServiceVariables(services: services, master: master).variables(for: pod)
         return objects
     }
 }

@@ -46,13 +46,18 @@ final class ClusterServices: Sendable {
     /// - Throws: as long as they are not known: a container that starts now would never learn of them.
     func all() async throws(AdapterError) -> [ClusterService] {
         await listed.wait(.seconds(10))
-        let (services, error) = state.withLockedValue { ($0.services, $0.error) }
-        guard let services else {
+        let (isKnown, error) = state.withLockedValue { ($0.services != nil, $0.error) }
+        guard isKnown else {
             throw AdapterError(
                 .unavailable,
                 "services have not yet been read at least once, cannot construct envvars"
                     + (error.map { ": \($0)" } ?? ""))
         }
-        return services.sorted { $0.key < $1.key }.map(\.value)
+        return known
+    }
+
+    /// Those that are known now, which may be none.
+    var known: [ClusterService] {
+        (state.withLockedValue { $0.services } ?? [:]).sorted { $0.key < $1.key }.map(\.value)
     }
 }
