@@ -40,6 +40,12 @@ extension DockerRuntime {
                 container.id, stdin: options.stdin && container.record.stdin, stdout: options.stdout,
                 stderr: options.stderr, tty: container.record.tty)
             let id = container.id
+            // The engine lets everybody wait for the next start of a container that has ended just before.
+            guard try await mayStillSpeak(id) else {
+                await connection.close()
+                // kubectl shows the log then.
+                return .failed(message: "container \(container.record.name) has just ended: its output is in its log")
+            }
             try await connect(connection, to: io) { [client] size in
                 try await client.resizeContainer(id, width: Int(size.width), height: Int(size.height))
             }
@@ -47,6 +53,12 @@ extension DockerRuntime {
         } catch {
             return .failed(message: "attaching to container \(container.record.name) failed: \(error)")
         }
+    }
+
+    /// Whether a container runs or has yet to be started.
+    private func mayStillSpeak(_ id: String) async throws -> Bool {
+        let state = try await client.inspectContainer(id).state
+        return state.running || state.status == "created"
     }
 
     /// Moves bytes between an engine's stream and a client's until the engine's output ends.
