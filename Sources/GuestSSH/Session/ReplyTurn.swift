@@ -7,6 +7,9 @@ final class ReplyTurn {
     /// How long a peer is waited for that does not close.
     private static let patience = Duration.seconds(5)
 
+    /// When the turn is another's although the holder's peer has not closed.
+    var expires: SuspendingClock.Instant? { closing.map { $0 + Self.patience } }
+
     /// - Returns: whether it is this channel's turn, now or already.
     func take(_ channel: SSHChannelState) -> Bool {
         let id = ObjectIdentifier(channel)

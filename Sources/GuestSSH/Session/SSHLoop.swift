@@ -253,6 +253,8 @@ final class SSHLoop {
         if !openings.isEmpty { next = lastHeard + dead + .seconds(150) }
         if let outstanding { next = min(next, outstanding) }
         for (opening, _) in openings where opening.opened.isWaited { next = min(next, opening.deadline) }
+        // Those who wait for a turn that never is given back have nothing else to wake them.
+        if let expiry = turn.expires, expiry > .now { next = min(next, expiry) }
         if let (_, since) = openings.first, since == nil { return }
         if let endSeen { next = endSeen + .seconds(30) }
         if inbox.hasCommands { return }
