@@ -182,6 +182,19 @@ struct FlowTests {
         }
     }
 
+    // One stream's call may read what is another's. Without a sign of life for an hour, nothing but the loop's own care
+    // takes that up.
+    @Test("what has arrived is taken up at once, whoever's turn it was to read it", .timeLimit(.minutes(3)))
+    func takenUp() async throws {
+        try await withLink({ $0.keepaliveInterval = .seconds(3600) }) { link, _ in
+            for round in 1...Faults.rounds * 4 {
+                let outcome = try await link.shell("head -c 10000000 /dev/zero; exit \(round % 200)")
+                #expect(outcome.output.count == 10_000_000)
+                #expect(outcome.code == Int32(round % 200))
+            }
+        }
+    }
+
     @Test("a server that allows fewer sessions than usual gets more connections")
     func fewSessions() async throws {
         try await withLink(options: "MaxSessions 2") { link, _ in

@@ -52,7 +52,6 @@ extension SSHLoop {
                 goesOn = true
             }
         }
-        let before = wire.received
         for (listener, listening) in listeners.values {
             while let channel = try listener.accept() {
                 let (_, stream) = add(channel, isProcess: false, released: {})
@@ -64,7 +63,7 @@ extension SSHLoop {
             cancelled.removeFirst()
             goesOn = true
         }
-        return goesOn || wire.received != before
+        return goesOn
     }
 
     private func add(

@@ -118,7 +118,9 @@ final class SSHLoop {
         defer { if wire.received != before { lastHeard = .now } }
         var goesOn = true
         while goesOn, !wire.isDeaf {
-            goesOn = try listenToPeer()
+            let heard = wire.received
+            goesOn = false
+            try listenToPeer()
             if try openNext() { goesOn = true }
             if try listenNext() { goesOn = true }
             for id in channels.keys {
@@ -136,6 +138,8 @@ final class SSHLoop {
                 }
             }
             wire.flush()
+            // What one call read may be for another that has had its turn in this round.
+            if wire.received != heard { goesOn = true }
             // What tasks asked for meanwhile need not wait for the next round of the thread's sleep.
             if goesOn { try takeCommands() }
             if inbox.isStopping { return }
@@ -144,13 +148,11 @@ final class SSHLoop {
 
     /// Takes in what arrived. libssh2 reads only when it is asked for something; where nothing else is to be asked, a sign of
     /// life is.
-    private func listenToPeer() throws -> Bool {
-        let before = wire.received
+    private func listenToPeer() throws {
         var hasRead = false
         for state in channels.values where !hasRead { hasRead = try state.pump() }
         if !hasRead, isReadable, openings.isEmpty, listeners.isEmpty { ping() }
         isReadable = false
-        return wire.received != before
     }
 
     private func takeCommands() throws {

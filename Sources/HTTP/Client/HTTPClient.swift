@@ -67,14 +67,14 @@ public final class HTTPClient: Sendable {
         timeout: TimeAmount?
     ) async throws -> HTTPClientResponse {
         let head = try requestHead(method, target, headers, body)
-        // A connection that the server closed while it was idle: nothing was answered, so nothing was lost.
+        // The server may have closed one while it was idle: nothing was answered, so nothing was lost.
         while let idle = takeIdle() {
             do {
                 return try await send(head, body, on: idle, timeout)
             } catch is StaleConnection {
                 continue
             } catch let error as HTTPError
-                where error.code == .connectionLost && idle.wasStale && isRepeatable(method, body)
+                where error.code == .connectionLost && isRepeatable(method, body)
             {
                 break
             }

@@ -32,9 +32,6 @@ final class HTTPClientConnection: Sendable {
 
     var isUsable: Bool { channel.isActive }
 
-    /// Whether the last request failed because the server had closed the connection before it.
-    var wasStale: Bool { !channel.isActive }
-
     func send(_ head: HTTPRequestHead, _ body: HTTPClient.RequestBody) async throws -> HTTPClientResponse {
         let answer = channel.eventLoop.makePromise(of: HTTPClientResponse.self)
         try await begin(head, body, .response(answer))
