@@ -79,6 +79,8 @@ extension VMRuntime {
 
     private func show(_ record: ExitRecord, of machine: ManagedMachine) {
         guests.forget(machine.id)
+        // Nobody holds what has ended. Before that is seen.
+        machine.state.withLock { $0.holds = [] }
         guard !machine.state.withLock({ $0.isRemoved }) else { return }
         var entry = machine.entry(runtime: name)
         entry.phase = .exited

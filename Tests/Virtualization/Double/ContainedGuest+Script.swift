@@ -34,9 +34,9 @@ extension ContainedGuest {
                 net=$((net + 1))
                 [ $net -lt 250 ] || exit 70
             done
-            ip addr add "192.168.$net.1/24" dev "vmnet$net" && ip link set "vmnet$net" up || exit
-            for words in "link set lo up" "addr add 192.168.$net.2/24 dev eth0" "link set eth0 up" \
-                "route add default via 192.168.$net.1"; do
+            ip addr add "198.19.$net.1/24" dev "vmnet$net" && ip link set "vmnet$net" up || exit
+            for words in "link set lo up" "addr add 198.19.$net.2/24 dev eth0" "link set eth0 up" \
+                "route add default via 198.19.$net.1"; do
                 ip -n guest $words || exit
             done
             # Open at both ends, so that nobody waits for the other.
@@ -45,7 +45,7 @@ extension ContainedGuest {
             child relay <&8 7<&- 8<&- 9<&- 2>/dev/null &
             child panics <&7 7<&- 8<&- 9<&- &
             child boots "$disk" "$initrd" "$memory" </dev/null 7<&- 8<&- 9<&- &
-            tell address "192.168.$net.2"
+            tell address "198.19.$net.2"
             while read -r word tag mode path; do
                 case $word in
                     pause) alone signal STOP ;;
