@@ -43,6 +43,10 @@ final class RecentEvents: PodEvents {
         next.record(pod, type, reason: reason, message: message, container: container)
     }
 
+    func recordNode(_ type: PodEventType, reason: String, message: String) {
+        next.recordNode(type, reason: reason, message: message)
+    }
+
     /// The oldest first.
     func events(of uid: String) -> [RecentEvent] { pods.withLockedValue { $0[uid] ?? [] } }
 

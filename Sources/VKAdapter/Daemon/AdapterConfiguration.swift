@@ -120,6 +120,8 @@ public struct AdapterConfiguration: Sendable {
     public var backOffReset: Duration = .seconds(600)
     /// Between tries of other steps that failed.
     public var retryInterval: Duration = .seconds(10)
+    /// Between the first tries to make volumes that are not there yet; it doubles.
+    public var mountRetryInterval: Duration = .milliseconds(500)
     /// Between lists of the runtime beside its events.
     public var relistInterval: Duration = .seconds(60)
 

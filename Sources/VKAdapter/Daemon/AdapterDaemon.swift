@@ -102,6 +102,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
             reset: configuration.backOffReset)
         context.retry = configuration.retryInterval
+        context.mountPolicy.initial = configuration.mountRetryInterval
         context.events = recent
         context.images = ImagePulls(
             secrets: kube.map { ClusterPullSecrets(client: $0) }, atOnce: configuration.maximumParallelPulls)

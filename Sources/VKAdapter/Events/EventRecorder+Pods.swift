@@ -6,4 +6,8 @@ extension EventRecorder: PodEvents {
             Occurrence(
                 object: ObjectReference(pod, container: container), type: type, reason: reason, message: message))
     }
+
+    func recordNode(_ type: PodEventType, reason: String, message: String) {
+        record(ObjectReference(node: host), type, reason, message)
+    }
 }

@@ -16,7 +16,8 @@ final class EventRecorder: Sendable {
     static let component = "kubelet"
 
     private let client: KubeClient
-    private let host: String
+    /// The node's name.
+    let host: String
     private let policy: Policy
     private let limits: EventCorrelator.Limits
     private let logger: Logger

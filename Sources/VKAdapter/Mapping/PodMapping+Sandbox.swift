@@ -85,43 +85,4 @@ extension PodMapping {
             $0.level = options.level
         }
     }
-
-    /// The resolv.conf of the pod (kubelet `GetPodDNS`).
-    static func dns(_ pod: Pod, _ context: MappingContext) -> CRI.DNSConfig {
-        var result = ResolvConf()
-        let wantsCluster =
-            pod.spec.dnsPolicy == .clusterFirstWithHostNet
-            || (pod.spec.dnsPolicy == .clusterFirst && !pod.spec.hostNetwork)
-        if pod.spec.dnsPolicy == .none {
-            // Only what dnsConfig says.
-        } else if wantsCluster, !context.clusterDNS.isEmpty {
-            result.nameservers = context.clusterDNS
-            result.options = ["ndots:5"]
-            if !context.clusterDomain.isEmpty {
-                let domain = context.clusterDomain
-                result.searches = ["\(pod.metadata.namespace).svc.\(domain)", "svc.\(domain)", domain]
-            }
-            for search in context.resolvConf.searches where !result.searches.contains(search) {
-                result.searches.append(search)
-            }
-        } else {
-            result = context.resolvConf
-        }
-        if let more = pod.spec.dnsConfig {
-            for server in more.nameservers where !result.nameservers.contains(server) {
-                result.nameservers.append(server)
-            }
-            for search in more.searches where !result.searches.contains(search) { result.searches.append(search) }
-            for option in more.options {
-                result.options.removeAll { $0 == option.name || $0.hasPrefix("\(option.name):") }
-                result.options.append(option.value.map { "\(option.name):\($0)" } ?? option.name)
-            }
-        }
-        return CRI.DNSConfig {
-            // The C library reads no more.
-            $0.servers = Array(result.nameservers.prefix(3))
-            $0.searches = Array(result.searches.prefix(32))
-            $0.options = result.options
-        }
-    }
 }

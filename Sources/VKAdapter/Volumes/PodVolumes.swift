@@ -119,6 +119,8 @@ actor PodVolumes {
             if isSame { return }
             entries[uid]?.pod = pod
             entries[uid]?.isCurrent = false
+            // An ephemeral container may mount what nobody did before.
+            if old.mountedVolumes != pod.mountedVolumes { entries[uid]?.wasReady = false }
         } else {
             entries[uid] = Entry(pod: pod)
         }
@@ -138,24 +140,15 @@ actor PodVolumes {
 
     // MARK: Making them
 
-    /// Checks and makes what needs nobody but this host: what is wrong with it is known before anything else is made.
-    func prepareOwn(_ pod: Pod) async throws(AdapterError) {
-        await register(pod)
-        for volume in pod.mountedVolumes where cluster == nil || PodReferences(volume, of: pod).isEmpty {
-            do throws(AdapterError) {
-                _ = try await make(volume, of: pod, written: entries[pod.metadata.uid]?.written[volume.name])
-            } catch {
-                throw told([(volume, error)], pod)
-            }
-        }
-    }
-
     /// Makes every volume of the pod that is mounted; done at once when they are up to date.
+    /// A pod that had all of them once goes on with what it has, as with a kubelet.
     /// - Throws: the text of the kubelet's `FailedMount` event.
     func prepare(_ pod: Pod) async throws(AdapterError) {
         await register(pod)
         let failures = try await takingTurn(pod.metadata.uid)
-        if !failures.isEmpty { throw told(failures, pod) }
+        guard !failures.isEmpty else { return }
+        let error = told(failures, pod)
+        if entries[pod.metadata.uid]?.wasReady != true { throw error }
     }
 
     private func told(_ failures: [(volume: Volume, error: AdapterError)], _ pod: Pod) -> AdapterError {

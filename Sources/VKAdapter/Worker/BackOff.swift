@@ -10,6 +10,8 @@ struct BackOff: Sendable, Hashable {
 
         /// Of containers that end, and of images that cannot be pulled.
         static let kubelet = Policy(initial: .seconds(10), maximum: .seconds(300), reset: .seconds(600))
+        /// Of volumes that cannot be made (kubelet `exponentialbackoff`).
+        static let mounts = Policy(initial: .milliseconds(500), maximum: .seconds(122), reset: .seconds(600))
     }
 
     var delay: Duration
@@ -51,6 +53,7 @@ struct BackOffs: Sendable {
     }
 
     var policy = BackOff.Policy.kubelet
+    var mountPolicy = BackOff.Policy.mounts
     /// Between tries of a step that failed for other reasons (kubelet `backOffPeriod`).
     var retry: Duration = .seconds(10)
     /// Restarts, by container name.
@@ -61,6 +64,9 @@ struct BackOffs: Sendable {
     private(set) var holds: [Action.Subject: Hold] = [:]
     /// Containers that were made and could not be started, by id.
     private(set) var unstartable: Set<String> = []
+
+    /// Of volumes that cannot be made.
+    private(set) var mounts: BackOff?
 
     /// Runs that were stopped in order to be started anew, by id.
     private(set) var stopped: Set<String> = []
@@ -110,6 +116,15 @@ struct BackOffs: Sendable {
             reason: .errImagePull(cause), until: now.advanced(by: entry.delay),
             later: .imagePullBackOff(image: image, cause: cause), turns: now.advanced(by: entry.delay / 2))
     }
+
+    /// The volumes could not be made.
+    mutating func mountFailed(_ subject: Action.Subject, _ reason: WaitingReason, now: Timestamp) {
+        let entry = BackOff.next(mounts, event: now, now: now, mountPolicy)
+        mounts = entry
+        holds[subject] = Hold(reason: reason, until: now.advanced(by: entry.delay))
+    }
+
+    mutating func mounted() { mounts = nil }
 
     /// Another step failed.
     /// - Parameter after: when it is tried again; ``retry`` where `nil`.

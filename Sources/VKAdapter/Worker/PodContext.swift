@@ -26,6 +26,7 @@ struct PodContext: Sendable {
     var postStartTimeout: Duration = .seconds(10)
     var runtime: RuntimeInfo
     var policy = BackOff.Policy.kubelet
+    var mountPolicy = BackOff.Policy.mounts
     /// Between tries of a step that failed.
     var retry: Duration = .seconds(10)
     var now: @Sendable () -> Timestamp = { Timestamp.now() }

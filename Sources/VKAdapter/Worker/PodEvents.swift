@@ -14,9 +14,13 @@ protocol PodEvents: Sendable {
     ///   - message: for people.
     ///   - container: the container it happened to; `nil` for the pod as a whole.
     func record(_ pod: Pod, _ type: PodEventType, reason: String, message: String, container: String?)
+    /// Something of the node a pod made known.
+    func recordNode(_ type: PodEventType, reason: String, message: String)
 }
 
 extension PodEvents {
+    func recordNode(_ type: PodEventType, reason: String, message: String) {}
+
     /// Of the pod as a whole.
     func record(_ pod: Pod, _ type: PodEventType, reason: String, message: String) {
         record(pod, type, reason: reason, message: message, container: nil)

@@ -7,12 +7,21 @@ struct StartFailure: Error {
     var reason: WaitingReason
     /// Whether it waits for its image.
     var pull: (image: String, cause: String)?
+    /// Whether its volumes cannot be made, which was told by whoever makes them.
+    var isMount = false
     var cause: any Error
 
     init(_ reason: WaitingReason, _ cause: any Error, pull: (image: String, cause: String)? = nil) {
         self.reason = reason
         self.cause = cause
         self.pull = pull
+    }
+
+    /// The volumes cannot be made.
+    init(mount error: AdapterError) {
+        reason = WaitingReason("ContainerCreating", "\(error)")
+        isMount = true
+        cause = error
     }
 }
 
@@ -61,6 +70,10 @@ extension PodWorker {
             backoff.failed(action.subject, .containerCreating, now: now, after: .milliseconds(500))
             return
         }
+        if let failure = error as? StartFailure, failure.isMount {
+            logger.error("\(failure.cause)")
+            return backoff.mountFailed(action.subject, failure.reason, now: now)
+        }
         tellFailure(action, error)
         switch action {
         case .startContainer(let name, _, _), .startCreated(_, let name):
@@ -81,19 +94,30 @@ extension PodWorker {
 
     private func createSandbox(_ attempt: UInt32, replacing old: String?) async throws {
         let provider = context.provider
+        // A pod that waits for its volumes takes nothing of the host: no place of a machine, and nobody's turn.
+        try await prepareVolumes()
         if let old {
             logger.info("the sandbox of the pod ended: it gets a new one", metadata: ["sandbox": "\(old)"])
             tell(.normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
             try await provider.stopSandbox(old)
         }
-        // What the cluster has for it comes while the sandbox is made.
-        try await context.volumes.prepareOwn(pod)
         let plan = try await plan()
+        tellNames()
         let config = PodMapping.sandboxConfig(pod, attempt: attempt, plan: plan.annotations, context.mapping)
         try await context.logs.prepare(config.logDirectory)
         let id = try await runSandbox(config, plan)
         backoff.succeeded(.sandbox)
         logger.info("made sandbox", metadata: ["sandbox": "\(id)", "attempt": "\(attempt)"])
+    }
+
+    private func prepareVolumes() async throws(StartFailure) {
+        do {
+            try await context.volumes.prepare(pod)
+            backoff.mounted()
+        } catch {
+            context.slots.leave(uid)
+            throw StartFailure(mount: error)
+        }
     }
 
     /// Which runtime the pod's images ask for.
@@ -129,11 +153,7 @@ extension PodWorker {
                 now: context.now())
         }
         let ips = before.ips.isEmpty && pod.spec.hostNetwork ? context.mapping.hostIPs : before.ips
-        do {
-            try await context.volumes.prepare(pod)
-        } catch {
-            throw StartFailure(WaitingReason("ContainerCreating", "\(error)"), error)
-        }
+        try await prepareVolumes()
         let containerConfig: CRI.ContainerConfig
         do {
             var mapping = context.mapping

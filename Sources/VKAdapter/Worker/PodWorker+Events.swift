@@ -6,6 +6,19 @@ extension PodWorker {
         context.events.record(pod, type, reason: reason, message: message, container: container)
     }
 
+    /// What the kubelet says of a pod's names with every sync that starts something. Without a cluster nobody misses its
+    /// name servers.
+    func tellNames() {
+        let names = PodDNS(pod, context.mapping)
+        let hasCluster = context.objects != nil
+        if names.isMissingCluster, hasCluster {
+            context.events.recordNode(.warning, reason: "MissingClusterDNS", message: PodDNS.missingCluster)
+        }
+        for remark in names.remarks where hasCluster || remark.reason != "MissingClusterDNS" {
+            tell(.warning, remark.reason, remark.message)
+        }
+    }
+
     /// What a step failed of.
     func tellFailure(_ action: Action, _ error: any Error) {
         switch action {

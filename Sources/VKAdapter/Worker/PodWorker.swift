@@ -70,6 +70,7 @@ actor PodWorker {
         logger[metadataKey: "pod"] = "\(pod.fullName)"
         self.logger = logger
         backoff.policy = context.policy
+        backoff.mountPolicy = context.mountPolicy
         backoff.retry = context.retry
         let (signals, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         (self.signals, self.signal) = (signals, signal)

@@ -34,12 +34,15 @@ struct ManagedPods: Sendable {
                 let runtime = RuntimeInfo(name: "fake")
                 var context = PodContext(
                     provider: provider,
-                    volumes: PodVolumes(host: LocalVolumeHost(root: node.root), mapping: mapping, logger: logger),
+                    volumes: PodVolumes(
+                        host: LocalVolumeHost(root: node.root), mapping: mapping, events: events, logger: logger),
                     logs: LocalLogHost(),
                     mapping: mapping, store: store, runtime: runtime, logger: logger)
                 context.retry = .milliseconds(100)
                 context.policy = BackOff.Policy(
                     initial: .milliseconds(100), maximum: .milliseconds(200), reset: .seconds(600))
+                context.mountPolicy = BackOff.Policy(
+                    initial: .milliseconds(20), maximum: .milliseconds(100), reset: .seconds(600))
                 context.events = events
                 // The fake runtime tells nobody which machines can be reached.
                 context.guests.isNotServed()

@@ -69,6 +69,7 @@ struct Node: Sendable {
             var configuration = configuration
             if !manifests { configuration.podManifestPath = nil }
             configuration.cluster = cluster.connection(as: .node("n"))
+            configuration.clusterDNS = ["10.96.0.10"]
             configuration.leaseInterval = .milliseconds(200)
             configuration.healthInterval = .milliseconds(100)
             return try await adapter(endpoint, configuration: configuration, body)

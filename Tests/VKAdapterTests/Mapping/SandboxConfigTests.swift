@@ -189,6 +189,40 @@ import Testing
         #expect(dns.options == test.options)
     }
 
+    @Test("what a resolver cannot take is left out, and that is said")
+    func limits() {
+        var context = Sample.context
+        context.clusterDNS = ["10.96.0.10"]
+        #expect(PodDNS(Sample.pod(), context).remarks.isEmpty)
+        let many = Sample.pod {
+            $0.spec.dnsConfig = PodDNSConfig {
+                $0.nameservers = ["1.1.1.1", "2.2.2.2", "3.3.3.3"]
+                $0.searches = [String(repeating: "x", count: 254)] + (0..<40).map { "s\($0).example" }
+            }
+        }
+        let names = PodDNS(many, context)
+        #expect(names.config.searches.first == "example.org" && names.config.searches.count == 31)
+        #expect(names.remarks.map(\.reason) == ["DNSConfigForming", "DNSConfigForming"])
+        #expect(
+            names.remarks.first?.message
+                == "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+                + "10.96.0.10 1.1.1.1 2.2.2.2")
+        #expect(
+            names.remarks.last?.message.hasPrefix(
+                "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+                    + "example.org s0.example ") == true)
+        let long = Sample.pod {
+            $0.spec.dnsConfig = PodDNSConfig {
+                $0.searches = (0..<10).map { "\($0)" + String(repeating: "y", count: 250) }
+            }
+        }
+        #expect(PodDNS(long, context).config.searches.count == 9)
+        context.clusterDNS = []
+        #expect(PodDNS(Sample.pod(), context).remarks.map(\.reason) == ["MissingClusterDNS"])
+        #expect(PodDNS(Sample.pod { $0.spec.dnsPolicy = .default }, context).remarks.isEmpty)
+        #expect(PodDNS(Sample.pod { $0.spec.hostNetwork = true }, context).remarks.isEmpty)
+    }
+
     @Test("resolv.conf is read as the C library reads it")
     func resolvConf() {
         let text = """

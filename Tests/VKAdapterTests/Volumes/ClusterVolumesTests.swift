@@ -61,6 +61,10 @@ import Testing
         }
     }
 
+    private func uid(_ name: String, _ server: APIServerDouble) throws -> String {
+        try server.object("pods", namespace: "default", name: name).map { try Pod($0).metadata.uid } ?? ""
+    }
+
     private func isReady(_ name: String, _ server: APIServerDouble) throws -> Bool {
         guard let value = server.object("pods", namespace: "default", name: name) else { return false }
         return try Pod(value).status.condition(.ready)?.status == "True"
@@ -149,6 +153,7 @@ import Testing
             configuration.cluster = server.connection(as: .node("n"))
             // Nothing is tried again by itself within the test.
             configuration.retryInterval = .seconds(600)
+            configuration.mountRetryInterval = .seconds(120)
             try await node.runtime.serve(node.socket) { endpoint in
                 try await node.adapter(endpoint, configuration: configuration) { _ in
                     try await create("web", server, volumes: "{name: v, configMap: {name: settings}}")
@@ -166,6 +171,26 @@ import Testing
                     }
                     #expect(try waiting("web")?.reason == "ContainerCreating")
                     #expect(try waiting("env")?.reason == "CreateContainerConfigError")
+                    func events(_ name: String, _ reason: String) throws -> [Event] {
+                        try server.events().filter { $0.involvedObject.name == name && $0.reason == reason }
+                    }
+                    try await eventually("and events do") {
+                        try events("web", "FailedMount").map(\.message)
+                            == [#"MountVolume.SetUp failed for volume "v" : configmap "settings" not found"#]
+                            && events("env", "Failed").map(\.message) == [#"Error: configmap "other" not found"#]
+                    }
+                    // A sandbox is made for the one whose volumes are there.
+                    #expect(node.runtime.calls["RunPodSandbox"] == 1)
+                    // Nobody has said which the cluster's name servers are, and both would like to know.
+                    #expect(
+                        try events("env", "MissingClusterDNS").map(\.message)
+                            == [
+                                #"pod: "env_default(\#(uid("env", server)))". kubelet does not have ClusterDNS IP "#
+                                    + #"configured and cannot create Pod using "ClusterFirst" policy. Falling back to "#
+                                    + #""Default" policy."#
+                            ])
+                    #expect(try events("n", "MissingClusterDNS").count == 1)
+                    #expect(try events("web", "MissingClusterDNS").isEmpty)
                     config(server, "a: one")
                     try await eventually("it is there") { try isReady("web", server) }
                     config(server, name: "other", "j: x")

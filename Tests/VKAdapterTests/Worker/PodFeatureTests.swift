@@ -1,3 +1,4 @@
+import Foundation
 import KubeAPI
 import Proto
 import RPC
@@ -114,6 +115,53 @@ import Testing
             }
             here.want(machine("modest"))
             try await eventually("modest is ready") { here.isReady("modest") }
+        }
+    }
+
+    @Test("a pod that waits for a volume takes no place of a machine, and says again and again what is missing")
+    func missingVolume() async throws {
+        try await withTemporaryDirectory { directory in
+            try await Managed.with { here in
+                here.runtime.edit {
+                    $0.images = ["vm:1"]
+                    $0.machines = ["vm:1"]
+                    $0.slots = 1
+                }
+                let path = directory + "/later"
+                let waiting = Managed.pod("waiting") { pod in
+                    pod.spec.volumes = [
+                        Volume {
+                            $0.name = "data"
+                            $0.hostPath = HostPathVolume {
+                                $0.path = path
+                                $0.type = "Directory"
+                            }
+                        }
+                    ]
+                    pod.spec.containers[0].image = "vm:1"
+                    pod.spec.containers[0].volumeMounts = [
+                        VolumeMount {
+                            $0.name = "data"
+                            $0.mountPath = "/data"
+                        }
+                    ]
+                }
+                let other = Managed.pod("other") { $0.spec.containers[0].image = "vm:1" }
+                here.want(waiting)
+                let text = "waiting FailedMount: MountVolume.SetUp failed for volume \"data\" : "
+                try await eventually("said more than once") {
+                    here.events.all.filter { $0.hasPrefix(text) }.count > 2
+                }
+                #expect(here.runtime.calls["RunPodSandbox"] == nil)
+                #expect(!here.events.all.contains { $0.contains("FailedCreatePodSandBox") })
+                let wait = here.status("waiting")?.containerStatuses.first?.state.waiting
+                #expect(wait?.reason == "ContainerCreating")
+                here.want(waiting, other)
+                try await eventually("the other has the place") { here.isReady("other") }
+                here.want(waiting)
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+                try await eventually("and then this one") { here.isReady("waiting") }
+            }
         }
     }
 
