@@ -56,7 +56,8 @@ extension CRIService {
                 }
                 let id = sandbox.id
                 _ = try sandboxes.forwarder(id, port: 0)
-                let url = try streaming.portForward(for: context) { port, connection in
+                let ports = request.port.map(Int.init).filter((1...65535).contains)
+                let url = try streaming.portForward(ports, for: context) { port, connection in
                     try await sandboxes.forwarder(id, port: port)
                         .forward(try store.sandbox(id), port: port, connection: connection)
                 }

@@ -22,9 +22,10 @@ struct StreamingSessions: Sendable {
     }
 
     func portForward(
-        for context: CallContext, backend: @escaping @Sendable (Int, PortConnection) async throws -> Void
+        _ ports: [Int], for context: CallContext,
+        backend: @escaping @Sendable (Int, PortConnection) async throws -> Void
     ) throws -> String {
-        try url("portforward", for: context, .portForward(PortForward(backend: backend)))
+        try url("portforward", for: context, .portForward(PortForward(ports: ports, backend: backend)))
     }
 
     private func url(_ kind: String, for context: CallContext, _ session: StreamingRequest) throws -> String {

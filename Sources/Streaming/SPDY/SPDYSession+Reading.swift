@@ -1,4 +1,3 @@
-import HTTP
 import NIOCore
 import Synchronization
 
@@ -7,7 +6,7 @@ extension SPDYSession {
         var decoder = SPDYDecoder()
         var failure: any Error = StreamingError(.unavailable, "the connection was closed")
         do {
-            for try await bytes in connection.inbound {
+            for try await bytes in connection.received {
                 decoder.append(bytes)
                 while let frame = try decoder.next() {
                     if frame.isActivity { touch() }

@@ -1,8 +1,7 @@
-import HTTP
 import NIOCore
 import Synchronization
 
-/// A SPDY/3.1 connection: many streams over one upgraded connection.
+/// A SPDY/3.1 connection: many streams over one connection.
 ///
 /// Kubernetes' own implementation (moby/spdystream) neither sends nor heeds flow-control windows, so nothing here waits
 /// for one: TCP holds back who is too fast. Windows are given back all the same, for peers that do heed them.
@@ -33,7 +32,7 @@ final class SPDYSession: Sendable {
     /// Streams that the peer opened, each with its SYN_REPLY sent.
     let incoming: AsyncStream<SPDYStream>
     let incomingIn: AsyncStream<SPDYStream>.Continuation
-    let connection: RawConnection
+    let connection: any ByteTransport
     let role: Role
     let state: Mutex<State>
     let streamLimit: Int
@@ -48,7 +47,7 @@ final class SPDYSession: Sendable {
     /// - Parameters:
     ///   - streamLimit: streams of the peer that may be open at once.
     ///   - keepAlive: between pings, which find out that a peer has vanished.
-    init(_ connection: RawConnection, role: Role, streamLimit: Int = 2048, keepAlive: Duration = .seconds(15)) {
+    init(_ connection: any ByteTransport, role: Role, streamLimit: Int = 2048, keepAlive: Duration = .seconds(15)) {
         self.connection = connection
         self.role = role
         self.streamLimit = streamLimit

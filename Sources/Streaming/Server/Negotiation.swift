@@ -26,12 +26,15 @@ public struct StreamingLimits: Sendable {
     public init() {}
 }
 
-/// Answers a request for exec or attach: an upgrade to SPDY/3.1 that connects the caller to `backend`, or an error that
-/// says what the request lacks.
+/// Answers a request for exec or attach: an upgrade to SPDY/3.1 or WebSocket that connects the caller to `backend`, or an
+/// error that says what the request lacks.
 public func serveRemoteCommand(
     _ request: HTTPRequest, options: RemoteCommandOptions, limits: StreamingLimits = .init(), logger: Logger,
     backend: @escaping RemoteCommandBackend
 ) -> HTTPResponse {
+    if request.wantsWebSocket {
+        return serveCommandOverWebSocket(request, options: options, limits: limits, logger: logger, backend: backend)
+    }
     switch negotiate(request, ChannelProtocol.all.map(\.name)) {
     case .failure(let refusal): return refusal.response
     case .success(let chosen):
@@ -45,11 +48,16 @@ public func serveRemoteCommand(
     }
 }
 
-/// Answers a request for port forwarding: an upgrade to SPDY/3.1 on which the caller opens any number of connections,
-/// each served by `backend`.
+/// Answers a request for port forwarding: an upgrade to SPDY/3.1, or to WebSocket that carries it, on which the caller
+/// opens any number of connections; or to WebSocket with one connection for each of `ports`. `backend` serves each of them.
+/// - Parameter ports: those the caller asked for, where it cannot name them later.
 public func servePortForward(
-    _ request: HTTPRequest, limits: StreamingLimits = .init(), logger: Logger, backend: @escaping PortForwardBackend
+    _ request: HTTPRequest, ports: [Int] = [], limits: StreamingLimits = .init(), logger: Logger,
+    backend: @escaping PortForwardBackend
 ) -> HTTPResponse {
+    if request.wantsWebSocket {
+        return servePortsOverWebSocket(request, ports: ports, limits: limits, logger: logger, backend: backend)
+    }
     switch negotiate(request, [ChannelProtocol.portForward]) {
     case .failure(let refusal): return refusal.response
     case .success(let chosen):
@@ -65,24 +73,24 @@ struct Refusal: Error {
     let response: HTTPResponse
 }
 
-/// - Returns: nil when the request asks for an upgrade to SPDY.
-func refuseUnlessSPDY(_ request: HTTPRequest) -> Refusal? {
+/// - Returns: nil when the request asks for an upgrade to SPDY or WebSocket.
+func refuseUnlessUpgrade(_ request: HTTPRequest) -> Refusal? {
+    let spoken = "\(ChannelProtocol.spdy) or \(WebSocketHandshake.name)"
     guard let upgrade = request.upgrade else {
         return Refusal(
-            response: HTTPResponse(
-                .badRequest, text: "this address wants a connection upgrade to \(ChannelProtocol.spdy)\n"))
+            response: HTTPResponse(.badRequest, text: "this address wants a connection upgrade to \(spoken)\n"))
     }
-    guard upgrade.lowercased() == ChannelProtocol.spdy.lowercased() else {
+    guard request.wantsWebSocket || upgrade.lowercased() == ChannelProtocol.spdy.lowercased() else {
         return Refusal(
             response: HTTPResponse(
-                .badRequest, text: "an upgrade to \(upgrade) is not possible here: use \(ChannelProtocol.spdy)\n"))
+                .badRequest, text: "an upgrade to \(upgrade) is not possible here: use \(spoken)\n"))
     }
     return nil
 }
 
 /// The first protocol of the client's list that is spoken here.
 private func negotiate(_ request: HTTPRequest, _ spoken: [String]) -> Result<String, Refusal> {
-    if let refusal = refuseUnlessSPDY(request) { return .failure(refusal) }
+    if let refusal = refuseUnlessUpgrade(request) { return .failure(refusal) }
     // The header may come many times, and each may be a list.
     let offered = request.headers[canonicalForm: ChannelProtocol.header].map(String.init)
     guard !offered.isEmpty else {

@@ -1,5 +1,4 @@
 import Logging
-import NIOCore
 
 /// Pairs the streams of forwarded connections and serves them.
 struct PortForwardServer: Sendable {
@@ -37,7 +36,9 @@ struct PortForwardServer: Sendable {
         // Clients of old name no request: their data stream follows its error stream.
         let id = stream.headers["requestid"] ?? "stream \(isError ? stream.id : stream.id &- 2)"
         switch pairs.add(stream, isError: isError, id: id) {
-        case .complete(let error, let data): group.addTask { await serve(error, data, Int(port)) }
+        case .complete(let error, let data):
+            let forwarded = ForwardedConnection(error: error, data: data, port: Int(port), logger: logger)
+            group.addTask { await forwarded.serve(backend) }
         case .duplicate: stream.reset()
         case .half:
             group.addTask {
@@ -48,59 +49,5 @@ struct PortForwardServer: Sendable {
                 }
             }
         }
-    }
-
-    private enum Ending: Sendable {
-        case served, callerLeft
-        case failed(any Error)
-    }
-
-    private func serve(_ error: SPDYStream, _ data: SPDYStream, _ port: Int) async {
-        let connection = PortConnection(
-            inbound: data.inbound, write: { try await data.write($0) }, closeOutput: { try await data.closeOutput() },
-            close: { data.reset() })
-        let ending = await withTaskGroup(of: Ending.self) { group in
-            group.addTask {
-                do {
-                    try await backend(port, connection)
-                    return .served
-                } catch let failure {
-                    return .failed(failure)
-                }
-            }
-            group.addTask {
-                do { try await data.waitUntilBroken() } catch {}
-                return .callerLeft
-            }
-            let first = await group.next() ?? .callerLeft
-            // Kubernetes' client resets the data once the far side has ended its output, and then waits for the end of
-            // the error stream: that is no failure, and must not wait for the backend to wind up.
-            if case .callerLeft = first { await end(error) }
-            group.cancelAll()
-            return first
-        }
-        do {
-            switch ending {
-            case .callerLeft: break
-            case .served:
-                try await data.closeOutput()
-                try await error.closeOutput()
-            case .failed(let failure):
-                logger.debug("forwarding a port failed", metadata: ["port": "\(port)", "error": "\(failure)"])
-                // The text first: the client looks for it when the data has ended.
-                try await error.write(ByteBuffer(string: "error forwarding port \(port): \(failure)"))
-                try await error.closeOutput()
-                data.reset()
-            }
-        } catch {
-            logger.debug("a forwarded connection ended after its caller had gone", metadata: ["error": "\(error)"])
-        }
-        data.forget()
-        error.forget()
-    }
-
-    private func end(_ stream: SPDYStream) async {
-        // Fails only when there is nobody left to tell.
-        do { try await stream.closeOutput() } catch {}
     }
 }

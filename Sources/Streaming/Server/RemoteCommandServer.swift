@@ -3,9 +3,9 @@ import HTTP
 import Logging
 import NIOCore
 
-/// One exec or attach over a SPDY connection.
+/// One exec or attach over a connection.
 struct RemoteCommandServer: Sendable {
-    let session: SPDYSession
+    let session: any CommandSession
     let options: RemoteCommandOptions
     /// Of the channel protocol.
     let version: Int
@@ -14,22 +14,17 @@ struct RemoteCommandServer: Sendable {
 
     private enum Event: Sendable { case finished, connectionEnded, silent }
 
-    private struct Streams: Sendable {
-        var error: SPDYStream
-        var stdin, stdout, stderr, resize: SPDYStream?
-    }
-
     func run(_ backend: @escaping RemoteCommandBackend) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await session.run() }
-            if await serve(backend) { await session.close() } else { await session.abort() }
+            if await serve(backend) { await session.close(within: .seconds(10)) } else { await session.abort() }
             group.cancelAll()
         }
     }
 
     /// - Returns: whether the command ended and its caller was told.
     private func serve(_ backend: @escaping RemoteCommandBackend) async -> Bool {
-        guard let streams = await collectStreams() else {
+        guard let streams = await session.streams(for: options, version: version, within: limits.streamCreation) else {
             logger.debug("a caller opened too few streams and was disconnected")
             await session.close(within: .seconds(2))
             return false
@@ -83,7 +78,7 @@ struct RemoteCommandServer: Sendable {
     }
 
     /// Ends the output, then says how the command ended.
-    private func tell(_ result: RemoteCommandResult, _ streams: Streams) async {
+    private func tell(_ result: RemoteCommandResult, _ streams: CommandStreams) async {
         do {
             try await streams.stdout?.closeOutput()
             try await streams.stderr?.closeOutput()
@@ -94,44 +89,7 @@ struct RemoteCommandServer: Sendable {
         }
     }
 
-    private static func sink(_ stream: SPDYStream) -> OutputSink { OutputSink { try await stream.write($0) } }
-
-    // MARK: The caller's streams
-
-    /// The streams the options call for; nil when the caller does not open them in time. Others are reset.
-    private func collectStreams() async -> Streams? {
-        var expected: Set<String> = ["error"]
-        if options.stdin { expected.insert("stdin") }
-        if options.stdout { expected.insert("stdout") }
-        if options.stderr, !options.tty { expected.insert("stderr") }
-        if options.tty, version >= 3 { expected.insert("resize") }
-        let wanted = expected
-        let found = await withTaskGroup(of: [String: SPDYStream]?.self) { group in
-            group.addTask {
-                var streams: [String: SPDYStream] = [:]
-                for await stream in session.incoming {
-                    let kind = stream.headers["streamtype"]?.lowercased() ?? ""
-                    guard wanted.contains(kind), streams[kind] == nil else {
-                        stream.reset()
-                        continue
-                    }
-                    streams[kind] = stream
-                    if streams.count == wanted.count { return streams }
-                }
-                return nil
-            }
-            group.addTask {
-                do { try await Task.sleep(for: limits.streamCreation) } catch {}
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
-        }
-        guard let found, let error = found["error"] else { return nil }
-        return Streams(
-            error: error, stdin: found["stdin"], stdout: found["stdout"], stderr: found["stderr"],
-            resize: found["resize"])
-    }
+    private static func sink(_ stream: any SessionStream) -> OutputSink { OutputSink { try await stream.write($0) } }
 
     private struct Size: Decodable {
         let Width: UInt16
@@ -139,7 +97,7 @@ struct RemoteCommandServer: Sendable {
     }
 
     /// JSON objects one after the other.
-    private static func readSizes(_ stream: SPDYStream, _ sizes: AsyncStream<TerminalSize>.Continuation) async {
+    private static func readSizes(_ stream: any SessionStream, _ sizes: AsyncStream<TerminalSize>.Continuation) async {
         var text: [UInt8] = []
         do {
             for try await bytes in stream.inbound {

@@ -17,9 +17,14 @@ public struct RemoteCommand: Sendable {
 
 /// Port forwarding that waits for its caller.
 public struct PortForward: Sendable {
+    let ports: [Int]
     let backend: PortForwardBackend
 
-    public init(backend: @escaping PortForwardBackend) { self.backend = backend }
+    /// - Parameter ports: those a caller over WebSocket's channels is connected to.
+    public init(ports: [Int] = [], backend: @escaping PortForwardBackend) {
+        self.ports = ports
+        self.backend = backend
+    }
 }
 
 /// What a streaming URL was made for.
@@ -87,7 +92,7 @@ public final class StreamingServer: Sendable {
             return HTTPResponse(.methodNotAllowed, text: "use GET or POST\n")
         }
         // Refused before the token is spent: the caller may try again as it should.
-        if let refusal = refuseUnlessSPDY(request) { return refusal.response }
+        if let refusal = refuseUnlessUpgrade(request) { return refusal.response }
         guard parts.count == 2, let session = take(String(parts[1]), kind: String(parts[0])) else {
             return HTTPResponse(.notFound, text: "there is no such streaming session, or it was used or has expired\n")
         }
@@ -96,7 +101,8 @@ public final class StreamingServer: Sendable {
             return serveRemoteCommand(
                 request, options: command.options, limits: limits, logger: logger, backend: command.backend)
         case .portForward(let forward):
-            return servePortForward(request, limits: limits, logger: logger, backend: forward.backend)
+            return servePortForward(
+                request, ports: forward.ports, limits: limits, logger: logger, backend: forward.backend)
         }
     }
 

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import Proto
-import Sockets
+import Streaming
 
 extension KubeletAPI {
     func exec(_ namespace: String, _ name: String, _ uid: String?, _ container: String, _ request: HTTPRequest)
@@ -12,7 +12,7 @@ extension KubeletAPI {
     {
         let streams = try Streams(request)
         let id = try await runningContainer(try pod(namespace, name, uid), container)
-        return try await relay(request) {
+        return try await command(request, streams.options) {
             try await provider.execURL(
                 .init {
                     $0.containerId = id
@@ -32,7 +32,9 @@ extension KubeletAPI {
         let pod = try pod(namespace, name, uid)
         let id = try await runningContainer(pod, container)
         let tty = pod.spec.allContainers.first { $0.name == container }?.tty ?? false
-        return try await relay(request) {
+        let options = RemoteCommandOptions(
+            stdin: streams.stdin, stdout: streams.stdout, stderr: streams.stderr && !tty, tty: tty)
+        return try await command(request, options) {
             try await provider.attachURL(
                 .init {
                     $0.containerId = id
@@ -58,7 +60,7 @@ extension KubeletAPI {
         guard let sandbox = try await observe(pod).readySandbox else {
             throw Refusal(status: .internalServerError, text: "sandbox of pod \"\(name)\" is not running")
         }
-        return try await relay(request) {
+        return try await forward(request, ports.map(Int.init)) {
             try await provider.portForwardURL(
                 .init {
                     $0.podSandboxId = sandbox.id
@@ -86,6 +88,10 @@ extension KubeletAPI {
                     status: .badRequest, text: "you must specify at least 1 of stdin, stdout, stderr")
             }
         }
+
+        var options: RemoteCommandOptions {
+            RemoteCommandOptions(stdin: stdin, stdout: stdout, stderr: stderr, tty: tty)
+        }
     }
 
     private func observe(_ pod: Pod) async throws -> ObservedPod {
@@ -107,10 +113,41 @@ extension KubeletAPI {
     // MARK: The relay
 
     /// Connects the client to where the runtime serves the streams; their bytes are nobody else's.
-    private func relay(_ request: HTTPRequest, _ locate: () async throws -> String) async throws -> HTTPResponse {
+    func relay(_ request: HTTPRequest, _ locate: () async throws -> String) async throws -> HTTPResponse {
         guard let name = request.upgrade else {
             throw Refusal(status: .badRequest, text: "Upgrade request required")
         }
+        let url = try await streamingURL(locate)
+        var headers = HTTPHeaders([("host", url.authority)])
+        for (name, value) in request.headers where !Self.ownHeaders.contains(name.lowercased()) {
+            headers.add(name: name, value: value)
+        }
+        let (head, backend) = try await upgrade(request.method, url, headers, to: name)
+        var answer = head.headers
+        for name in ["connection", "upgrade", "content-length", "transfer-encoding"] { answer.remove(name: name) }
+        return .upgrade(to: head.headers.first(name: "upgrade") ?? name, headers: answer) { connection in
+            await RawConnection.relay(connection, backend)
+        }
+    }
+
+    /// Switches a connection to the runtime to another protocol.
+    func upgrade(
+        _ method: HTTPMethod, _ url: RuntimeURL, _ headers: HTTPHeaders, to name: String
+    ) async throws -> (head: HTTPResponseHead, connection: RawConnection) {
+        let client = HTTPClient(endpoint: url.endpoint, tls: url.isTLS ? streamingTLS : nil, group: group)
+        do {
+            return try await client.upgrade(method, url.target, headers: headers, to: name, timeout: .seconds(30))
+        } catch let error as HTTPUpgradeRefused {
+            throw Refusal(status: error.status, text: error.text)
+        } catch let error as HTTPError {
+            logger.error("the runtime's streaming endpoint fails: \(error)")
+            throw Refusal(status: .badGateway, text: "error dialing backend: \(error)")
+        }
+    }
+
+    /// Where the runtime serves the streams.
+    /// - Throws: what the client is told when the runtime refuses, or answers what cannot be used.
+    func streamingURL(_ locate: () async throws -> String) async throws -> RuntimeURL {
         let text: String
         do {
             text = try await locate()
@@ -134,25 +171,7 @@ extension KubeletAPI {
                 text: "the runtime serves its streams over TLS, but the adapter has no certificates for it: give it "
                     + "those of the runtime's TCP endpoint")
         }
-        let client = HTTPClient(endpoint: url.endpoint, tls: url.isTLS ? streamingTLS : nil, group: group)
-        var headers = HTTPHeaders([("host", url.authority)])
-        for (name, value) in request.headers where !Self.ownHeaders.contains(name.lowercased()) {
-            headers.add(name: name, value: value)
-        }
-        do {
-            let (head, backend) = try await client.upgrade(
-                request.method, url.target, headers: headers, to: name, timeout: .seconds(30))
-            var answer = head.headers
-            for name in ["connection", "upgrade", "content-length", "transfer-encoding"] { answer.remove(name: name) }
-            return .upgrade(to: head.headers.first(name: "upgrade") ?? name, headers: answer) { connection in
-                await RawConnection.relay(connection, backend)
-            }
-        } catch let error as HTTPUpgradeRefused {
-            throw Refusal(status: error.status, text: error.text)
-        } catch let error as HTTPError {
-            logger.error("the runtime's streaming endpoint fails: \(error)")
-            throw Refusal(status: .badGateway, text: "error dialing backend: \(error)")
-        }
+        return url
     }
 
     /// Of this connection, or for this server's eyes only.
@@ -160,44 +179,4 @@ extension KubeletAPI {
         "host", "connection", "upgrade", "authorization", "content-length", "transfer-encoding", "proxy-authorization",
         "keep-alive", "te", "trailer",
     ]
-}
-
-/// A URL a runtime answers: scheme and host may be missing.
-struct RuntimeURL: Sendable, Hashable {
-    var isTLS = false
-    var endpoint: Endpoint
-    var authority: String
-    /// Path and query.
-    var target: String
-
-    init?(_ text: String, defaultHost: String) {
-        var rest = text[...]
-        if rest.hasPrefix("https:") {
-            isTLS = true
-            rest = rest.dropFirst(6)
-        } else if rest.hasPrefix("http:") {
-            rest = rest.dropFirst(5)
-        }
-        guard rest.hasPrefix("/") else { return nil }
-        var host = defaultHost[...]
-        var port = isTLS ? 443 : 80
-        if rest.hasPrefix("//") {
-            rest = rest.dropFirst(2)
-            let part = rest.prefix { $0 != "/" && $0 != "?" }
-            rest = rest.dropFirst(part.count)
-            host = part
-            if let colon = part.lastIndex(of: ":"), !part.hasSuffix("]") {
-                guard let number = Int(part[part.index(after: colon)...]), (1...65535).contains(number) else {
-                    return nil
-                }
-                port = number
-                host = part[..<colon]
-            }
-            if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-            if host.isEmpty { host = defaultHost[...] }
-        }
-        endpoint = .tcp(host: String(host), port: port)
-        authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        target = rest.hasPrefix("/") ? String(rest) : "/\(rest)"
-    }
 }
