@@ -742,7 +742,7 @@ const ProtobufCMessageDescriptor vzcri_host__watch_host_stats_request__descripto
   (ProtobufCMessageInit) vzcri_host__watch_host_stats_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__host_stats__field_descriptors[5] =
+static const ProtobufCFieldDescriptor vzcri_host__host_stats__field_descriptors[7] =
 {
   {
     "timestamp",
@@ -804,18 +804,44 @@ static const ProtobufCFieldDescriptor vzcri_host__host_stats__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "processes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__HostStats, processes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "process_limit",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__HostStats, process_limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__host_stats__field_indices_by_name[] = {
   1,   /* field[1] = cpu_usage_core_nano_seconds */
   4,   /* field[4] = file_systems */
   2,   /* field[2] = memory_available_bytes */
   3,   /* field[3] = memory_working_set_bytes */
+  6,   /* field[6] = process_limit */
+  5,   /* field[5] = processes */
   0,   /* field[0] = timestamp */
 };
 static const ProtobufCIntRange vzcri_host__host_stats__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor vzcri_host__host_stats__descriptor =
 {
@@ -825,7 +851,7 @@ const ProtobufCMessageDescriptor vzcri_host__host_stats__descriptor =
   "VzcriHost__HostStats",
   "vzcri.v1",
   sizeof(VzcriHost__HostStats),
-  5,
+  7,
   vzcri_host__host_stats__field_descriptors,
   vzcri_host__host_stats__field_indices_by_name,
   1,  vzcri_host__host_stats__number_ranges,

@@ -35,6 +35,19 @@ public struct AdapterSettings: Sendable {
     public var imageGCLowThreshold: Int
     /// As `memory.available<100Mi`.
     public var evictionHard: [String]
+    public var evictionSoft: [String]
+    /// As `memory.available=1m30s`.
+    public var evictionSoftGracePeriod: [String]
+    /// As `nodefs.available=500Mi`.
+    public var evictionMinimumReclaim: [String]
+    /// Seconds.
+    public var evictionMaxPodGracePeriod: Int
+    public var evictionPressureTransitionPeriod: Int
+    /// As `cpu=200m`: kept from pods for the node's daemons, and for all else on it.
+    public var kubeReserved: [String]
+    public var systemReserved: [String]
+    /// Kernel settings pods may have beside the safe ones.
+    public var allowedUnsafeSysctls: [String]
     /// Seconds for pods to end when the adapter ends; 0 lets them run on.
     public var shutdownGracePeriod: Int
     /// `spec.providerID` of the node.
@@ -145,6 +158,19 @@ public struct AdapterSettings: Sendable {
                         "memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",
                         "imagefs.available<15%", "imagefs.inodesFree<5%",
                     ])),
+                SettingKey("evictionSoft", .list, flag: "--eviction-soft", standard: .list([])),
+                SettingKey(
+                    "evictionSoftGracePeriod", .list, flag: "--eviction-soft-grace-period", standard: .list([])),
+                SettingKey("evictionMinimumReclaim", .list, flag: "--eviction-minimum-reclaim", standard: .list([])),
+                SettingKey(
+                    "evictionMaxPodGracePeriod", .integer(0...86400), flag: "--eviction-max-pod-grace-period",
+                    standard: .integer(0)),
+                SettingKey(
+                    "evictionPressureTransitionPeriod", .seconds(0...86400),
+                    flag: "--eviction-pressure-transition-period", standard: .integer(300)),
+                SettingKey("kubeReserved", .list, flag: "--kube-reserved", standard: .list([])),
+                SettingKey("systemReserved", .list, flag: "--system-reserved", standard: .list([])),
+                SettingKey("allowedUnsafeSysctls", .list, flag: "--allowed-unsafe-sysctls", standard: .list([])),
                 SettingKey(
                     "shutdownGracePeriod", .seconds(0...86400), flag: "--shutdown-grace-period",
                     standard: .integer(0)),
@@ -236,6 +262,14 @@ public struct AdapterSettings: Sendable {
         imageGCHighThreshold = resolved.integer("imageGCHighThreshold") ?? 85
         imageGCLowThreshold = resolved.integer("imageGCLowThreshold") ?? 80
         evictionHard = resolved.list("evictionHard")
+        evictionSoft = resolved.list("evictionSoft")
+        evictionSoftGracePeriod = resolved.list("evictionSoftGracePeriod")
+        evictionMinimumReclaim = resolved.list("evictionMinimumReclaim")
+        evictionMaxPodGracePeriod = resolved.integer("evictionMaxPodGracePeriod") ?? 0
+        evictionPressureTransitionPeriod = resolved.integer("evictionPressureTransitionPeriod") ?? 300
+        kubeReserved = resolved.list("kubeReserved")
+        systemReserved = resolved.list("systemReserved")
+        allowedUnsafeSysctls = resolved.list("allowedUnsafeSysctls")
         shutdownGracePeriod = resolved.integer("shutdownGracePeriod") ?? 0
         providerID = resolved.text("providerID")
         disableTaint = resolved.boolean("disableTaint")

@@ -48,6 +48,14 @@ extension AdapterConfiguration {
                 "imageGCLowThreshold", "must be less than imageGCHighThreshold, which is \(imageHigh)")
         }
         evictionHard = settings.evictionHard
+        evictionSoft = settings.evictionSoft
+        evictionSoftGracePeriod = settings.evictionSoftGracePeriod
+        evictionMinimumReclaim = settings.evictionMinimumReclaim
+        evictionMaximumPodGrace = settings.evictionMaxPodGracePeriod
+        evictionPressureTransition = .seconds(settings.evictionPressureTransitionPeriod)
+        kubeReserved = settings.kubeReserved
+        systemReserved = settings.systemReserved
+        allowedUnsafeSysctls = settings.allowedUnsafeSysctls
         shutdownGrace = .seconds(settings.shutdownGracePeriod)
         providerID = settings.providerID ?? ""
         version = VKAdapterCommand.versionText

@@ -80,11 +80,6 @@ struct Run: AsyncParsableCommand {
     var imageGCLowThreshold: Int?
 
     @Option(
-        help: ArgumentHelp(
-            "When pods have to go: memory.available<100Mi,nodefs.available<10%. Empty: never.", valueName: "list"))
-    var evictionHard: String?
-
-    @Option(
         help: ArgumentHelp("Pods get so long to end when the adapter ends; 0 lets them run on.", valueName: "time"))
     var shutdownGracePeriod: String?
 
@@ -152,6 +147,7 @@ struct Run: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How probes reach ports of pods: auto, direct or forward.", valueName: "way"))
     var podDialing: String?
 
+    @OptionGroup var resources: ResourceOptions
     @OptionGroup var access: AccessOptions
     @OptionGroup var historic: HistoricOptions
     @OptionGroup var common: CommonOptions
@@ -176,7 +172,6 @@ struct Run: AsyncParsableCommand {
         flags.set("maxPods", maxPods.map { "\($0)" })
         flags.set("imageGCHighThreshold", imageGCHighThreshold.map { "\($0)" })
         flags.set("imageGCLowThreshold", imageGCLowThreshold.map { "\($0)" })
-        flags.set("evictionHard", evictionHard)
         flags.set("shutdownGracePeriod", shutdownGracePeriod)
         flags.set("providerID", providerID)
         flags.set("disableTaint", disableTaint)
@@ -193,6 +188,7 @@ struct Run: AsyncParsableCommand {
         flags.set("tlsKey", tlsKey)
         flags.set("clientVerifyCA", clientVerifyCA)
         flags.set("kubeletTokenFile", kubeletTokenFile)
+        resources.set(&flags)
         access.set(&flags)
         historic.set(&flags)
         flags.set("podDialing", podDialing)

@@ -164,10 +164,12 @@ struct  VzcriHost__HostStats
   uint64_t memory_working_set_bytes;
   size_t n_file_systems;
   VzcriHost__FileSystemStats **file_systems;
+  uint64_t processes;
+  uint64_t process_limit;
 };
 #define VZCRI_HOST__HOST_STATS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__host_stats__descriptor) \
-    , 0, 0, 0, 0, 0,NULL }
+    , 0, 0, 0, 0, 0,NULL, 0, 0 }
 
 
 struct  VzcriHost__FileSystemStats

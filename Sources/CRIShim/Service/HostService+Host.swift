@@ -92,6 +92,8 @@ extension HostService {
             $0.memoryAvailableBytes = usage.memoryAvailableBytes
             $0.memoryWorkingSetBytes = usage.memoryWorkingSetBytes
             $0.fileSystems = systems
+            $0.processes = usage.processes
+            $0.processLimit = usage.processLimit
         }
     }
 }

@@ -59,6 +59,13 @@ extension HostUsage {
         let total = UInt64(sysconf(Int32(_SC_PHYS_PAGES))) * page
         usage.memoryWorkingSetBytes = min(total, used * page)
         usage.memoryAvailableBytes = total - usage.memoryWorkingSetBytes
+        var limit: Int32 = 0
+        var size = MemoryLayout<Int32>.size
+        let all = proc_listallpids(nil, 0)
+        if all > 0, sysctlbyname("kern.maxproc", &limit, &size, nil, 0) == 0, limit > 0 {
+            usage.processes = UInt64(all)
+            usage.processLimit = UInt64(limit)
+        }
         return usage
     }
 }

@@ -22,7 +22,10 @@ extension HostUsage {
     /// Blocks for a moment.
     /// - Throws: `HostFilesError`.
     public static func current() throws -> HostUsage {
-        try HostUsage(stat: ProcFile.text("/proc/stat"), memory: ProcFile.text("/proc/meminfo"))
+        var usage = try HostUsage(stat: ProcFile.text("/proc/stat"), memory: ProcFile.text("/proc/meminfo"))
+        let limits = try ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"].map { try ProcFile.text($0) }
+        usage.addProcesses(load: try ProcFile.text("/proc/loadavg"), limits: limits)
+        return usage
     }
 
     /// - Parameters:
@@ -47,6 +50,19 @@ extension HostUsage {
         let used = total - min(total, free)
         memoryWorkingSetBytes = used - min(used, inactive)
         memoryAvailableBytes = total - min(total, memoryWorkingSetBytes)
+    }
+}
+
+extension HostUsage {
+    /// - Parameters:
+    ///   - load: `/proc/loadavg`
+    ///   - limits: what the smallest of bounds all of them.
+    mutating func addProcesses(load: String, limits: [String]) {
+        let counts = load.split(separator: " ").dropFirst(3).first?.split(separator: "/")
+        let bounds = limits.compactMap { $0.split(separator: "\n").first.flatMap { UInt64($0) } }
+        guard let all = counts?.last.flatMap({ UInt64($0) }), let bound = bounds.min() else { return }
+        processes = all
+        processLimit = bound
     }
 }
 

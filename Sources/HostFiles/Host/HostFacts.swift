@@ -54,6 +54,9 @@ public struct HostUsage: Sendable, Hashable {
     public var memoryAvailableBytes: UInt64 = 0
     /// What cannot be taken back at once.
     public var memoryWorkingSetBytes: UInt64 = 0
+    /// How many processes and threads there are, and how many there can be; 0 where the host does not say.
+    public var processes: UInt64 = 0
+    public var processLimit: UInt64 = 0
 
     public init() {}
 }

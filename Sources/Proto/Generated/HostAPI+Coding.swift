@@ -270,6 +270,8 @@ extension HostAPI.HostStats: WireMessage {
         self.memoryWorkingSetBytes = c.pointee.memory_working_set_bytes
         self.fileSystems.reserveCapacity(Int(c.pointee.n_file_systems))
         for index in 0..<Int(c.pointee.n_file_systems) { self.fileSystems.append(try HostAPI.FileSystemStats(c: c.pointee.file_systems[index]!)) }
+        self.processes = c.pointee.processes
+        self.processLimit = c.pointee.process_limit
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__HostStats>, _ arena: Arena) throws(WireError) {
@@ -281,6 +283,8 @@ extension HostAPI.HostStats: WireMessage {
             c.pointee.n_file_systems = self.fileSystems.count
             c.pointee.file_systems = try arena.messages(self.fileSystems)
         }
+        c.pointee.processes = self.processes
+        c.pointee.process_limit = self.processLimit
     }
 }
 

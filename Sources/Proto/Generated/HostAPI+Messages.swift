@@ -125,6 +125,8 @@ extension HostAPI {
         public var memoryAvailableBytes: UInt64 = 0
         public var memoryWorkingSetBytes: UInt64 = 0
         public var fileSystems: [FileSystemStats] = []
+        public var processes: UInt64 = 0
+        public var processLimit: UInt64 = 0
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {

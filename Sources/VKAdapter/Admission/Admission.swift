@@ -10,24 +10,54 @@ struct Admission: Sendable {
     /// What pods may take together; `pods` is how many there may be. What is not named is not counted.
     var allocatable: [String: Quantity] = [:]
 
-    /// Why the pod may not run here; `nil` when it may.
+    /// What pods may take as it is now; instead of ``allocatable``.
+    var resources: NodeResources?
+    var situation: NodeSituation?
+    var sysctls = Sysctls()
+
+    /// Why the pod may not run here, as a kubelet asks one after the other; `nil` when it may.
     /// - Parameter others: the pods that run here or are about to.
     func refusal(of pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        if situation?.isEnding == true {
+            return WaitingReason("NodeShutdown", "Pod was rejected as the node is shutting down.")
+        }
+        if let pressure = situation?.pressure, !tolerates(pressure, pod) {
+            return WaitingReason(
+                "Evicted", "The node had condition: [\(pressure.conditions.joined(separator: " "))]. ")
+        }
+        if let refusal = sysctls.refusal(of: pod) { return refusal }
+        if let wanted = pod.metadata.labels["kubernetes.io/os"], !runs(os: wanted) {
+            return WaitingReason(
+                "PodOSSelectorNodeLabelDoesNotMatch",
+                "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label")
+        }
         if !runs(os: pod.spec.os?.name ?? "") {
             return WaitingReason("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
         }
-        guard NodeSelection.matches(pod.spec, labels: labels, name: nodeName) else {
-            return WaitingReason(
-                "NodeAffinity",
-                "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
-        }
         if let shortage = shortage(for: pod, beside: others) { return shortage }
+        guard NodeSelection.matches(pod.spec, labels: labels, name: nodeName) else {
+            return predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+        }
+        guard pod.spec.nodeName.isEmpty || pod.spec.nodeName == nodeName else {
+            return predicate("NodeName", "node(s) didn't match the requested node name")
+        }
         let taken = others.flatMap(Self.hostPorts)
         if Self.hostPorts(pod).contains(where: { port in taken.contains { $0.collides(with: port) } }) {
-            return WaitingReason(
-                "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+            return predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
         }
         return nil
+    }
+
+    private func predicate(_ name: String, _ why: String) -> WaitingReason {
+        WaitingReason(name, "Predicate \(name) failed: \(why)")
+    }
+
+    /// Short of memory alone the node takes whoever has asked for some of it, or says that it does not mind.
+    private func tolerates(_ pressure: NodePressure, _ pod: Pod) -> Bool {
+        if pressure.conditions.isEmpty || pod.isCritical { return true }
+        guard pressure.conditions == ["MemoryPressure"] else { return false }
+        return PodMapping.qosClass(pod) != "BestEffort"
+            || pod.spec.tolerates(taint: "node.kubernetes.io/memory-pressure", effect: "NoSchedule")
     }
 
     /// Containers are Linux's on a Mac as well: Docker runs them in a virtual machine.
@@ -37,10 +67,12 @@ struct Admission: Sendable {
 
     /// What there is too little of.
     func shortage(for pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        let allocatable = resources?.allocatable ?? allocatable
         if let pods = allocatable["pods"]?.value, Int64(others.count) + 1 > pods {
             return outOf("pods", requested: 1, used: Int64(others.count), capacity: pods)
         }
-        for (name, amount) in allocatable.sorted(by: { $0.key < $1.key }) where name != "pods" {
+        for name in Self.order(allocatable.keys) where name != "pods" {
+            guard let amount = allocatable[name] else { continue }
             let requested = Self.request(pod, name)
             guard requested > 0 else { continue }
             let used = others.reduce(Int64(0)) { Self.added($0, Self.request($1, name)) }
@@ -51,6 +83,12 @@ struct Admission: Sendable {
                 name, requested: requested / unit, used: used / unit, capacity: amount.milliValue / unit)
         }
         return nil
+    }
+
+    /// In which order resources are asked about, as the first that lacks is the reason.
+    private static func order(_ names: some Sequence<String>) -> [String] {
+        let first = ["cpu", "memory", NodeResources.disk]
+        return first + names.filter { !first.contains($0) }.sorted()
     }
 
     /// Whether the pod would not fit even if it were alone.

@@ -57,6 +57,23 @@ public struct AdapterConfiguration: Sendable {
     public var imageLow = 80
     /// When pods have to go, as a kubelet's `--eviction-hard` has it: `memory.available<100Mi`.
     public var evictionHard: [String] = []
+    /// The same, for those that wait first: `evictionSoftGracePeriod` says how long (`memory.available=1m30s`).
+    public var evictionSoft: [String] = []
+    public var evictionSoftGracePeriod: [String] = []
+    /// How much more than a threshold has to be free before it counts as over: `nodefs.available=500Mi`.
+    public var evictionMinimumReclaim: [String] = []
+    /// Seconds a pod gets that goes for one of ``evictionSoft``, at most.
+    public var evictionMaximumPodGrace = 0
+    /// How long a pressure is told after it was seen last.
+    public var evictionPressureTransition: Duration = .seconds(300)
+    /// What of the node is kept from pods for its daemons and for all else on it, as a kubelet's `--kube-reserved` and
+    /// `--system-reserved` have it: `cpu=200m`, `memory=500Mi`.
+    public var kubeReserved: [String] = []
+    public var systemReserved: [String] = []
+    /// Kernel settings pods may have beside the safe ones; `net.core.*` allows all that begin so.
+    public var allowedUnsafeSysctls: [String] = []
+    /// Between looks at what the runtime's host has.
+    public var hostInterval: Duration = .seconds(60)
     /// What pods get to end when the adapter is told to end; zero lets them run on.
     public var shutdownGrace: Duration = .zero
     /// Taints of a new node.

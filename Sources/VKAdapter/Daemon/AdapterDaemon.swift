@@ -29,6 +29,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private let serving: ServingCertificate?
     private let certificates: [CertificateKeeper]
     private let housekeeping: Housekeeping?
+    private let situation: NodeSituation
     private let shutdownGrace: Duration
     private let lock: RootLock
     private let admin: AdminServer
@@ -71,6 +72,10 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             throw error
         }
         host.apply(to: &mapping)
+        let resources = try setup.resources(mapping)
+        let situation = NodeSituation()
+        self.situation = situation
+        mapping.node = resources
         let metrics = AdapterMetrics()
         var provider = CRIProvider(client: client, nodeName: configuration.nodeName)
         provider.metrics = metrics
@@ -108,7 +113,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             secrets: kube.map { ClusterPullSecrets(client: $0) }, atOnce: configuration.maximumParallelPulls)
         context.objects = material
         context.postStartTimeout = configuration.postStartTimeout
-        context.admission = try await setup.admission(mapping, host)
+        context.admission = try await setup.admission(mapping, resources, situation, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         context.tracer = tracer
         admin = AdminServer(store: store, events: recent, root: configuration.root, group: group, logger: logger)
@@ -132,7 +137,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         try await manifests?.check()
         func cluster(kubeletPort: Int) async throws -> ClusterMode? {
             guard let kube, let writer, let mirrors, let events else { return nil }
-            var node = try await setup.node(mapping, kubeletPort: kubeletPort)
+            var node = try await setup.node(mapping, resources, kubeletPort: kubeletPort)
             host.apply(to: &node)
             return ClusterMode(
                 node: node, provider: provider, pulls: context.images, writer: writer, mirrors: mirrors,
@@ -148,7 +153,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
                 } ?? []
             let mode = try await cluster(kubeletPort: 0)
             self.cluster = mode
-            housekeeping = try mode.map { try setup.housekeeping($0, host, provider, context, manager) }
+            housekeeping = try mode.map {
+                try setup.housekeeping($0, host, provider, context, manager, resources, situation)
+            }
             return
         }
         var api = KubeletAPI(
@@ -185,7 +192,9 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         }
         let mode = try await cluster(kubeletPort: port)
         self.cluster = mode
-        housekeeping = try mode.map { try setup.housekeeping($0, host, provider, context, manager) }
+        housekeeping = try mode.map {
+            try setup.housekeeping($0, host, provider, context, manager, resources, situation)
+        }
     }
 
     public func run() async throws {
@@ -253,6 +262,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
     private func end() async {
         do { try await gracefulShutdown() } catch { return }
         guard shutdownGrace > .zero else { return }
+        situation.isEnding = true
         await Drain(grace: shutdownGrace, store: store, manager: manager, cluster: cluster, logger: logger).run()
     }
 }

@@ -6,11 +6,36 @@ import TLS
 
 extension DaemonSetup {
     /// What pods are measured by before they run here.
-    func admission(_ mapping: MappingContext, _ host: RuntimeHost) async throws -> Admission {
-        var node = try await node(mapping, kubeletPort: 0)
+    func admission(
+        _ mapping: MappingContext, _ resources: NodeResources, _ situation: NodeSituation, _ host: RuntimeHost
+    ) async throws -> Admission {
+        var node = try await node(mapping, resources, kubeletPort: 0)
         host.apply(to: &node)
         return Admission(
-            nodeName: node.name, labels: node.labels, os: node.info.operatingSystem, allocatable: node.allocatable)
+            nodeName: node.name, labels: node.labels, os: node.info.operatingSystem, resources: resources,
+            situation: situation, sysctls: Sysctls(allowed: configuration.allowedUnsafeSysctls))
+    }
+
+    /// What the node has at first, and what of it pods do not get.
+    func resources(_ mapping: MappingContext) throws(AdapterError) -> NodeResources {
+        var reserve = NodeResources.Reserve()
+        reserve.kube = try NodeResources.Reserve.parse(configuration.kubeReserved, "kubeReserved")
+        reserve.system = try NodeResources.Reserve.parse(configuration.systemReserved, "systemReserved")
+        reserve.thresholds = try thresholds()
+        var capacity = mapping.allocatable
+        capacity["pods"] = Quantity(value: Int64(configuration.maximumPods))
+        if let slots = configuration.machineSlots {
+            capacity[NodeDescription.slots] = Quantity(value: Int64(slots))
+        }
+        return NodeResources(capacity: capacity, reserve: reserve)
+    }
+
+    /// When pods have to go.
+    func thresholds() throws(AdapterError) -> [EvictionThreshold] {
+        try EvictionThreshold.parse(
+            EvictionThreshold.Settings(
+                hard: configuration.evictionHard, soft: configuration.evictionSoft,
+                softGrace: configuration.evictionSoftGracePeriod, reclaim: configuration.evictionMinimumReclaim))
     }
 
     /// What asks containers for probes and hooks, by the way their pods can be reached.

@@ -61,7 +61,7 @@ struct DaemonSetup: Sendable {
         let pages = sysconf(Int32(_SC_PHYS_PAGES))
         let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
         if pages > 0, processors > 0 {
-            mapping.allocatable["memory"] = Quantity(value: Int64(pages) * Int64(sysconf(Int32(_SC_PAGESIZE))))
+            mapping.allocatable["memory"] = Quantity(bytes: Int64(pages) * Int64(sysconf(Int32(_SC_PAGESIZE))))
             mapping.allocatable["cpu"] = Quantity(value: Int64(processors))
         }
         return mapping
@@ -79,7 +79,7 @@ struct DaemonSetup: Sendable {
     }
 
     /// What the node says of itself at first.
-    func node(_ mapping: MappingContext, kubeletPort: Int) async throws -> NodeDescription {
+    func node(_ mapping: MappingContext, _ resources: NodeResources, kubeletPort: Int) async throws -> NodeDescription {
         var node = NodeDescription(name: configuration.nodeName)
         let version = configuration.version
         node.info = try await pool.runIfActive { SystemFacts.info(version: version) }
@@ -90,12 +90,8 @@ struct DaemonSetup: Sendable {
         node.providerID = configuration.providerID
         node.addresses = mapping.hostIPs.map { NodeAddress("InternalIP", $0) } + [NodeAddress("Hostname", node.name)]
         node.kubeletPort = Int32(kubeletPort)
-        node.capacity = mapping.allocatable
-        node.capacity["pods"] = Quantity(value: Int64(configuration.maximumPods))
-        if let slots = configuration.machineSlots {
-            node.capacity[NodeDescription.slots] = Quantity(value: Int64(slots))
-        }
-        node.allocatable = node.capacity
+        node.capacity = resources.capacity
+        node.allocatable = resources.allocatable
         return node
     }
 

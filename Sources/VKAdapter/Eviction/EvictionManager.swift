@@ -8,14 +8,20 @@ actor EvictionManager {
         var look: Duration = .seconds(10)
         /// For a pod that was ended to be gone, before the next is.
         var settle: Duration = .seconds(30)
+        /// How long a pressure is told after it was seen last.
+        var transition: Duration = .seconds(300)
     }
 
     private var state: EvictionState
     private let intervals: Intervals
     private let levels: @Sendable () async throws -> [EvictionSignal: EvictionLevel]
     private let candidates: @Sendable () async throws -> [EvictionCandidate]
+    /// Whether somebody has said how much of the disk a pod may take.
+    private let hasLimits: @Sendable () -> Bool
     private let collectImages: @Sendable () async throws -> Void
-    private let evict: @Sendable (_ uid: String, _ message: String) -> Void
+    private let evict: @Sendable (_ uid: String, _ message: String, _ grace: Int64) -> Void
+    /// Seconds for a pod that goes for a threshold that waits.
+    private let mostGrace: Int64
     private let tell: @Sendable (NodePressure) async -> Void
     private let events: EventRecorder?
     private let node: ObjectReference
@@ -25,18 +31,21 @@ actor EvictionManager {
 
     /// - Parameters:
     ///   - levels: what is left of everything.
-    ///   - candidates: the node's pods, and what they take; asked only when somebody has to go.
+    ///   - candidates: the node's pods, and what they take; asked only when somebody may have to go.
     init(
-        thresholds: [EvictionThreshold], transition: Duration = .seconds(300), intervals: Intervals = Intervals(),
+        thresholds: [EvictionThreshold], intervals: Intervals = Intervals(), mostGrace: Int64 = 0,
         nodeName: String, events: EventRecorder?, logger: Logger,
         now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
         levels: @escaping @Sendable () async throws -> [EvictionSignal: EvictionLevel],
         candidates: @escaping @Sendable () async throws -> [EvictionCandidate],
+        hasLimits: @escaping @Sendable () -> Bool = { false },
         collectImages: @escaping @Sendable () async throws -> Void,
-        evict: @escaping @Sendable (_ uid: String, _ message: String) -> Void,
+        evict: @escaping @Sendable (_ uid: String, _ message: String, _ grace: Int64) -> Void,
         tell: @escaping @Sendable (NodePressure) async -> Void
     ) {
-        state = EvictionState(thresholds: thresholds, transition: transition)
+        state = EvictionState(thresholds: thresholds, transition: intervals.transition)
+        self.mostGrace = mostGrace
+        self.hasLimits = hasLimits
         self.intervals = intervals
         self.events = events
         self.logger = logger
@@ -62,15 +71,16 @@ actor EvictionManager {
         }
     }
 
-    /// One look, and at most one pod that has to go.
+    /// One look, and at most one pod that has to go for what all of them lack.
     func look() async throws {
         var met = state.look(try await levels(), now: now())
-        await tell(NodePressure(isShortOfMemory: state.isShortOfMemory, isShortOfDisk: state.isShortOfDisk))
+        await tell(state.pressure)
+        if try await endExcessive() { return }
         guard let first = met.first else { return ending = nil }
         events?.record(
             node, .warning, "EvictionThresholdMet", "Attempting to reclaim \(first.threshold.signal.resource)")
         logger.warning("the node is short of \(first.threshold.signal.rawValue): \(first.level.available) are left")
-        if first.threshold.signal != .memory {
+        if first.threshold.signal.isDisk {
             // Whoever is ended would leave its image behind anyway.
             do {
                 try await collectImages()
@@ -91,6 +101,23 @@ actor EvictionManager {
             return logger.error("the node is short of \(threshold.signal.rawValue), and no pod can be ended for it")
         }
         ending = (victim.pod.metadata.uid, now())
-        evict(victim.pod.metadata.uid, Eviction.message(victim, threshold, level))
+        evict(
+            victim.pod.metadata.uid, Eviction.message(victim, threshold, level),
+            Eviction.grace(victim.pod, threshold, most: mostGrace))
+    }
+
+    /// Ends pods that take more of the disk than they may.
+    /// - Returns: whether there were any.
+    private func endExcessive() async throws -> Bool {
+        guard hasLimits() else { return false }
+        var hasEnded = false
+        for candidate in try await candidates() where !candidate.pod.isOver && !candidate.pod.isCritical {
+            guard candidate.pod.metadata.deletionTimestamp == nil, let why = Eviction.excess(candidate) else {
+                continue
+            }
+            evict(candidate.pod.metadata.uid, why, Eviction.immediate)
+            hasEnded = true
+        }
+        return hasEnded
     }
 }

@@ -50,6 +50,7 @@ struct HostLevels: Sendable {
         }
         var levels: [EvictionSignal: EvictionLevel] = [:]
         levels[.memory] = EvictionLevel(capacity: memory, available: report.memoryAvailableBytes)
+        levels[.processes] = Self.processes(report.processes, of: report.processLimit)
         for system in report.fileSystems {
             let bytes = EvictionLevel(capacity: system.capacityBytes, available: system.availableBytes)
             let inodes = EvictionLevel(capacity: system.inodes, available: system.inodesFree)
@@ -66,13 +67,19 @@ struct HostLevels: Sendable {
         return levels
     }
 
+    private static func processes(_ count: UInt64, of limit: UInt64) -> EvictionLevel? {
+        limit > 0 ? EvictionLevel(capacity: limit, available: limit - min(limit, count)) : nil
+    }
+
     /// What this machine has. An engine in a machine of its own says where it keeps images there: that is nowhere here.
     private func own() async throws -> [EvictionSignal: EvictionLevel] {
         let images = try await provider.imageMountPoint()
         let (memory, root) = (memory, root)
         return try await pool.runIfActive {
             var levels: [EvictionSignal: EvictionLevel] = [:]
-            levels[.memory] = EvictionLevel(capacity: memory, available: try HostUsage.current().memoryAvailableBytes)
+            let usage = try HostUsage.current()
+            levels[.memory] = EvictionLevel(capacity: memory, available: usage.memoryAvailableBytes)
+            levels[.processes] = Self.processes(usage.processes, of: usage.processLimit)
             let own = try FileSystemSpace(path: root)
             levels[.nodeDisk] = EvictionLevel(capacity: own.capacityBytes, available: own.availableBytes)
             levels[.nodeInodes] = EvictionLevel(capacity: own.inodes, available: own.inodesFree)
@@ -93,34 +100,23 @@ extension CRIProvider {
         return path.isEmpty ? nil : path
     }
 
-    /// What the containers of each pod of this node take, by UID.
-    func podUsage() async throws -> [String: (memory: UInt64, disk: UInt64)] {
+    /// What the containers of each pod of this node take, by UID and name.
+    func podUsage() async throws -> [String: [String: EvictionCandidate.Usage]] {
         let stats = try await call(
             CRI.RuntimeService.listContainerStats,
             .init { request in request.filter = .init { $0.labelSelector = [Self.nodeLabel: nodeName] } },
             "learn what containers use"
         ).stats
-        var usage: [String: (memory: UInt64, disk: UInt64)] = [:]
+        var usage: [String: [String: EvictionCandidate.Usage]] = [:]
         for container in stats {
-            guard let uid = KubeletIdentity(labels: container.attributes?.labels ?? [:])?.podUID else { continue }
-            let memory = container.memory?.workingSetBytes?.value ?? 0
-            let disk = container.writableLayer?.usedBytes?.value ?? 0
-            usage[uid, default: (0, 0)].memory &+= memory
-            usage[uid, default: (0, 0)].disk &+= disk
+            let labels = container.attributes?.labels ?? [:]
+            guard let uid = KubeletIdentity(labels: labels)?.podUID, let name = labels[KubeletLabel.containerName]
+            else { continue }
+            usage[uid, default: [:]][name, default: EvictionCandidate.Usage()].memory &+=
+                container.memory?.workingSetBytes?.value ?? 0
+            usage[uid, default: [:]][name, default: EvictionCandidate.Usage()].disk &+=
+                container.writableLayer?.usedBytes?.value ?? 0
         }
         return usage
-    }
-
-    /// How many machines of the host's own kind it runs at once; `nil` where nobody can tell.
-    func machineSlots() async throws -> Int? {
-        do {
-            let info = try await call(HostAPI.HostService.hostInfo, .init(), "learn how many machines the host runs")
-            // A Mac is there for Macs; how many others it runs besides is not what a scheduler asks for.
-            let own = info.operatingSystem == "darwin" ? "macos" : "linux"
-            let pool = info.slots.first { $0.guestOs == own }
-            return pool.map { max(0, Int($0.total) - Int($0.leaked)) }
-        } catch let error as AdapterError where error.code == .unimplemented {
-            return nil
-        }
     }
 }

@@ -27,7 +27,7 @@ struct RuntimeHost: Sendable {
         if let logDirectory { mapping.logRoot = logDirectory }
         if let resolvConf { mapping.resolvConf = resolvConf }
         guard remote != nil else { return }
-        mapping.allocatable["memory"] = Quantity(value: Int64(clamping: facts.memoryBytes))
+        mapping.allocatable["memory"] = Quantity(bytes: Int64(clamping: facts.memoryBytes))
         mapping.allocatable["cpu"] = Quantity(value: Int64(facts.cpuCount))
     }
 

@@ -14,8 +14,16 @@ struct MappingContext: Sendable {
     var clusterDomain = ""
     /// Labels every sandbox and container gets besides the kubelet's.
     var labels: [String: String] = [:]
+    /// What the node has, as it is now; `nil` where nobody follows it.
+    var node: NodeResources?
     /// What the node offers: the value of a limit nobody set.
-    var allocatable: [String: Quantity] = [:]
+    var allocatable: [String: Quantity] {
+        get { node?.allocatable ?? fixedAllocatable }
+        set { fixedAllocatable = newValue }
+    }
+    private var fixedAllocatable: [String: Quantity] = [:]
+    /// All memory of the node, whoever may take it.
+    var memoryCapacity: Int64? { (node?.capacity ?? fixedAllocatable)["memory"]?.value }
     /// Where seccomp profiles of type Localhost are.
     var seccompRoot = "/var/lib/kubelet/seccomp"
     /// `runtimeClassName` → handler; a name that is not in it is its own handler.

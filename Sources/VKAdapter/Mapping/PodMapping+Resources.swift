@@ -65,7 +65,7 @@ extension PodMapping {
         case "Guaranteed": return -997
         case "BestEffort": return 1000
         default:
-            guard let capacity = context.allocatable["memory"]?.value, capacity > 0 else { return 999 }
+            guard let capacity = context.memoryCapacity, capacity > 0 else { return 999 }
             let request = container.resources.requests["memory"]?.value ?? 0
             let score = 1000 - multiplied(request, 1000) / capacity
             return min(max(score, 3), 999)

@@ -15,6 +15,7 @@ struct NodeDescription: Sendable, Hashable {
     var images: [NodeImage] = []
     var health = NodeHealth()
     var pressure = NodePressure()
+    var host = HostState()
     /// Why the node takes no more pods, because it is about to end.
     var ending: String?
 
@@ -54,7 +55,8 @@ struct NodeDescription: Sendable, Hashable {
         status.daemonEndpoints.kubeletEndpoint.port = kubeletPort
         status.nodeInfo = info
         status.images = images
-        let own = wholeHealth.conditions(before: before?.conditions ?? [], now: now)
+        let known = before?.conditions ?? []
+        let own = wholeHealth.conditions(before: known, now: now) + host.conditions(before: known, now: now)
         status.conditions = own + (before?.conditions ?? []).filter { other in !own.contains { $0.type == other.type } }
         return status
     }
@@ -66,6 +68,7 @@ struct NodeHealth: Sendable, Hashable {
     var problems: [String] = ["the runtime has not answered yet"]
     var isShortOfDisk = false
     var isShortOfMemory = false
+    var isShortOfProcesses = false
 
     /// The kubelet's conditions, in its words (`nodestatus`).
     func conditions(before: [NodeCondition], now: Timestamp) -> [NodeCondition] {
@@ -91,7 +94,9 @@ struct NodeHealth: Sendable, Hashable {
                 .diskPressure, isShortOfDisk, isShortOfDisk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
                 isShortOfDisk ? "kubelet has disk pressure" : "kubelet has no disk pressure"),
             condition(
-                .processPressure, false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                .processPressure, isShortOfProcesses,
+                isShortOfProcesses ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+                isShortOfProcesses ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available"),
             condition(
                 .ready, problems.isEmpty, problems.isEmpty ? "KubeletReady" : "KubeletNotReady",
                 problems.isEmpty ? "kubelet is posting ready status" : problems.joined(separator: "; ")),

@@ -19,6 +19,15 @@ extension NodeDescription {
             list.append(
                 Occurrence(object: node, type: .normal, reason: word, message: "Node \(name) status is now: \(word)"))
         }
+        for told in host.conditions {
+            let old = before?.conditions.first { $0.type.rawValue == told.type }?.status
+            // That all is well is news only where it was not.
+            guard told.isTrue ? old == "False" : old != "False" else { continue }
+            list.append(
+                Occurrence(
+                    object: node, type: told.isTrue ? .normal : .warning,
+                    reason: told.reason.isEmpty ? told.type : told.reason, message: told.message))
+        }
         return list
     }
 

@@ -2,6 +2,13 @@
 struct NodePressure: Sendable, Hashable {
     var isShortOfMemory = false
     var isShortOfDisk = false
+    var isShortOfProcesses = false
+
+    /// The node's conditions that say so.
+    var conditions: [String] {
+        (isShortOfMemory ? ["MemoryPressure"] : []) + (isShortOfDisk ? ["DiskPressure"] : [])
+            + (isShortOfProcesses ? ["PIDPressure"] : [])
+    }
 }
 
 extension NodeDescription {
@@ -10,6 +17,7 @@ extension NodeDescription {
         var whole = health
         whole.isShortOfMemory = whole.isShortOfMemory || pressure.isShortOfMemory
         whole.isShortOfDisk = whole.isShortOfDisk || pressure.isShortOfDisk
+        whole.isShortOfProcesses = whole.isShortOfProcesses || pressure.isShortOfProcesses
         if let ending { whole.problems.insert(ending, at: 0) }
         return whole
     }

@@ -4,6 +4,8 @@ struct ContainerFacts: Sendable, Hashable {
     var starting: Set<String> = []
     /// Runs that failed a probe and have to be stopped, by id.
     var failed: [String: PodProbes.Findings.Failure] = [:]
+    /// Seconds containers get when their pod ends for the node's sake; the pod's own where `nil`.
+    var endGrace: Int64?
     /// Runs whose resources are to be changed: by id, whether that takes a restart.
     var resized: [String: Bool] = [:]
 }

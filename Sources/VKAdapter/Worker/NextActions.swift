@@ -53,7 +53,9 @@ struct Planner {
 
     /// Seconds between the stop signal and the kill; a container always gets two.
     var grace: Int64 {
-        max(2, pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30)
+        max(
+            2, pod.metadata.deletionGracePeriodSeconds ?? facts.endGrace ?? pod.spec.terminationGracePeriodSeconds ?? 30
+        )
     }
 
     /// Steps that failed lately wait.

@@ -20,6 +20,8 @@ struct PodContext: Sendable {
     var probeMetrics = ProbeMetrics()
     /// Pods that wait for places of virtual machines.
     var slots = SlotQueue()
+    /// What containers share where their engine is another machine.
+    var pool = ContainerPool()
     /// What the node has; `nil` admits every pod.
     var admission: Admission?
     /// How long the postStart hook of a machine may take.

@@ -14,8 +14,8 @@ actor PodManager {
         case ended(String)
         /// About the volumes and objects of a pod.
         case volumes(PodVolumes.News)
-        /// The pod with that UID has to end for good.
-        case failed(String, WaitingReason)
+        /// The pod with that UID has to end for good, within so many seconds; its own time where `nil`.
+        case failed(String, WaitingReason, grace: Int64? = nil)
     }
 
     private let context: PodContext
@@ -62,7 +62,9 @@ actor PodManager {
                 }
                 changes = []
                 if case .volumes(let news) = news { await tell(news) }
-                if case .failed(let uid, let reason) = news { await workers[uid]?.fail(reason) }
+                if case .failed(let uid, let reason, let grace) = news {
+                    await workers[uid]?.fail(reason, grace: grace)
+                }
             }
             group.cancelAll()
         }
@@ -71,7 +73,8 @@ actor PodManager {
     private func tell(_ news: PodVolumes.News) async {
         switch news {
         case .changed(let uid): await workers[uid]?.retry()
-        case .exceeded(let uid, let message): await workers[uid]?.fail(WaitingReason("Evicted", message))
+        case .exceeded(let uid, let message):
+            await workers[uid]?.fail(WaitingReason("Evicted", message), grace: Eviction.immediate)
         }
     }
 

@@ -102,6 +102,7 @@ extension PodWorker {
             try await provider.stopSandbox(old)
         }
         let plan = try await plan()
+        if plan.kind == .container, old == nil, let shortage = context.pool.enter(pod) { return reject(shortage) }
         tellNames()
         let config = PodMapping.sandboxConfig(pod, attempt: attempt, plan: plan.annotations, context.mapping)
         try await context.logs.prepare(config.logDirectory)

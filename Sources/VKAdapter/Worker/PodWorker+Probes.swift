@@ -43,6 +43,7 @@ extension PodWorker {
         var facts = ContainerFacts()
         facts.starting = Set(hooking.keys).union(findings.startup.filter { !$0.value }.keys)
         facts.failed = findings.failed
+        facts.endGrace = endGrace
         for run in observed.containers where run.isRunning && run.sandboxID == observed.sandbox?.id {
             guard let container = container(run.name), let restart = resizes.needsRestart(container) else { continue }
             facts.resized[run.id] = restart

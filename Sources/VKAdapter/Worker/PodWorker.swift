@@ -36,9 +36,13 @@ actor PodWorker {
     private var wants = 0
     /// It ended for good, and what it was made of is not followed any more.
     private var isOver = false
+    /// What its containers take of their engine is counted.
+    private var isCounted = false
     /// How often the time it has to end was made shorter.
     private var hurries = 0
     private(set) var failure: WaitingReason?
+    /// Seconds its containers get when it failed as a whole.
+    private(set) var endGrace: Int64?
     private var timer: Task<Void, Never>?
     /// Steps that went well, and when: a runtime that does not show it yet is not asked again at once.
     private var finished: [Action: Timestamp] = [:]
@@ -113,11 +117,30 @@ actor PodWorker {
     }
 
     /// The pod ends, and never runs again.
-    func fail(_ reason: WaitingReason) {
+    /// - Parameter grace: seconds its containers get; the pod's own where `nil`.
+    func fail(_ reason: WaitingReason, grace: Int64? = nil) {
         guard !isRemoving, failure == nil else { return }
         logger.warning("ending pod: \(reason.message)")
         tell(.warning, reason.reason, reason.message)
         failure = reason
+        endGrace = grace
+        poke()
+    }
+
+    /// Containers that run already have what they asked for, whoever has given it.
+    private func countContainers() {
+        let kind = observed.sandbox?.annotations[RuntimePlan.Annotation.kind]
+        guard !isCounted, !isOver, kind == RuntimePlan.Kind.container.rawValue else { return }
+        isCounted = true
+        context.pool.found(pod)
+    }
+
+    /// The node does not have what the pod asks for after all.
+    func reject(_ reason: WaitingReason) {
+        guard !isRemoving, failure == nil else { return }
+        logger.warning("rejecting pod: \(reason.message)")
+        tell(.warning, reason.reason, reason.message)
+        failure = WaitingReason(reason.reason, "Pod was rejected: \(reason.message)")
         poke()
     }
 
@@ -151,6 +174,7 @@ actor PodWorker {
         }
         context.probeMetrics.forget(podUID: uid)
         context.slots.leave(uid)
+        context.pool.leave(uid)
     }
 
     private func work() async {
@@ -189,6 +213,7 @@ actor PodWorker {
         }
         wasUnreachable = false
         guard removing == isRemoving else { return [] }
+        countContainers()
         await readMessages()
         await askProbes()
         if turned.withLockedValue({ turned in
@@ -229,6 +254,7 @@ actor PodWorker {
         schedule(wake, now)
         if !isOver, status?.phase == .succeeded || status?.phase == .failed {
             isOver = true
+            context.pool.leave(uid)
             await context.volumes.release(uid: uid)
         }
         return work

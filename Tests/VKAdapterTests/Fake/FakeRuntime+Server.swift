@@ -61,6 +61,10 @@ extension FakeRuntime {
             guard let machines = state.machines else { throw RPCError(.unimplemented, "no HostService") }
             return .init { $0.runtime = machines.contains(request.image) ? .runtimeVm : .runtimeDocker }
         }
+        unary(HostAPI.HostService.hostInfo, &router) { state, _ in
+            guard let host = state.host else { throw RPCError(.unimplemented, "no HostService") }
+            return host
+        }
         unary(Runtime.listPodSandbox, &router) { state, request in state.list(request) }
         unary(Runtime.listContainers, &router) { state, request in state.list(request) }
         unary(Runtime.podSandboxStatus, &router) { state, request in

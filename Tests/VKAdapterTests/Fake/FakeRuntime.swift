@@ -23,6 +23,8 @@ final class FakeRuntime: Sendable {
         var images: Set<String> = ["busybox:1"]
         /// Which images are machines; `nil`: a runtime that does not tell.
         var machines: Set<String>?
+        /// What the host service says of the host; `nil` where there is none.
+        var host: HostAPI.HostInfoResponse?
         /// Images a registry has.
         var registry: Set<String> = ["pulled:1"]
         /// What the registry wants to see for an image.

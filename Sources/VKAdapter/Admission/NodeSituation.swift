@@ -1,0 +1,22 @@
+import NIOConcurrencyHelpers
+
+/// How the node is while it decides whether a pod may run on it.
+final class NodeSituation: Sendable {
+    private struct State {
+        var pressure = NodePressure()
+        var isEnding = false
+    }
+    private let state = NIOLockedValueBox(State())
+
+    /// What the node is short of.
+    var pressure: NodePressure {
+        get { state.withLockedValue { $0.pressure } }
+        set { state.withLockedValue { $0.pressure = newValue } }
+    }
+
+    /// The node is about to end, and takes nobody.
+    var isEnding: Bool {
+        get { state.withLockedValue { $0.isEnding } }
+        set { state.withLockedValue { $0.isEnding = newValue } }
+    }
+}
