@@ -115,11 +115,14 @@ final class NodeProcess: Sendable {
         }
     }
 
-    func kubelet(_ path: String, token: String? = nil) async throws -> (status: Int, body: String) {
+    /// - Parameter limit: seconds.
+    func kubelet(
+        _ path: String, method: String = "GET", token: String? = nil, limit: Int = 20
+    ) async throws -> (status: Int, body: String) {
         let outcome = try await ChildProcess.run(
             "/usr/bin/curl",
             [
-                "-sS", "-k", "--max-time", "20", "-w", "\n%{http_code}", "-H",
+                "-sS", "-k", "-X", method, "--max-time", "\(limit)", "-w", "\n%{http_code}", "-H",
                 "Authorization: Bearer \(try token ?? self.token)",
                 "https://127.0.0.1:\(port)\(path)",
             ])

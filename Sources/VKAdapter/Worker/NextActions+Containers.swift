@@ -38,6 +38,9 @@ extension Planner {
     private func ephemeral(_ sandbox: String) -> [Action] {
         pod.spec.ephemeralContainers.compactMap { container in
             guard let run = observed.newest(container.name) else {
+                // The cluster remembers an end that the runtime has forgotten, and takes none of them back.
+                let known = pod.status.ephemeralContainerStatuses.first { $0.name == container.name }
+                if known?.state.terminated != nil { return nil }
                 return .startContainer(name: container.name, attempt: 0, sandbox: sandbox)
             }
             guard run.status.state == .containerCreated, run.sandboxID == sandbox,

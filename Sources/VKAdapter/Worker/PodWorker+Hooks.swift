@@ -10,6 +10,7 @@ extension PodWorker {
         let limit = try await isMachine(container) ? context.postStartTimeout : nil
         let target = HandlerTarget(pod: pod, container: container, containerID: id, address: address)
         do {
+            if limit != nil { try await waitForGuest(id, container) }
             try await handlers.run(hook, target, limit: limit)
         } catch let failure as HookFailure {
             logger.error("\(failure)", metadata: ["container": "\(container.name)"])
@@ -17,6 +18,18 @@ extension PodWorker {
                 pod, .warning, reason: "FailedPostStartHook", message: "\(failure)", container: container.name)
             try await stop(id, container.name, grace: grace, why: "FailedPostStartHook", isRestart: false)
             throw StartFailure(.postStartHookError("\(failure)"), failure)
+        }
+    }
+
+    /// A machine starts long before its guest takes commands: that time is none of its hook's. How long a guest may boot is
+    /// the runtime's to say.
+    private func waitForGuest(_ id: String, _ container: Container) async throws {
+        do {
+            _ = try await context.provider.execSync(id, ["true"], timeout: nil)
+        } catch {
+            try Task.checkCancellation()
+            throw HookFailure(
+                description: "postStart hook for Container \"\(container.name)\" cannot be run - error: \(error)")
         }
     }
 

@@ -171,6 +171,24 @@ import Testing
         }
     }
 
+    @Test("the time of a machine's postStart hook begins when its guest takes commands")
+    func machineHook() async throws {
+        try await node(Answers()) { node in
+            node.runtime.edit {
+                $0.machines = ["busybox:1"]
+                $0.heldCommand = "true"
+            }
+            try node.pod("web", more: "    lifecycle: {postStart: {exec: {command: [hook]}}}")
+            try await node.running { adapter in
+                try await eventually("it boots") { commands(node) == ["true"] }
+                #expect(adapter.status("web")?.containerStatuses[0].ready == false)
+                node.runtime.edit { $0.heldCommand = "" }
+                try await eventually("ready") { adapter.isReady("web") }
+                #expect(commands(node) == ["true", "hook"])
+            }
+        }
+    }
+
     @Test("a container whose postStart hook fails is stopped and started again")
     func failingHook() async throws {
         let answers = Answers(["hook": 7])

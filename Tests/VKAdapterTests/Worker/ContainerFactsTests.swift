@@ -82,6 +82,15 @@ import Testing
         #expect(next(scene) == [start("debug"), start("init")])
         scene.run("debug", .containerExited, exit: 1)
         #expect(next(scene) == [start("init")])
+        // Also when the runtime has lost it: the cluster takes no end back.
+        scene.runs.removeAll { $0.name == "debug" }
+        scene.pod.status.ephemeralContainerStatuses = [
+            ContainerStatus {
+                $0.name = "debug"
+                $0.state.terminated = .init()
+            }
+        ]
+        #expect(next(scene) == [start("init")])
     }
 
     @Test("other resources are given to the run, or its container is started again with them")

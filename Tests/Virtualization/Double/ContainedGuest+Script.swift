@@ -27,7 +27,6 @@ extension ContainedGuest {
                 printf '%s\n%s\n' "$2" "$3" >"/run/shares/$1"
                 shift 3
             done
-            [ -z "$disk" ] || exec 9<>"$disk"
             ip netns add guest || exit
             net=64
             until ip link add "vmnet$net" type veth peer name eth0 netns guest 2>/dev/null; do
@@ -40,11 +39,14 @@ extension ContainedGuest {
                 ip -n guest $words || exit
             done
             # Open at both ends, so that nobody waits for the other.
-            mkfifo -m 600 /run/console /run/panic /run/go
+            mkfifo -m 600 /run/console /run/panic /run/go /run/mounted
             exec 8<>/run/console 7<>/run/panic
-            child relay <&8 7<&- 8<&- 9<&- 2>/dev/null &
-            child panics <&7 7<&- 8<&- 9<&- &
-            child boots "$disk" "$initrd" "$memory" </dev/null 7<&- 8<&- 9<&- &
+            child relay <&8 7<&- 8<&- 2>/dev/null &
+            child panics <&7 7<&- 8<&- &
+            child boots "$disk" "$initrd" "$memory" </dev/null 7<&- 8<&- &
+            # Nobody else has the disk open, or is about to be made with it, when somebody looks whose it is.
+            read -r word </run/mounted
+            [ -z "$disk" ] || exec 9<>"$disk"
             tell address "198.19.$net.2"
             while read -r word tag mode path; do
                 case $word in
@@ -92,6 +94,7 @@ extension ContainedGuest {
             # Held by a place of the machine's own, and so it goes with the machine.
             mkdir /run/disk
             if [ -n "$disk" ] && mount -o loop "$disk" /run/disk; then loop=$(findmnt -n -o SOURCE /run/disk); fi
+            echo >/run/mounted
             while :; do
                 umount -R -l /mnt 2>/dev/null
                 mount -t tmpfs -o mode=755 memory /mnt || exit
