@@ -2476,7 +2476,7 @@ const ProtobufCMessageDescriptor vzcri_host__read_termination_message_response__
   (ProtobufCMessageInit) vzcri_host__read_termination_message_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor vzcri_host__read_container_log_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor vzcri_host__read_container_log_request__field_descriptors[8] =
 {
   {
     "log_path",
@@ -2562,6 +2562,18 @@ static const ProtobufCFieldDescriptor vzcri_host__read_container_log_request__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stream",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(VzcriHost__ReadContainerLogRequest, stream),
+    &vzcri_host__log_stream__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned vzcri_host__read_container_log_request__field_indices_by_name[] = {
   1,   /* field[1] = container_id */
@@ -2569,13 +2581,14 @@ static const unsigned vzcri_host__read_container_log_request__field_indices_by_n
   6,   /* field[6] = limit_bytes */
   0,   /* field[0] = log_path */
   4,   /* field[4] = since */
+  7,   /* field[7] = stream */
   5,   /* field[5] = tail_lines */
   3,   /* field[3] = timestamps */
 };
 static const ProtobufCIntRange vzcri_host__read_container_log_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor vzcri_host__read_container_log_request__descriptor =
 {
@@ -2585,7 +2598,7 @@ const ProtobufCMessageDescriptor vzcri_host__read_container_log_request__descrip
   "VzcriHost__ReadContainerLogRequest",
   "vzcri.v1",
   sizeof(VzcriHost__ReadContainerLogRequest),
-  7,
+  8,
   vzcri_host__read_container_log_request__field_descriptors,
   vzcri_host__read_container_log_request__field_indices_by_name,
   1,  vzcri_host__read_container_log_request__number_ranges,
@@ -2842,6 +2855,36 @@ const ProtobufCEnumDescriptor vzcri_host__runtime__descriptor =
   vzcri_host__runtime__enum_values_by_name,
   1,
   vzcri_host__runtime__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue vzcri_host__log_stream__enum_values_by_number[3] =
+{
+  { "LOG_STREAM_ALL", "VZCRI_HOST__LOG_STREAM__LOG_STREAM_ALL", 0 },
+  { "LOG_STREAM_STDOUT", "VZCRI_HOST__LOG_STREAM__LOG_STREAM_STDOUT", 1 },
+  { "LOG_STREAM_STDERR", "VZCRI_HOST__LOG_STREAM__LOG_STREAM_STDERR", 2 },
+};
+static const ProtobufCIntRange vzcri_host__log_stream__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex vzcri_host__log_stream__enum_values_by_name[3] =
+{
+  { "LOG_STREAM_ALL", 0 },
+  { "LOG_STREAM_STDERR", 2 },
+  { "LOG_STREAM_STDOUT", 1 },
+};
+const ProtobufCEnumDescriptor vzcri_host__log_stream__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "vzcri.v1.LogStream",
+  "LogStream",
+  "VzcriHost__LogStream",
+  "vzcri.v1",
+  3,
+  vzcri_host__log_stream__enum_values_by_number,
+  3,
+  vzcri_host__log_stream__enum_values_by_name,
+  1,
+  vzcri_host__log_stream__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCMethodDescriptor vzcri_host__host_service__method_descriptors[15] =

@@ -11,10 +11,12 @@ public protocol TestCluster: Sendable {
 extension TestCluster {
     /// Runs `body` with a client that is shut down afterwards.
     public func client<R: Sendable>(
-        as user: APIServerDouble.User = .admin, _ body: (KubeClient) async throws -> R
+        as user: APIServerDouble.User = .admin, options: KubeClient.Options = .init(),
+        _ body: (KubeClient) async throws -> R
     ) async throws -> R {
         let client = KubeClient(
-            connection(as: user), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test"))
+            connection(as: user), options: options, group: MultiThreadedEventLoopGroup.singleton,
+            logger: Logger(label: "test"))
         do {
             let result = try await body(client)
             await client.shutdown()

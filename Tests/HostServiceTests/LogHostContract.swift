@@ -62,6 +62,25 @@ import Testing
     }
 
     @Test(arguments: Side.allCases)
+    func `one of a log's streams is read without the other`(side: Side) async throws {
+        try await with(side) { host, logs in
+            let log = logs + "/default_p_u/c/0.log"
+            try write([], to: log)
+            let entries = ["stdout F one", "stderr F two", "stdout P thr", "stderr F four", "stdout F ee"]
+            let text = entries.map { "2024-05-06T07:08:09.000000000Z \($0)\n" }.joined()
+            try Data(text.utf8).write(to: URL(filePath: log))
+            #expect(try await read(host, log) { $0.stream = .stdout } == "one\nthree\n")
+            #expect(try await read(host, log) { $0.stream = .stderr } == "two\nfour\n")
+            #expect(
+                try await read(host, log) {
+                    $0.stream = .stderr
+                    $0.limitBytes = 6
+                } == "two\nfo")
+            #expect(try await read(host, log) == "one\ntwo\nthrfour\nee\n")
+        }
+    }
+
+    @Test(arguments: Side.allCases)
     func `what is not there is said so, and removing it again is fine`(side: Side) async throws {
         try await with(side) { host, logs in
             let log = logs + "/default_p_u/c/0.log"

@@ -7,22 +7,26 @@ import Testing
     private static let hello = ByteBuffer(string: "Hello")
 
     /// The examples of RFC 6455, 5.7.
-    @Test(arguments: [
-        (false, "810548656c6c6f", [data("Hello", isText: true)]),
-        (true, "818537fa213d7f9f4d5158", [data("Hello", isText: true)]),
-        (
-            false, "010348656c80026c6f",
-            [data("Hel", isText: true, isEnd: false), data("lo", isText: true, isStart: false)]
-        ),
-        (false, "890548656c6c6f", [.ping(ByteBuffer(string: "Hello"))]), (true, "8a8537fa213d7f9f4d5158", [.pong]),
-        (false, "8200", [data("")]),
-        // A control frame between a message's parts.
-        (
-            false, "010348656c890080026c6f",
-            [data("Hel", isText: true, isEnd: false), .ping(ByteBuffer()), data("lo", isText: true, isStart: false)]
-        ), (false, "880203e8", [.close(code: 1000, reason: "")]), (false, "8800", [.close(code: nil, reason: "")]),
-        (false, "880503e9627965", [.close(code: 1001, reason: "bye")]),
-    ] as [(Bool, String, [WebSocketPiece])])
+    @Test(
+        arguments: [
+            (false, "810548656c6c6f", [data("Hello", isText: true)]),
+            (true, "818537fa213d7f9f4d5158", [data("Hello", isText: true)]),
+            (
+                false, "010348656c80026c6f",
+                [data("Hel", isText: true, isEnd: false), data("lo", isText: true, isStart: false)]
+            ),
+            (false, "890548656c6c6f", [.ping(ByteBuffer(string: "Hello"))]), (true, "8a8537fa213d7f9f4d5158", [.pong]),
+            (false, "8200", [data("")]),
+            // A control frame between a message's parts.
+            (
+                false, "010348656c890080026c6f",
+                [
+                    data("Hel", isText: true, isEnd: false), .ping(ByteBuffer()),
+                    data("lo", isText: true, isStart: false),
+                ]
+            ), (false, "880203e8", [.close(code: 1000, reason: "")]), (false, "8800", [.close(code: nil, reason: "")]),
+            (false, "880503e9627965", [.close(code: 1001, reason: "bye")]),
+        ] as [(Bool, String, [WebSocketPiece])])
     func `the examples of the RFC are understood`(fromClient: Bool, hex: String, pieces: [WebSocketPiece]) throws {
         #expect(try Self.decode(fromClient, bytes(hex)) == pieces)
     }
@@ -50,7 +54,8 @@ import Testing
         ("0900", "a fragmented ping", 1002), ("897e007e", "a long ping", 1002), ("8000", "continues nothing", 1002),
         ("01008200", "begins inside a message", 1002), ("827e007d", "a length in too many bytes", 1002),
         ("827f000000000000ffff", "so of eight", 1002), ("827fffffffffffffffff", "a negative length", 1002),
-        ("880103", "half a code", 1002), ("880203ed", "a code that stands for none", 1002), ("88020bb7", "no such code", 1002),
+        ("880103", "half a code", 1002), ("880203ed", "a code that stands for none", 1002),
+        ("88020bb7", "no such code", 1002),
         ("880303e8ff", "a reason that is no text", 1007), ("818537fa213d7f9f4d5158", "masked by a server", 1002),
     ])
     func `malformed frames are refused`(hex: String, what: String, code: Int) {
@@ -89,17 +94,24 @@ import Testing
 
     private static let bytesOf: @Sendable (String) -> ByteBuffer = { ByteBuffer(string: $0) }
 
-    @Test(arguments: [
-        (ChannelCodec.raw, ["\u{0}hi"], [.bytes(channel: 0, ByteBuffer(string: "hi"))]),
-        (.raw, ["\u{4}", "hi", "!"], [
-            .bytes(channel: 4, ByteBuffer(string: "hi")), .bytes(channel: 4, ByteBuffer(string: "!")),
-        ]),
-        (.raw, [""], []), (.raw, ["\u{1}"], []),
-        (.base64, ["0Zm9vCg=="], [.bytes(channel: 0, ByteBuffer(string: "foo\n"))]),
-        (.base64, ["1Z", "m9vYm", "Fy"], [
-            .bytes(channel: 1, ByteBuffer(string: "foo")), .bytes(channel: 1, ByteBuffer(string: "bar")),
-        ]), (.base64, ["2"], []),
-    ] as [(ChannelCodec, [String], [ChannelMessages.Event])])
+    @Test(
+        arguments: [
+            (ChannelCodec.raw, ["\u{0}hi"], [.bytes(channel: 0, ByteBuffer(string: "hi"))]),
+            (
+                .raw, ["\u{4}", "hi", "!"],
+                [
+                    .bytes(channel: 4, ByteBuffer(string: "hi")), .bytes(channel: 4, ByteBuffer(string: "!")),
+                ]
+            ),
+            (.raw, [""], []), (.raw, ["\u{1}"], []),
+            (.base64, ["0Zm9vCg=="], [.bytes(channel: 0, ByteBuffer(string: "foo\n"))]),
+            (
+                .base64, ["1Z", "m9vYm", "Fy"],
+                [
+                    .bytes(channel: 1, ByteBuffer(string: "foo")), .bytes(channel: 1, ByteBuffer(string: "bar")),
+                ]
+            ), (.base64, ["2"], []),
+        ] as [(ChannelCodec, [String], [ChannelMessages.Event])])
     func `messages are taken apart`(codec: ChannelCodec, parts: [String], events: [ChannelMessages.Event]) throws {
         var messages = ChannelMessages(codec: codec, knowsCloseSignal: false)
         // Twice: nothing may be left of the first.

@@ -163,10 +163,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([0x82, 0x01, 0], 1002), ([0xc2, 0x80, 0, 0, 0, 0], 1002), ([0x80, 0x80, 0, 0, 0, 0], 1002),
-        ([0x82, 0x81, 0, 0, 0, 0, 255], 1002), ([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xed], 1002),
-    ] as [([UInt8], UInt16)])
+    @Test(
+        arguments: [
+            ([0x82, 0x01, 0], 1002), ([0xc2, 0x80, 0, 0, 0, 0], 1002), ([0x80, 0x80, 0, 0, 0, 0], 1002),
+            ([0x82, 0x81, 0, 0, 0, 0, 255], 1002), ([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xed], 1002),
+        ] as [([UInt8], UInt16)])
     func `a client that breaks the protocol is told, and its command ends`(frame: [UInt8], code: UInt16) async throws {
         try await Harness.run { harness async throws in
             let isCancelled = NIOLockedValueBox(false)
@@ -209,19 +210,23 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (["sec-websocket-version": "13"], .GET, 400), (["sec-websocket-key": "AA==", "sec-websocket-version": "13"], .GET, 400),
-        (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="], .GET, 426),
-        (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "8"], .GET, 426),
-        (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"], .POST, 405),
-        (
-            [
-                "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13",
-                "sec-websocket-protocol": "chat, v6.channel.k8s.io",
-            ], .GET, 403
-        ),
-    ] as [(HTTPHeaders, HTTPMethod, UInt)])
-    func `a handshake that lacks something is refused`(headers: HTTPHeaders, method: HTTPMethod, status: UInt) async throws {
+    @Test(
+        arguments: [
+            (["sec-websocket-version": "13"], .GET, 400),
+            (["sec-websocket-key": "AA==", "sec-websocket-version": "13"], .GET, 400),
+            (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="], .GET, 426),
+            (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "8"], .GET, 426),
+            (["sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"], .POST, 405),
+            (
+                [
+                    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13",
+                    "sec-websocket-protocol": "chat, v6.channel.k8s.io",
+                ], .GET, 403
+            ),
+        ] as [(HTTPHeaders, HTTPMethod, UInt)])
+    func `a handshake that lacks something is refused`(headers: HTTPHeaders, method: HTTPMethod, status: UInt)
+        async throws
+    {
         try await Harness.run { harness async throws in
             await #expect {
                 _ = try await WebSocketPeer.upgrade(harness, Self.exec(Self.output, Self.both), headers, method)

@@ -67,6 +67,12 @@ typedef enum _VzcriHost__Runtime {
   VZCRI_HOST__RUNTIME__RUNTIME_VM = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(VZCRI_HOST__RUNTIME)
 } VzcriHost__Runtime;
+typedef enum _VzcriHost__LogStream {
+  VZCRI_HOST__LOG_STREAM__LOG_STREAM_ALL = 0,
+  VZCRI_HOST__LOG_STREAM__LOG_STREAM_STDOUT = 1,
+  VZCRI_HOST__LOG_STREAM__LOG_STREAM_STDERR = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(VZCRI_HOST__LOG_STREAM)
+} VzcriHost__LogStream;
 
 /* --- messages --- */
 
@@ -488,10 +494,11 @@ struct  VzcriHost__ReadContainerLogRequest
   int64_t since;
   int64_t tail_lines;
   int64_t limit_bytes;
+  VzcriHost__LogStream stream;
 };
 #define VZCRI_HOST__READ_CONTAINER_LOG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&vzcri_host__read_container_log_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, VZCRI_HOST__LOG_STREAM__LOG_STREAM_ALL }
 
 
 struct  VzcriHost__LogChunk
@@ -931,6 +938,7 @@ void vzcri_host__host_service__remove_pod_data(ProtobufCService *service,
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    vzcri_host__runtime__descriptor;
+extern const ProtobufCEnumDescriptor    vzcri_host__log_stream__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__host_info_request__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__host_info_response__descriptor;
 extern const ProtobufCMessageDescriptor vzcri_host__slot_pool__descriptor;

@@ -18,6 +18,13 @@ extension HostService {
             options.since = request.since == 0 ? nil : request.since
             options.tail = request.tailLines < 0 ? nil : Int(request.tailLines)
             options.limitBytes = request.limitBytes <= 0 ? nil : Int(request.limitBytes)
+            switch request.stream {
+            case .logStreamAll: break
+            case .logStreamStdout: options.stream = .stdout
+            case .logStreamStderr: options.stream = .stderr
+            default:
+                throw ShimError(.invalidArgument, "a container has no stream of the number \(request.stream.rawValue)")
+            }
             let isFinished: @Sendable () async -> Bool = {
                 closing.isOpen || !store.isWritten(log: request.logPath, by: request.containerId)
             }

@@ -15,8 +15,10 @@ public final class KubeClient: Sendable {
         public var retries = 8
         /// The longest we wait before.
         public var maximumDelay: Duration = .seconds(30)
+        /// Is told of every request once its answer begins, or does not come.
+        public var onCall: (@Sendable (KubeCall) -> Void)?
 
-        public init() {}
+        public init(onCall: (@Sendable (KubeCall) -> Void)? = nil) { self.onCall = onCall }
     }
 
     /// How a patch is read (`Content-Type`).
@@ -37,7 +39,8 @@ public final class KubeClient: Sendable {
     ) {
         self.connection = connection
         self.options = options
-        transport = KubeTransport(connection, userAgent: userAgent, group: group, logger: logger)
+        transport = KubeTransport(
+            connection, userAgent: userAgent, onCall: options.onCall, group: group, logger: logger)
     }
 
     /// Ends all connections and everything that waits on them; the next call makes new ones.

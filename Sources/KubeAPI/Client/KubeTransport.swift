@@ -25,12 +25,17 @@ final class KubeTransport: Sendable {
     private let connection: ClusterConnection
     private let credentials: CredentialStore
     private let userAgent: String
+    private let onCall: (@Sendable (KubeCall) -> Void)?
     private let group: any EventLoopGroup
     private let logger: Logger
     private let state: Mutex<State>
 
-    init(_ connection: ClusterConnection, userAgent: String, group: any EventLoopGroup, logger: Logger) {
+    init(
+        _ connection: ClusterConnection, userAgent: String, onCall: (@Sendable (KubeCall) -> Void)? = nil,
+        group: any EventLoopGroup, logger: Logger
+    ) {
         self.connection = connection
+        self.onCall = onCall
         self.userAgent = userAgent
         self.group = group
         self.logger = logger
@@ -87,11 +92,23 @@ final class KubeTransport: Sendable {
             message.body = .bytes(ByteBuffer(bytes: body))
         }
         let http = try client(for: shown, &message)
+        let start = ContinuousClock.now
         do {
-            return try await http.execute(message, timeout: TimeAmount(timeout), logger: nil)
+            let response = try await http.execute(message, timeout: TimeAmount(timeout), logger: nil)
+            note(request, Int(response.status.code), start)
+            return response
         } catch {
+            note(request, nil, start)
             throw unavailable(request, error)
         }
+    }
+
+    private func note(_ request: Request, _ status: Int?, _ start: ContinuousClock.Instant) {
+        let host = connection.server.host
+        let name = "\(host.contains(":") ? "[\(host)]" : host):\(connection.server.port)"
+        onCall?(
+            KubeCall(
+                method: request.method.rawValue, host: name, status: status, duration: start.duration(to: .now)))
     }
 
     private func client(

@@ -563,6 +563,7 @@ extension HostAPI.ReadContainerLogRequest: WireMessage {
         self.since = c.pointee.since
         self.tailLines = c.pointee.tail_lines
         self.limitBytes = c.pointee.limit_bytes
+        self.stream = HostAPI.LogStream(rawValue: Int32(truncatingIfNeeded: c.pointee.stream.rawValue))
     }
 
     func fill(_ c: UnsafeMutablePointer<VzcriHost__ReadContainerLogRequest>, _ arena: Arena) throws(WireError) {
@@ -573,6 +574,7 @@ extension HostAPI.ReadContainerLogRequest: WireMessage {
         c.pointee.since = self.since
         c.pointee.tail_lines = self.tailLines
         c.pointee.limit_bytes = self.limitBytes
+        c.pointee.stream = VzcriHost__LogStream(rawValue: .init(truncatingIfNeeded: self.stream.rawValue))
     }
 }
 

@@ -264,6 +264,7 @@ extension HostAPI {
         public var since: Int64 = 0
         public var tailLines: Int64 = 0
         public var limitBytes: Int64 = 0
+        public var stream = LogStream(rawValue: 0)
 
         public init() {}
         public init(_ configure: (inout Self) throws -> Void) rethrows {

@@ -32,7 +32,9 @@ struct PortChannels: Sendable {
             }
             await withTaskGroup(of: Void.self) { connections in
                 for (index, port) in ports.enumerated() {
-                    guard let data = session.stream(2 * index), let error = session.stream(2 * index + 1) else { continue }
+                    guard let data = session.stream(2 * index), let error = session.stream(2 * index + 1) else {
+                        continue
+                    }
                     connections.addTask { await serve(port, data, error, backend) }
                 }
             }

@@ -67,7 +67,8 @@ final class WebSocketConnection: Sendable {
                     case .close(let code, let reason):
                         // Fails only when there is nobody left to tell.
                         do { try await sendClose(code, reason: "") } catch {}
-                        return StreamingError(.unavailable, "the peer closed the connection\(reason.isEmpty ? "" : ": \(reason)")")
+                        return StreamingError(
+                            .unavailable, "the peer closed the connection\(reason.isEmpty ? "" : ": \(reason)")")
                     }
                 }
             }

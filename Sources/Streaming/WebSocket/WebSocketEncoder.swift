@@ -7,7 +7,8 @@ struct WebSocketEncoder {
 
     /// - Parameter prefix: bytes of the payload that come first.
     func encode(
-        _ opcode: WebSocketOpcode, prefix: [UInt8] = [], _ payload: ByteBuffer = ByteBuffer(), into out: inout ByteBuffer
+        _ opcode: WebSocketOpcode, prefix: [UInt8] = [], _ payload: ByteBuffer = ByteBuffer(),
+        into out: inout ByteBuffer
     ) {
         let length = prefix.count + payload.readableBytes
         out.reserveCapacity(minimumWritableBytes: length + 14)

@@ -81,7 +81,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         provider.metrics = metrics
         provider.tracer = tracer
         let runtime = RuntimeInfo()
-        let kube = connection.map { KubeClient($0, group: group, logger: logger) }
+        let kube = connection.map { KubeClient($0, options: .init { metrics.asked($0) }, group: group, logger: logger) }
         let writer = kube.map { StatusWriter(client: $0, logger: logger) }
         let events = kube.map { EventRecorder(client: $0, host: configuration.nodeName, logger: logger) }
         let recent = RecentEvents(events ?? NoPodEvents())
@@ -116,6 +116,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.admission = try await setup.admission(mapping, resources, situation, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         context.tracer = tracer
+        context.metrics = metrics
         admin = AdminServer(store: store, events: recent, root: configuration.root, group: group, logger: logger)
         startup = configuration.startupTimeout.map {
             StartupLimit(time: $0, runtime: runtime, endpoint: configuration.runtime)
@@ -128,6 +129,7 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             client: client, book: context.guests, changed: { manager.tell(.changed("")) }, logger: logger)
         var watcher = RuntimeWatcher(provider: provider, manager: manager, runtime: runtime, logger: logger)
         watcher.intervals.relist = configuration.relistInterval
+        watcher.metrics = metrics
         self.watcher = watcher
         let manifests = configuration.podManifestPath.map {
             ManifestDirectory(

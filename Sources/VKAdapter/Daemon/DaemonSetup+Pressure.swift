@@ -26,7 +26,7 @@ extension DaemonSetup {
         let eviction = EvictionManager(
             thresholds: thresholds, intervals: intervals,
             mostGrace: Int64(configuration.evictionMaximumPodGrace), nodeName: configuration.nodeName,
-            events: cluster.events, logger: logger,
+            events: cluster.events, metrics: context.metrics, logger: logger,
             levels: { try await levels.levels() },
             candidates: {
                 let usage = try await provider.podUsage()

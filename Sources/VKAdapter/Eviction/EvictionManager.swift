@@ -23,6 +23,7 @@ actor EvictionManager {
     /// Seconds for a pod that goes for a threshold that waits.
     private let mostGrace: Int64
     private let tell: @Sendable (NodePressure) async -> Void
+    private let metrics: AdapterMetrics?
     private let events: EventRecorder?
     private let node: ObjectReference
     private let now: @Sendable () -> Timestamp
@@ -34,7 +35,7 @@ actor EvictionManager {
     ///   - candidates: the node's pods, and what they take; asked only when somebody may have to go.
     init(
         thresholds: [EvictionThreshold], intervals: Intervals = Intervals(), mostGrace: Int64 = 0,
-        nodeName: String, events: EventRecorder?, logger: Logger,
+        nodeName: String, events: EventRecorder?, metrics: AdapterMetrics? = nil, logger: Logger,
         now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
         levels: @escaping @Sendable () async throws -> [EvictionSignal: EvictionLevel],
         candidates: @escaping @Sendable () async throws -> [EvictionCandidate],
@@ -55,6 +56,7 @@ actor EvictionManager {
         self.collectImages = collectImages
         self.evict = evict
         self.tell = tell
+        self.metrics = metrics
         node = ObjectReference(node: nodeName)
     }
 
@@ -101,6 +103,7 @@ actor EvictionManager {
             return logger.error("the node is short of \(threshold.signal.rawValue), and no pod can be ended for it")
         }
         ending = (victim.pod.metadata.uid, now())
+        metrics?.count(AdapterMetrics.evictions, ["eviction_signal": threshold.signal.rawValue])
         evict(
             victim.pod.metadata.uid, Eviction.message(victim, threshold, level),
             Eviction.grace(victim.pod, threshold, most: mostGrace))

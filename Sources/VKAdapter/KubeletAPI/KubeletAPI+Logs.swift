@@ -14,10 +14,6 @@ extension KubeletAPI {
         } catch {
             throw Refusal(status: .unprocessableEntity, text: error.message)
         }
-        guard options.stream == nil || logs.tellsStreams else {
-            throw Refusal(
-                status: .notImplemented, text: "stream: the runtime's host tells no stream of a log from the other")
-        }
         let pod = try pod(namespace, name, nil, "pod \"\(name)\" does not exist\n")
         guard pod.spec.allContainers.contains(where: { $0.name == container }) else {
             throw Refusal(status: .notFound, text: "container \"\(container)\" not found in pod \"\(name)\"\n")

@@ -144,10 +144,7 @@ extension KubeletAPI {
                 "kubelet_running_containers", [("container_state", state)], Double(states.count { $0 == state }))
         }
         node.metrics.write(
-            [
-                AdapterMetrics.requestDuration, AdapterMetrics.requests, AdapterMetrics.runtimeDuration,
-                AdapterMetrics.runtimeErrors, AdapterMetrics.runtimeOperations,
-            ], to: &text)
+            AdapterMetrics.own, to: &text)
         let sample = try await node.stats.sample()
         let volumes = sample.pods.flatMap { pod in pod.volumes.map { (pod, $0) } }
         if !volumes.isEmpty {

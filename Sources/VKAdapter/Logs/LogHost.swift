@@ -31,9 +31,6 @@ protocol LogHost: Sendable {
     /// Whether there is such a file.
     func exists(_ log: String) async throws(AdapterError) -> Bool
 
-    /// Whether one of a log's streams can be had without the other.
-    var tellsStreams: Bool { get }
-
     /// The end of a log, without times: at most so many bytes and lines.
     func tail(_ log: String, bytes: Int, lines: Int) async throws -> String
 
@@ -45,10 +42,6 @@ protocol LogHost: Sendable {
         _ log: String, _ options: LogOptions, isRunning: @escaping @Sendable () async -> Bool,
         write: @escaping @Sendable (ByteBuffer) async throws -> Void
     ) async throws
-}
-
-extension LogHost {
-    var tellsStreams: Bool { true }
 }
 
 /// What became of a log that may have grown.

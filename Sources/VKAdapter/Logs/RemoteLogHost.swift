@@ -1,3 +1,4 @@
+import HostFiles
 import KubeAPI
 import NIOCore
 import Proto
@@ -6,8 +7,6 @@ import RPC
 /// Logs on the runtime's host.
 struct RemoteLogHost: LogHost {
     let host: RemoteHost
-
-    var tellsStreams: Bool { false }
 
     /// The runtime makes what it writes to.
     func prepare(_ directory: String) async throws(AdapterError) {}
@@ -77,6 +76,11 @@ struct RemoteLogHost: LogHost {
             $0.since = options.since?.nanosecondsSince1970 ?? 0
             $0.tailLines = Int64(options.tailLines ?? -1)
             $0.limitBytes = Int64(options.limitBytes ?? 0)
+            switch options.stream {
+            case .stdout: $0.stream = .logStreamStdout
+            case .stderr: $0.stream = .logStreamStderr
+            case nil: break
+            }
         }
         do {
             let chunks = try host.client.stream(HostAPI.HostService.readContainerLog, request, timeout: timeout)

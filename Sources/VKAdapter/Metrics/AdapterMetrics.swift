@@ -9,38 +9,6 @@ final class AdapterMetrics: Sendable {
         var buckets: [Double]?
     }
 
-    static let runtimeOperations = Family(
-        name: "kubelet_runtime_operations_total",
-        help: "[ALPHA] Cumulative number of runtime operations by operation type.")
-    static let runtimeErrors = Family(
-        name: "kubelet_runtime_operations_errors_total",
-        help: "[ALPHA] Cumulative number of runtime operation errors by operation type.")
-    static let runtimeDuration = Family(
-        name: "kubelet_runtime_operations_duration_seconds",
-        help: "[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.",
-        buckets: exponential(from: 0.005, by: 2.5, count: 14))
-    static let requests = Family(
-        name: "kubelet_http_requests_total",
-        help: "[ALPHA] Number of the http requests received since the server started")
-    static let requestDuration = Family(
-        name: "kubelet_http_requests_duration_seconds", help: "[ALPHA] Duration in seconds to serve http requests",
-        buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
-    static let probes = Family(
-        name: "prober_probe_total",
-        help: "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.")
-    static let probeDuration = Family(
-        name: "prober_probe_duration_seconds",
-        help: "[ALPHA] Duration in seconds for a probe response.",
-        buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
-
-    private static func exponential(from first: Double, by factor: Double, count: Int) -> [Double] {
-        var next = first
-        return (0..<count).map { _ in
-            defer { next *= factor }
-            return next
-        }
-    }
-
     /// Values in the order of the names.
     private struct Series: Hashable {
         var family: String
@@ -80,11 +48,13 @@ final class AdapterMetrics: Sendable {
         }
     }
 
-    /// Forgets the series that have this value of a label: what it named is gone.
-    func forget(_ label: String, _ value: String) {
+    /// Forgets the series that have all these values of labels: what they named is gone.
+    func forget(_ labels: KeyValuePairs<String, String>) {
         series.withLockedValue { all in
             all = all.filter { key, content in
-                !zip(content.names, key.labels).contains { $0.0 == label && $0.1 == value }
+                !labels.allSatisfy { name, value in
+                    zip(content.names, key.labels).contains { $0.0 == name && $0.1 == value }
+                }
             }
         }
     }
@@ -114,23 +84,5 @@ final class AdapterMetrics: Sendable {
                 text.sample(family.name + "_count", labels, Double(content.count))
             }
         }
-    }
-
-    /// Notes a call of the runtime.
-    func called(_ method: String, _ start: ContinuousClock.Instant, failed: Bool) {
-        let operation = Self.operation(method)
-        count(Self.runtimeOperations, ["operation_type": operation])
-        if failed { count(Self.runtimeErrors, ["operation_type": operation]) }
-        observe(Self.runtimeDuration, ["operation_type": operation], start.duration(to: .now))
-    }
-
-    /// The kubelet's name of a method of the CRI: `RunPodSandbox` is `run_podsandbox`.
-    static func operation(_ method: String) -> String {
-        var out = ""
-        for character in method.unicodeScalars {
-            if character.properties.isUppercase, !out.isEmpty { out += "_" }
-            out += character.properties.lowercaseMapping
-        }
-        return out.replacing("pod_sandbox", with: "podsandbox")
     }
 }

@@ -26,7 +26,7 @@ actor PodProbes {
     private let events: any PodEvents
     private let now: @Sendable () -> Timestamp
     private let changed: @Sendable () -> Void
-    private let metrics: ProbeMetrics
+    private let metrics: AdapterMetrics
     private var logger: Logger
     private var pod = Pod()
     private var sandbox = PodAddress(ip: "", sandboxID: "")
@@ -40,7 +40,7 @@ actor PodProbes {
     private let wake: AsyncStream<Void>.Continuation
 
     init(
-        prober: HandlerRunner, events: any PodEvents, metrics: ProbeMetrics, now: @escaping @Sendable () -> Timestamp,
+        prober: HandlerRunner, events: any PodEvents, metrics: AdapterMetrics, now: @escaping @Sendable () -> Timestamp,
         logger: Logger, changed: @escaping @Sendable () -> Void
     ) {
         self.prober = prober
@@ -160,11 +160,12 @@ actor PodProbes {
             let container = pod.spec.allContainers.first(where: { $0.name == key.container })
         else { return }
         let began = now()
+        let start = ContinuousClock.now
         let target = HandlerTarget(pod: pod, container: container, containerID: id, address: sandbox)
         let outcome = await prober.probe(state.probe, target, timeout: state.timeout)
         if Task.isCancelled { return }
         let pod = pod
-        metrics.count(pod, key.container, key.kind, outcome)
+        metrics.probed(pod, key.container, key.kind, outcome, start.duration(to: .now))
         let word = key.kind.rawValue
         switch outcome {
         case .success: break

@@ -18,6 +18,7 @@ struct RuntimeWatcher: Sendable {
     let manager: PodManager
     let runtime: RuntimeInfo
     var intervals = Intervals()
+    var metrics: AdapterMetrics?
     let logger: Logger
 
     /// Runs until the task is cancelled.
@@ -49,6 +50,13 @@ struct RuntimeWatcher: Sendable {
         }
     }
 
+    private func list() async throws -> [String: PodDigest] {
+        let start = ContinuousClock.now
+        let pods = try await provider.pods()
+        metrics?.observe(AdapterMetrics.relist, [:], start.duration(to: .now))
+        return pods
+    }
+
     private func followEvents() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (opened, open) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -59,7 +67,7 @@ struct RuntimeWatcher: Sendable {
                 // The list after the events: nothing can happen between the two.
                 for await _ in opened { break }
                 while true {
-                    manager.tell(.listed(try await provider.pods()))
+                    manager.tell(.listed(try await list()))
                     manager.tell(.changed(""))
                     try await Task.sleep(for: intervals.relist)
                 }
@@ -72,7 +80,7 @@ struct RuntimeWatcher: Sendable {
     private func poll() async throws {
         manager.tell(.changed(""))
         while true {
-            manager.tell(.listed(try await provider.pods()))
+            manager.tell(.listed(try await list()))
             try await Task.sleep(for: intervals.poll)
         }
     }

@@ -17,7 +17,7 @@ struct PodContext: Sendable {
     var images = ImagePulls()
     /// Asks containers for probes and hooks; `nil` where nobody can be asked.
     var handlers: HandlerRunner?
-    var probeMetrics = ProbeMetrics()
+    var metrics = AdapterMetrics()
     /// Pods that wait for places of virtual machines.
     var slots = SlotQueue()
     /// What containers share where their engine is another machine.

@@ -12,9 +12,10 @@ actor PodWorker {
     var backoff = BackOffs()
     var logger: Logger
     var observed = ObservedPod()
-    private var status: PodStatus?
+    private(set) var status: PodStatus?
     /// What was said of the pod's runs before this adapter started, by id.
     let known: [String: ContainerStatus]
+    let firstSeen = ContinuousClock.now
     /// `nil` where nobody can be asked.
     let probes: PodProbes?
     var findings = PodProbes.Findings()
@@ -80,7 +81,7 @@ actor PodWorker {
         (self.signals, self.signal) = (signals, signal)
         probes = context.handlers.map { [logger] handlers in
             PodProbes(
-                prober: handlers, events: context.events, metrics: context.probeMetrics, now: context.now,
+                prober: handlers, events: context.events, metrics: context.metrics, now: context.now,
                 logger: logger, changed: { signal.yield() })
         }
     }
@@ -172,7 +173,7 @@ actor PodWorker {
             await work()
             group.cancelAll()
         }
-        context.probeMetrics.forget(podUID: uid)
+        context.metrics.forgetProbes(of: pod)
         context.slots.leave(uid)
         context.pool.leave(uid)
     }
@@ -202,6 +203,8 @@ actor PodWorker {
 
     /// One look and what follows from it.
     private func step() async -> [Action] {
+        let start = ContinuousClock.now
+        defer { noteWork(start) }
         // Before and after the look: what ends in between may be missing from it.
         let before = busy
         let removing = isRemoving
@@ -298,6 +301,7 @@ actor PodWorker {
         input.readGuests(context.guests)
         let new = input.status()
         if new.phase != status?.phase {
+            noteStart(status?.phase, new.phase)
             logger.info("pod is \(new.phase)", metadata: new.podIP.isEmpty ? [:] : ["ip": "\(new.podIP)"])
         }
         status = new
@@ -368,6 +372,8 @@ actor PodWorker {
 
     private func perform(_ action: Action) async {
         let wanted = wants
+        let start = ContinuousClock.now
+        defer { noteWork(start) }
         do {
             if case .removeData = action {
                 try await removeData()

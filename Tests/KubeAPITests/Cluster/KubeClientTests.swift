@@ -1,5 +1,6 @@
 import APIServer
 import Logging
+import NIOConcurrencyHelpers
 import NIOPosix
 import Support
 import Testing
@@ -30,6 +31,21 @@ func samplePod(_ name: String, node: String = "n1", image: String = "busybox:1")
         } catch {
             #expect(error is KubeAPIError, "\(error)")
             return error as? KubeAPIError
+        }
+    }
+
+    @Test func `every request is told of, with what came of it`() async throws {
+        try await APIServerDouble.with { server in
+            let calls = NIOLockedValueBox<[String]>([])
+            let options = KubeClient.Options { call in
+                calls.withLockedValue { $0.append("\(call.method) \(call.host) \(call.status ?? -1)") }
+            }
+            let host = "\(server.connection().server.host):\(server.connection().server.port)"
+            try await server.client(options: options) { client async throws in
+                _ = try await client.create(samplePod("a"), as: .pods, namespace: "default")
+                _ = await Self.failure { _ = try await client.get(.pods, namespace: "default", name: "b") }
+                #expect(calls.withLockedValue { $0 } == ["POST \(host) 201", "GET \(host) 404"])
+            }
         }
     }
 

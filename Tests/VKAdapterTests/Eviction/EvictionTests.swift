@@ -92,8 +92,10 @@ struct EvictionTests {
         let log = NIOLockedValueBox<[String]>([])
         let free = NIOLockedValueBox<UInt64>(1)
         let over = NIOLockedValueBox<Set<String>>([])
+        let metrics = AdapterMetrics()
         let manager = EvictionManager(
-            thresholds: EvictionThreshold.standard, nodeName: "n", events: nil, logger: Logger(label: "test"),
+            thresholds: EvictionThreshold.standard, nodeName: "n", events: nil, metrics: metrics,
+            logger: Logger(label: "test"),
             now: { Timestamp(seconds: 1_000_000) },
             levels: { [.imageDisk: EvictionLevel(capacity: 100, available: free.withLockedValue { $0 })] },
             candidates: {
@@ -112,6 +114,9 @@ struct EvictionTests {
         over.withLockedValue { _ = $0.insert("a") }
         try await manager.look()
         #expect(log.withLockedValue { $0.last } == "b")
+        var told = PrometheusText()
+        metrics.write([AdapterMetrics.evictions], to: &told)
+        #expect(told.text.hasSuffix("\nkubelet_evictions{eviction_signal=\"imagefs.available\"} 2\n"))
         free.withLockedValue { $0 = 50 }
         try await manager.look()
         #expect(log.withLockedValue { $0.last } == "short", "for a while, so that nothing flaps")

@@ -93,6 +93,56 @@ import Testing
         }
     }
 
+    @Test func `probes, starts and work of pods are counted under the kubelet's names`() async throws {
+        try await Node.with { node in
+            node.runtime.edit { $0.command = { _, command in (command == ["bad"] ? 1 : 0, "") } }
+            for (name, kind, command) in [("good", "readiness", "fine"), ("poor", "liveness", "bad")] {
+                let probe = "    \(kind)Probe: {exec: {command: [\(command)]}, periodSeconds: 1, failureThreshold: 100}"
+                try node.pod(name, more: probe)
+            }
+            try await node.runtime.serve(node.socket) { endpoint in
+                try await node.adapter(endpoint) { adapter in
+                    let client = try KubeletClient(adapter, root: node.root)
+                    func has(_ path: String, _ labels: String...) async throws -> Bool {
+                        let lines = try await client.get(path).1.split(separator: "\n")
+                        return labels.allSatisfy { label in
+                            lines.contains { $0.hasPrefix(label) && !$0.hasSuffix(" 0") }
+                        }
+                    }
+                    try await eventually("both were probed") {
+                        try await has(
+                            "/metrics/probes",
+                            #"prober_probe_total{container="good",namespace="default",pod="good-n",pod_uid=""#,
+                            #"prober_probe_total{container="poor",namespace="default",pod="poor-n",pod_uid=""#,
+                            #"prober_probe_duration_seconds_count{container="good",namespace="default",pod="good-n",probe_type="Readiness"}"#
+                        )
+                    }
+                    let text = try await client.get("/metrics/probes").1
+                    try check(text)
+                    #expect(text.contains(#"probe_type="Liveness",result="failed"}"#))
+                    #expect(text.contains(#"probe_type="Readiness",result="successful"}"#))
+                    #expect(!text.contains(#"duration_seconds_count{container="poor""#))
+                    try await eventually("both run") {
+                        try await has("/metrics", "kubelet_pod_start_duration_seconds_count 2")
+                    }
+                    let own = try await client.get("/metrics").1
+                    try check(own)
+                    #expect(own.contains("\nkubelet_pleg_relist_duration_seconds_count "))
+                    for operation in ["create", "sync"] {
+                        let name = "kubelet_pod_worker_duration_seconds_count"
+                        #expect(own.contains("\n\(name){operation_type=\"\(operation)\"} "))
+                    }
+                    try node.remove("good.yaml")
+                    try await eventually("a pod that is gone is not told of") {
+                        let text = try await client.get("/metrics/probes").1
+                        return !text.contains("good-n") && text.contains("poor-n")
+                    }
+                    await client.http.close()
+                }
+            }
+        }
+    }
+
     /// Every line is a comment or a sample of the family before it, and no family comes twice.
     private func check(_ text: String) throws {
         var family = ""
