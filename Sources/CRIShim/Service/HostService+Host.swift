@@ -40,6 +40,7 @@ extension HostService {
             $0.cpuCount = Int64(facts.cpuCount)
             $0.memoryBytes = facts.memoryBytes
             $0.slots = Self.pools(slots.snapshot)
+            $0.conditions = conditions
             $0.addresses = addresses
             $0.podAddressesLocal = !isElsewhere
             if isElsewhere, let engine, engine.cpuCount > 0 {
@@ -58,6 +59,7 @@ extension HostService {
                 $0.guestOs = guest.rawValue
                 $0.total = Int32(clamping: total)
                 $0.used = Int32(clamping: ledger.taken(guest))
+                $0.leaked = Int32(clamping: ledger.leaks[guest] ?? 0)
             }
         }
     }

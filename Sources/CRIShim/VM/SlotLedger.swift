@@ -23,6 +23,8 @@ struct SlotLedger: Sendable, Equatable {
     private(set) var totals: [Guest: Int]
     private(set) var reservations: [String: Reservation] = [:]
     private(set) var machines: [String: Machine] = [:]
+    /// Slots that are free by our count and that the host refused all the same, by what it granted last.
+    private(set) var leaks: [Guest: Int] = [:]
 
     init(totals: [Guest: Int]) { self.totals = totals }
 
@@ -84,6 +86,19 @@ struct SlotLedger: Sendable, Equatable {
     /// Takes a machine's slot back. One that has none: nothing.
     mutating func release(machine id: String) {
         machines[id] = nil
+    }
+
+    /// The host would not run one more machine.
+    /// - Parameter running: how many of ours ran then.
+    mutating func refused(_ guest: Guest, running: Int) {
+        leaks[guest] = max(leaks[guest] ?? 0, max(0, total(guest) - running))
+    }
+
+    /// The host runs as many of ours.
+    mutating func granted(_ guest: Guest, running: Int) {
+        guard let leaked = leaks[guest] else { return }
+        let left = min(leaked, max(0, total(guest) - running))
+        leaks[guest] = left > 0 ? left : nil
     }
 
     private func hasReservedSlot(_ guest: Guest, _ sandbox: String) -> Bool {

@@ -32,6 +32,7 @@ extension VMRuntime {
         }
         // Before its end is seen: who waits for it may take the slot at once.
         if isClean { await release(machine.id) }
+        noteRefusal(record, of: machine)
         show(record, of: machine)
         machine.ended.open()
         if !isClean { await waitForever(machine) }

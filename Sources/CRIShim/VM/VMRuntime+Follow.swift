@@ -107,6 +107,7 @@ extension VMRuntime {
             let hasNews = before?.held != status.held || before?.notices != status.notices
             if isNew || hasNews || before?.processes != status.processes { try store.put(entry) }
             machine.running.open()
+            if isNew { noteGrant(of: machine) }
             for notice in MachineNotices.new(in: status, since: before) {
                 logger.notice(
                     "a machine is not all that was asked for",

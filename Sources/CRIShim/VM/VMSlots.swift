@@ -51,6 +51,14 @@ final class VMSlots: Sendable {
         ledger.withLock { $0.restore(guest, forMachine: id, inSandbox: sandbox) }
     }
 
+    func refused(_ guest: MachineConfig.GuestOS, running: Int) {
+        ledger.withLock { $0.refused(guest, running: running) }
+    }
+
+    func granted(_ guest: MachineConfig.GuestOS, running: Int) {
+        ledger.withLock { $0.granted(guest, running: running) }
+    }
+
     func release(machine id: String) {
         ledger.withLock { $0.release(machine: id) }
     }

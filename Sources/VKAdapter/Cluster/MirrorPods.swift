@@ -37,7 +37,6 @@ actor MirrorPods {
     private var mirrors: [String: Pod]?
     /// As they were told last; those that are ending are in here as well.
     private var living: [String: Pod] = [:]
-    private var node: Node?
     private var isLate = false
 
     /// - Parameter tell: tells the API server how a pod is.
@@ -171,25 +170,14 @@ actor MirrorPods {
     }
 
     private func newMirror(_ pod: Pod) async throws -> Pod {
-        if node == nil { node = try await client.get(.nodes, name: nodeName) }
+        let node = try await client.get(.nodes, name: nodeName)
         var mirror = pod
         mirror.status = PodStatus()
         mirror.metadata.uid = ""
         mirror.metadata.resourceVersion = ""
         mirror.metadata.annotations[StaticPod.mirrorAnnotation] = pod.metadata.uid
-        if let node {
-            // The node's end takes its mirrors with it.
-            mirror.metadata.ownerReferences = [
-                Value(
-                    .object([
-                        Member("apiVersion", Value(.string("v1"))), Member("kind", Value(.string("Node"))),
-                        Member("name", Value(.string(node.metadata.name))),
-                        Member("uid", Value(.string(node.metadata.uid))), Member("controller", Value(.bool(true))),
-                    ]))
-            ]
-        }
-        // The node may have been made anew meanwhile.
-        node = nil
+        // The node's end takes its mirrors with it.
+        mirror.metadata.ownerReferences = [node.ownerReference(isController: true)]
         return mirror
     }
 }

@@ -88,7 +88,9 @@ enum Eviction {
     /// Why a pod has to go that takes more of the disk than it may; `nil` where it does not.
     static func excess(_ candidate: EvictionCandidate) -> String? {
         let pod = candidate.pod
-        func limit(_ container: Container) -> Int64 { max(0, container.resources.limits[NodeResources.disk]?.value ?? 0) }
+        func limit(_ container: Container) -> Int64 {
+            max(0, container.resources.limits[NodeResources.disk]?.value ?? 0)
+        }
         let running = pod.spec.containers + pod.spec.initContainers.filter(\.isSidecar)
         let sum = running.reduce(Int64(0)) { { sum, more in more > .max - sum ? .max : sum + more }($0, limit($1)) }
         let whole = max(sum, pod.spec.initContainers.map(limit).max() ?? 0)

@@ -18,7 +18,8 @@ struct RuntimeHost: Sendable {
     /// Volumes where the runtime's host has them.
     /// - Parameter root: the adapter's directory on this host.
     func volumes(root: String) -> any VolumeHost {
-        remote.map { RemoteVolumeHost(host: $0) as any VolumeHost } ?? LocalVolumeHost(root: root)
+        remote.map { RemoteVolumeHost(host: $0, keepsGroups: facts.operatingSystem == "linux") as any VolumeHost }
+            ?? LocalVolumeHost(root: root)
     }
 
     var logs: any LogHost { remote.map { RemoteLogHost(host: $0) as any LogHost } ?? LocalLogHost() }

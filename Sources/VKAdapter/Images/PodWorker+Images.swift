@@ -50,8 +50,10 @@ extension PodWorker {
             let keys = try await keyRing()
             tell(.normal, "Pulling", "Pulling image \"\(image)\"", container: name)
             logger.info("pulling image \(image)", metadata: ["container": "\(name)"])
-            let (ref, pulling) = try await context.images.pull(
-                spec, with: keys.credentials(for: image), sandbox: sandbox, by: context.provider)
+            let (ref, pulling) = try await tellingProgress(of: spec, for: name) { [context] in
+                try await context.images.pull(
+                    spec, with: keys.credentials(for: image), sandbox: sandbox, by: context.provider)
+            }
             let present = try await context.provider.image(spec) ?? CRI.Image { $0.id = ref }
             backoff.pulled(image)
             let whole = ContinuousClock.now - start
@@ -66,6 +68,37 @@ extension PodWorker {
             if error is CancellationError { throw error }
             let cause = (error as? AdapterError)?.cause.map { "\($0)" } ?? "\(error)"
             throw StartFailure(.errImagePull(cause), error, pull: (image, cause))
+        }
+    }
+
+    /// Says now and then how far a long pull is, where the runtime tells.
+    private func tellingProgress<R: Sendable>(
+        of spec: CRI.ImageSpec, for container: String, _ pull: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask { try await pull() }
+            group.addTask { [context] in
+                var last: PullProgress?
+                while true {
+                    do { try await Task.sleep(for: context.progressInterval) } catch { return nil }
+                    do {
+                        let progress = try await context.provider.pullProgress(of: spec.image)
+                        guard let progress, progress.done != last?.done else { continue }
+                        last = progress
+                        await self.tell(
+                            .normal, "PullProgress", "Pulling image \"\(spec.image)\": \(progress.text)",
+                            container: container)
+                    } catch {
+                        if Task.isCancelled { return nil }
+                        await self.logger.debug("\(error)")
+                    }
+                }
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CancellationError()
         }
     }
 

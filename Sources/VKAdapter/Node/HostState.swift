@@ -21,7 +21,9 @@ struct HostState: Sendable, Hashable {
         }
     }
 
-    private static let own: Set<String> = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"]
+    private static let own: Set<String> = [
+        "Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable",
+    ]
 
     /// As the node tells them. A condition that changes says since when.
     func conditions(before: [NodeCondition], now: Timestamp) -> [NodeCondition] {

@@ -216,21 +216,13 @@ actor NodeKeeper {
         }
         // The node's end takes its lease with it.
         if lease.metadata.ownerReferences.isEmpty, let known {
-            lease.metadata.ownerReferences = [Self.owner(known)]
+            lease.metadata.ownerReferences = [known.ownerReference()]
         }
         lease.spec.holderIdentity = wanted.name
         lease.spec.leaseDurationSeconds = Int32(intervals.leaseDuration.components.seconds)
         lease.spec.renewTime = PreciseTimestamp(now())
         if isNew { return try await client.create(lease, as: .leases, namespace: Self.leaseNamespace) }
         return try await client.replace(lease, as: .leases, namespace: Self.leaseNamespace)
-    }
-
-    private static func owner(_ node: Node) -> Value {
-        Value(
-            .object([
-                Member("apiVersion", Value(.string("v1"))), Member("kind", Value(.string("Node"))),
-                Member("name", Value(.string(node.metadata.name))), Member("uid", Value(.string(node.metadata.uid))),
-            ]))
     }
 }
 

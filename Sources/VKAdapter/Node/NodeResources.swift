@@ -73,7 +73,8 @@ extension Quantity {
 
     /// Thousandths of processors: whole ones where they are.
     init(processors milli: Int64) {
-        self = milli % 1000 == 0 ? Quantity(value: milli / 1000) : Quantity("\(milli)m") ?? Quantity(value: milli / 1000)
+        self =
+            milli % 1000 == 0 ? Quantity(value: milli / 1000) : Quantity("\(milli)m") ?? Quantity(value: milli / 1000)
     }
 }
 

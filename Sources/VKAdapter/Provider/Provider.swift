@@ -35,6 +35,9 @@ protocol Provider: Sendable {
     /// - Returns: the image as the runtime knows it.
     func pull(_ spec: CRI.ImageSpec, auth: CRI.AuthConfig?, sandbox: CRI.PodSandboxConfig) async throws -> String
 
+    /// How far the pull of an image is; `nil` where the runtime does not tell, or does not pull it.
+    func pullProgress(of image: String) async throws -> PullProgress?
+
     func createContainer(_ config: CRI.ContainerConfig, sandboxID: String, sandbox: CRI.PodSandboxConfig) async throws
         -> String
     func startContainer(_ id: String) async throws

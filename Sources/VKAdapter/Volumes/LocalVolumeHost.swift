@@ -1,10 +1,17 @@
 import HostFiles
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// Volumes on this host, below the adapter's directory.
 struct LocalVolumeHost: VolumeHost {
     private let files: PodFiles
     private let work: FileWork
+    let keepsGroups: Bool
 
     /// - Parameters:
     ///   - root: the adapter's directory; made when it is missing.
@@ -12,6 +19,7 @@ struct LocalVolumeHost: VolumeHost {
     init(root: String, pool: NIOThreadPool = .singleton) {
         files = PodFiles(root: root)
         work = FileWork(pool: pool)
+        keepsGroups = geteuid() == 0
     }
 
     func sync(pod uid: String, volume name: String, _ content: VolumeContent) async throws(AdapterError) -> String {

@@ -192,9 +192,18 @@ actor PodVolumes {
             turn.open()
         }
         let failures = await update(uid, entry)
-        if failures.isEmpty { entries[uid]?.wasReady = true } else { entries[uid]?.isCurrent = false }
+        if failures.isEmpty { ready(uid) } else { entries[uid]?.isCurrent = false }
         if failures.isEmpty { await scheduleRenewal(uid) }
         return failures
+    }
+
+    /// All volumes are there.
+    private func ready(_ uid: String) {
+        guard let entry = entries[uid], !entry.wasReady else { return }
+        entries[uid]?.wasReady = true
+        if let problem = Self.groupProblem(entry.pod, hostKeepsGroups: host.keepsGroups) {
+            events.record(entry.pod, .warning, reason: "FSGroupNotApplied", message: problem)
+        }
     }
 
     private func update(_ uid: String, _ entry: Entry) async -> [(volume: Volume, error: AdapterError)] {

@@ -5,6 +5,8 @@ import RPC
 /// Volumes on the runtime's host, which writes what it is told.
 struct RemoteVolumeHost: VolumeHost {
     let host: RemoteHost
+    /// What the host says of it cannot be told apart from what it does: a Mac's never keep them.
+    var keepsGroups = true
 
     private typealias Service = HostAPI.HostService
 

@@ -3,6 +3,9 @@ import HostFiles
 /// Where the files of pods are: on this host, or on the host of the runtime behind its host service. It writes what it is
 /// given; what is in a volume is decided elsewhere.
 protocol VolumeHost: Sendable {
+    /// Whether a volume can be given to a group: only root can, and on a Mac everything is its user's.
+    var keepsGroups: Bool { get }
+
     /// Makes a volume what `content` says, all at once: a reader sees the old content or the new. Safe to repeat, and
     /// cheap where nothing changed.
     /// - Returns: where it is on the host.

@@ -29,6 +29,11 @@ func nextActions(
     return planner.held(actions).filter { !busy.contains($0.subject) }
 }
 
+/// Whether nothing of the pod will ever run again.
+func isDone(spec: Pod, observed: ObservedPod, backoff: BackOffs, now: Timestamp) -> Bool {
+    Planner(pod: spec, observed: observed, backoff: backoff, now: now).isDone
+}
+
 /// What to do next for a pod that has to go: stop, remove, forget.
 func removalActions(spec: Pod, observed: ObservedPod, backoff: BackOffs, now: Timestamp, busy: Set<Action.Subject> = [])
     -> [Action]
@@ -139,18 +144,13 @@ struct Planner {
         return actions
     }
 
-    /// Stops what runs: containers together, then side-cars in reverse order, then the sandbox.
+    /// Stops what runs, then the sandbox. All stops are given together: each waits for its turn (``TerminationOrder``), but
+    /// the hooks that go before it run at once.
     func end() -> [Action] {
         let alive = observed.containers.filter {
             $0.status.state == .containerRunning || $0.status.state == .containerUnknown
         }
-        let sidecars = pod.spec.initContainers.filter(\.isSidecar).map(\.name)
-        let first = alive.filter { !sidecars.contains($0.name) }
-        if !first.isEmpty { return first.map(stop) }
-        for name in sidecars.reversed() {
-            let runs = alive.filter { $0.name == name }
-            if !runs.isEmpty { return runs.map(stop) }
-        }
+        if !alive.isEmpty { return alive.map(stop) }
         return observed.sandboxes.filter { $0.state == .sandboxReady }.map { .stopSandbox(id: $0.id) }
     }
 

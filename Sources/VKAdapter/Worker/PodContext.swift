@@ -31,6 +31,8 @@ struct PodContext: Sendable {
     var mountPolicy = BackOff.Policy.mounts
     /// Between tries of a step that failed.
     var retry: Duration = .seconds(10)
+    /// Between words about a pull that takes long.
+    var progressInterval: Duration = .seconds(60)
     var now: @Sendable () -> Timestamp = { Timestamp.now() }
     /// Is told how long steps take.
     var tracer: Tracer?

@@ -53,25 +53,31 @@ extension PodWorker {
     ///   - isRestart: it is ended for another to take its place.
     func stop(_ id: String, _ name: String, grace: Int64, why: String, isRestart: Bool? = nil) async throws {
         if isRestart ?? !(isRemoving || failure != nil) { backoff.stoppedForRestart(id: id) }
-        if killing.insert(id).inserted {
+        if memory[id]?.isEndTold != true {
+            memory[id, default: RunMemory()].isEndTold = true
             logger.info("stopping container: \(why)", metadata: ["container": "\(name)"])
             tell(.normal, "Killing", why, container: name)
         }
+        let order = isRestart == nil ? terminationOrder() : nil
         let start = ContinuousClock.now
-        let given = remaining(grace, name)
-        if given > .zero, preStopped.insert(id).inserted { await preStop(id, name, limit: given) }
-        let rest = given - (ContinuousClock.now - start)
+        let given: Duration = pod.metadata.deletionGracePeriodSeconds == 0 ? .zero : .written(seconds: grace)
+        if given > .zero, memory[id]?.hasPreStopped != true {
+            memory[id, default: RunMemory()].hasPreStopped = true
+            await preStop(id, name, limit: given)
+        }
+        await order?.wait(name, atMost: given - (.now - start))
+        try Task.checkCancellation()
+        let rest = given - (.now - start)
         try await context.provider.stopContainer(id, grace: max(2, Int64((rest / .seconds(1)).rounded())))
+        order?.ended(name)
     }
 
-    /// Side-cars are ended after the others: what those took is not theirs any more.
-    private func remaining(_ grace: Int64, _ name: String) -> Duration {
-        if pod.metadata.deletionGracePeriodSeconds == 0 { return .zero }
-        let whole = Duration.written(seconds: grace)
-        guard isRemoving, let end = pod.metadata.deletionTimestamp,
-            pod.spec.initContainers.contains(where: { $0.isSidecar && $0.name == name })
-        else { return whole }
-        return max(.zero, min(whole, end.since(context.now())))
+    /// The order in which the pod's containers end; `nil` where one of them ends for itself.
+    private func terminationOrder() -> TerminationOrder? {
+        guard isEnding else { return nil }
+        let order = ending ?? TerminationOrder(pod, running: Set(observed.containers.filter(\.isRunning).map(\.name)))
+        ending = order
+        return order
     }
 
     private func preStop(_ id: String, _ name: String, limit: Duration) async {

@@ -21,14 +21,14 @@ extension PodWorker {
 
     /// Whether a run is a machine that nobody has reached yet; after a while it counts as one that nobody ever will.
     private func isBooting(_ run: ObservedContainer) -> Bool {
-        if reached.contains(run.id) { return false }
+        if memory[run.id]?.isReached == true { return false }
         let isMachine = observed.sandbox?.annotations[RuntimePlan.Annotation.kind] == RuntimePlan.Kind.vm.rawValue
         let wasUp = known[run.id]?.ready == true
         let age = context.now().since(Timestamp(nanosecondsSince1970: run.status.startedAt))
         if context.guests.isReady(run.id, isMachine: isMachine, wasReady: wasUp) == false, age < Self.longestBoot {
             return true
         }
-        reached.insert(run.id)
+        memory[run.id, default: RunMemory()].isReached = true
         return false
     }
 

@@ -25,11 +25,11 @@ actor PodWorker {
     /// It is the pod's turn to get places for its machines.
     private let turned = NIOLockedValueBox(false)
     var hasToldWait = false
-    /// Runs that somebody has reached, by id.
-    var reached: Set<String> = []
-    /// Runs whose preStop hook has run or runs, and those whose end has been told, by id.
-    var preStopped: Set<String> = []
-    var killing: Set<String> = []
+    /// By id of the run.
+    var memory: [String: RunMemory] = [:]
+    /// The pod's containers end, in this order, once the first of them was told to.
+    var ending: TerminationOrder?
+    private(set) var isEnding = false
     private var busy: Set<Action.Subject> = []
     private(set) var isRemoving: Bool
     private var isGone = false
@@ -47,7 +47,6 @@ actor PodWorker {
     private var timer: Task<Void, Never>?
     /// Steps that went well, and when: a runtime that does not show it yet is not asked again at once.
     private var finished: [Action: Timestamp] = [:]
-    private var messages: [String: String] = [:]
     private var wasUnreachable = false
     /// Waits that were told, so that each is told once.
     var toldWaits: [String: WaitingReason] = [:]
@@ -228,6 +227,8 @@ actor PodWorker {
         let busy = before.union(busy)
         let now = context.now()
         let deadline = deadline(now)
+        isEnding = removing || failure != nil || isDone(spec: pod, observed: observed, backoff: backoff, now: now)
+        if !isEnding { ending = nil }
         let actions =
             removing
             ? removalActions(spec: pod, observed: observed, backoff: backoff, now: now, busy: busy)
@@ -288,7 +289,7 @@ actor PodWorker {
         input.previous = status
         input.hostIPs = context.mapping.hostIPs
         input.runtimeName = context.runtime.name
-        input.terminationMessages = messages
+        input.terminationMessages = memory.compactMapValues(\.lastWords)
         input.readiness = findings.readiness
         input.startup = findings.startup
         for name in hooking.keys { input.startup[name] = false }
@@ -312,7 +313,8 @@ actor PodWorker {
 
     /// What containers that ended have left to say; each is asked once.
     private func readMessages() async {
-        for run in observed.containers where run.status.state == .containerExited && messages[run.id] == nil {
+        for run in observed.containers
+        where run.status.state == .containerExited && memory[run.id]?.lastWords == nil {
             do {
                 var text = try await context.volumes.terminationMessage(
                     podUID: uid, container: run.name, attempt: run.attempt)
@@ -321,10 +323,10 @@ actor PodWorker {
                 if text == nil, falls, run.status.exitCode != 0 {
                     text = try await context.logs.tail(run.status.logPath, bytes: 2048, lines: 80)
                 }
-                messages[run.id] = text ?? run.status.message
+                memory[run.id, default: RunMemory()].lastWords = text ?? run.status.message
             } catch {
                 if Task.isCancelled { return }
-                messages[run.id] = run.status.message
+                memory[run.id, default: RunMemory()].lastWords = run.status.message
                 logger.warning("cannot read the last words of container \(run.name): \(error)")
             }
         }
@@ -332,10 +334,7 @@ actor PodWorker {
             busy.contains(.container(name)) || observed.containers.contains { $0.id == id && $0.isRunning }
         }
         let present = Set(observed.containers.map(\.id))
-        messages = messages.filter { present.contains($0.key) }
-        reached.formIntersection(present)
-        killing.formIntersection(present)
-        preStopped.formIntersection(present)
+        memory = memory.filter { present.contains($0.key) }
     }
 
     /// Whether a step failed because nobody was there to do it. A runtime that says itself that something is unavailable

@@ -1,3 +1,4 @@
+import Proto
 import Support
 import Testing
 import VZEngine
@@ -86,5 +87,24 @@ import VZEngine
             for id in ledger.reservations.keys { ledger.releaseReservation(ofSandbox: id) }
             #expect(ledger.taken(.linux) == 0)
         }
+    }
+
+    @Test("a place the host refuses though nobody has it is leaked, until the host grants it again")
+    func leaks() {
+        var ledger = SlotLedger(totals: [.macos: 2, .linux: 8])
+        #expect(HostService.pools(ledger).map(\.leaked) == [0, 0] && HostService.health(ledger) == .ready)
+        ledger.granted(.macos, running: 1)
+        ledger.refused(.macos, running: 1)
+        #expect(ledger.leaks == [.macos: 1])
+        ledger.refused(.macos, running: 0)
+        ledger.refused(.macos, running: 1)
+        #expect(ledger.leaks == [.macos: 2], "another app has taken the other one")
+        let health = HostService.health(ledger)
+        #expect(!health.isReady && health.reason == "SlotsLeaked" && health.message.contains("2 of 2 macos machines"))
+        #expect(HostService.pools(ledger).first { $0.guestOs == "macos" }?.leaked == 2)
+        ledger.granted(.macos, running: 1)
+        #expect(ledger.leaks == [.macos: 1])
+        ledger.granted(.macos, running: 2)
+        #expect(ledger.leaks.isEmpty && HostService.health(ledger) == .ready)
     }
 }

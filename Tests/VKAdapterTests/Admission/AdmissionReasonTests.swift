@@ -22,10 +22,14 @@ import Testing
 
     static func sysctl(_ name: String, _ configure: @escaping (inout Pod) -> Void = { _ in }) -> Pod {
         pod {
-            $0.spec.securityContext = PodSecurityContext { $0.sysctls = [Sysctl {
-                $0.name = name
-                $0.value = "1"
-            }] }
+            $0.spec.securityContext = PodSecurityContext {
+                $0.sysctls = [
+                    Sysctl {
+                        $0.name = name
+                        $0.value = "1"
+                    }
+                ]
+            }
             configure(&$0)
         }
     }
@@ -90,11 +94,13 @@ import Testing
                 + "capacity: 8589934592"),
         Case(
             name: "disk", pod: pod(["ephemeral-storage": "2Gi"]),
-            words: "OutOfephemeral-storage: Node didn't have enough resource: ephemeral-storage, requested: 2147483648, "
+            words:
+                "OutOfephemeral-storage: Node didn't have enough resource: ephemeral-storage, requested: 2147483648, "
                 + "used: 0, capacity: 1073741824"),
         Case(
             name: "places of machines", pod: pod(["vzcri.dev/vm": "3"]),
-            words: "OutOfvzcri.dev/vm: Node didn't have enough resource: vzcri.dev/vm, requested: 3, used: 0, capacity: 2"),
+            words:
+                "OutOfvzcri.dev/vm: Node didn't have enough resource: vzcri.dev/vm, requested: 3, used: 0, capacity: 2"),
         Case(
             name: "resources before labels", pod: pod(["cpu": "9"]) { $0.spec.nodeSelector = ["disk": "hdd"] },
             words: "OutOfcpu: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000"),

@@ -115,8 +115,19 @@ extension FakeRuntime {
         unary(Runtime.removeContainer, &router) { state, request in try state.removeContainer(request.containerId) }
         unary(CRI.ImageService.imageStatus, &router) { state, request in .init { $0.image = state.image(request.image) }
         }
-        unary(CRI.ImageService.pullImage, &router) { state, request in
-            try state.pull(request.image, request.auth)
+        router.handle(CRI.ImageService.pullImage) { [self] request, _ in
+            edit { $0.count(CRI.ImageService.pullImage.name) }
+            return .later { [self] in
+                while edit({ $0.progress?[request.image?.image ?? ""] != nil }) {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                return try edit { try $0.pull(request.image, request.auth) }
+            }
+        }
+        router.handle(HostAPI.HostService.watchPulls) { [self] _, _, writer in
+            guard let pulls = edit({ $0.progress }) else { throw RPCError(.unimplemented, "no HostService") }
+            for pull in pulls.values { try await writer.write(pull) }
+            try await Task.sleep(for: .seconds(3600))
         }
         unary(CRI.ImageService.listImages, &router) { state, _ in
             .init { $0.images = state.images.sorted().compactMap { name in state.image(.init { $0.image = name }) } }

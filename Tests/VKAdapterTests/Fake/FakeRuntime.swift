@@ -25,6 +25,8 @@ final class FakeRuntime: Sendable {
         var machines: Set<String>?
         /// What the host service says of the host; `nil` where there is none.
         var host: HostAPI.HostInfoResponse?
+        /// How far pulls are, by image: those in here do not end. `nil` tells nobody.
+        var progress: [String: HostAPI.PullProgress]?
         /// Images a registry has.
         var registry: Set<String> = ["pulled:1"]
         /// What the registry wants to see for an image.

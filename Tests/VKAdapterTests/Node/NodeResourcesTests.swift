@@ -34,16 +34,21 @@ import Testing
         #expect(node.allocatable["vzcri.dev/vm"] == nil)
     }
 
-    @Test("bytes are written as Kubernetes writes them", arguments: [
-        (0, "0"), (1023, "1023"), (1024, "1Ki"), (1536 << 10, "1536Ki"), (16 << 30, "16Gi"), (Int64.max, "9223372036854775807"),
-    ] as [(Int64, String)])
+    @Test(
+        "bytes are written as Kubernetes writes them",
+        arguments: [
+            (0, "0"), (1023, "1023"), (1024, "1Ki"), (1536 << 10, "1536Ki"), (16 << 30, "16Gi"),
+            (Int64.max, "9223372036854775807"),
+        ] as [(Int64, String)])
     func bytes(amount: Int64, text: String) {
         #expect(Quantity(bytes: amount).text == text && Quantity(bytes: amount).value == amount)
     }
 
-    @Test("what cannot be reserved is refused", arguments: [
-        ["cpu"], ["cpu=x"], ["gpu=1"], ["cpu=-1"], ["cpu=1", "cpu=2"], ["=1"], ["cpu=1=2"], [""],
-    ])
+    @Test(
+        "what cannot be reserved is refused",
+        arguments: [
+            ["cpu"], ["cpu=x"], ["gpu=1"], ["cpu=-1"], ["cpu=1", "cpu=2"], ["=1"], ["cpu=1=2"], [""],
+        ])
     func refused(texts: [String]) {
         let error = #expect(throws: AdapterError.self) { try NodeResources.Reserve.parse(texts, "kubeReserved") }
         #expect(error?.message.hasPrefix("kubeReserved: ") == true)
@@ -99,7 +104,9 @@ import Testing
                     $0.machines = ["vm:1"]
                     $0.images.insert("vm:1")
                 }
-                func object() throws -> KubeAPI.Node? { try server.object("nodes", name: "n").map { try KubeAPI.Node($0) } }
+                func object() throws -> KubeAPI.Node? {
+                    try server.object("nodes", name: "n").map { try KubeAPI.Node($0) }
+                }
                 func condition() throws -> NodeCondition? {
                     try object()?.status.conditions.first { $0.type.rawValue == "VMSlotsReady" }
                 }
@@ -131,7 +138,8 @@ import Testing
                 try await node.runtime.serve(node.socket) { endpoint in
                     try await node.adapter(endpoint, configuration: configuration) { _ in
                         try await eventually("the node has what the host has") {
-                            try object()?.status.capacity["cpu"] == "8" && object()?.status.allocatable["cpu"] == "7500m"
+                            try object()?.status.capacity["cpu"] == "8"
+                                && object()?.status.allocatable["cpu"] == "7500m"
                                 && object()?.status.capacity["memory"]?.text == "16374824Ki"
                                 && object()?.status.capacity["vzcri.dev/vm"] == "2" && condition()?.status == "True"
                         }
@@ -163,7 +171,8 @@ import Testing
                         try await eventually("and admits by that") { try status("late")?.reason == "OutOfcpu" }
                         try await eventually("and says so") {
                             try server.events().contains {
-                                $0.involvedObject.name == "n" && $0.reason == "SlotsLeaked" && $0.message == "one is lost"
+                                $0.involvedObject.name == "n" && $0.reason == "SlotsLeaked"
+                                    && $0.message == "one is lost"
                                     && $0.type == "Warning"
                             }
                         }
