@@ -73,6 +73,8 @@ public struct PodCondition: KubeModel {
         public static let ready: Self = "Ready"
         public static let containersReady: Self = "ContainersReady"
         public static let scheduled: Self = "PodScheduled"
+        /// Somebody other than its owner ended the pod.
+        public static let disruptionTarget: Self = "DisruptionTarget"
         /// Other resources are asked for than the pod has been given.
         public static let resizePending: Self = "PodResizePending"
         /// They are being given.

@@ -15,9 +15,40 @@ struct Admission: Sendable {
     var situation: NodeSituation?
     var sysctls = Sysctls()
 
+    enum Decision: Sendable, Hashable {
+        case take
+        case refuse(WaitingReason)
+        /// The node cannot do without the pod: these have to go for it, by UID.
+        case takeInsteadOf([String])
+    }
+
+    /// - Parameter others: the pods that run here or are about to.
+    func decision(on pod: Pod, beside others: [Pod]) -> Decision {
+        let shortages = shortages(for: pod, beside: others)
+        guard pod.isCritical, !shortages.isEmpty else {
+            return refusal(of: pod, beside: others).map { .refuse($0) } ?? .take
+        }
+        if let refusal = circumstance(against: pod) ?? mismatch(pod, others) { return .refuse(refusal) }
+        do {
+            let victims = try Preemption.victims(for: pod, among: others, lacking: shortages)
+            return .takeInsteadOf(victims.map(\.metadata.uid))
+        } catch {
+            return .refuse(
+                WaitingReason(
+                    "UnexpectedAdmissionError",
+                    "Unexpected error while attempting to recover from admission failure: preemption: error finding a "
+                        + "set of pods to preempt: \(error.description)"))
+        }
+    }
+
     /// Why the pod may not run here, as a kubelet asks one after the other; `nil` when it may.
     /// - Parameter others: the pods that run here or are about to.
     func refusal(of pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        circumstance(against: pod) ?? shortage(for: pod, beside: others) ?? mismatch(pod, others)
+    }
+
+    /// What is wrong now, or with pods like this.
+    private func circumstance(against pod: Pod) -> WaitingReason? {
         if situation?.isEnding == true {
             return WaitingReason("NodeShutdown", "Pod was rejected as the node is shutting down.")
         }
@@ -34,7 +65,11 @@ struct Admission: Sendable {
         if !runs(os: pod.spec.os?.name ?? "") {
             return WaitingReason("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
         }
-        if let shortage = shortage(for: pod, beside: others) { return shortage }
+        return nil
+    }
+
+    /// Why it is another node's.
+    private func mismatch(_ pod: Pod, _ others: [Pod]) -> WaitingReason? {
         guard NodeSelection.matches(pod.spec, labels: labels, name: nodeName) else {
             return predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
         }
@@ -65,11 +100,33 @@ struct Admission: Sendable {
         wanted.isEmpty || wanted == os || (os == "darwin" && wanted == "linux")
     }
 
-    /// What there is too little of.
+    /// One thing there is too little of: processors in thousandths, the rest in whole units.
+    struct Shortage: Sendable, Hashable {
+        var resource: String
+        var requested: Int64
+        var used: Int64
+        var capacity: Int64
+
+        var reason: WaitingReason {
+            WaitingReason(
+                "OutOf\(resource)",
+                "Node didn't have enough resource: \(resource), requested: \(requested), used: \(used), capacity: "
+                    + "\(capacity)")
+        }
+        /// How much others would have to give.
+        var missing: Int64 { Admission.added(requested, used) - capacity }
+    }
+
+    /// What there is too little of; the first of it.
     func shortage(for pod: Pod, beside others: [Pod]) -> WaitingReason? {
+        shortages(for: pod, beside: others).first?.reason
+    }
+
+    func shortages(for pod: Pod, beside others: [Pod]) -> [Shortage] {
         let allocatable = resources?.allocatable ?? allocatable
+        var list: [Shortage] = []
         if let pods = allocatable["pods"]?.value, Int64(others.count) + 1 > pods {
-            return outOf("pods", requested: 1, used: Int64(others.count), capacity: pods)
+            list.append(Shortage(resource: "pods", requested: 1, used: Int64(others.count), capacity: pods))
         }
         for name in Self.order(allocatable.keys) where name != "pods" {
             guard let amount = allocatable[name] else { continue }
@@ -77,13 +134,16 @@ struct Admission: Sendable {
             guard requested > 0 else { continue }
             let used = others.reduce(Int64(0)) { Self.added($0, Self.request($1, name)) }
             guard Self.added(requested, used) > amount.milliValue else { continue }
-            // Thousandths of processors, whole units of the rest.
-            let unit: Int64 = name == "cpu" ? 1 : 1000
-            return outOf(
-                name, requested: requested / unit, used: used / unit, capacity: amount.milliValue / unit)
+            let unit = Self.unit(name)
+            list.append(
+                Shortage(
+                    resource: name, requested: requested / unit, used: used / unit, capacity: amount.milliValue / unit))
         }
-        return nil
+        return list
     }
+
+    /// What of a resource is one in the words for it, in thousandths.
+    static func unit(_ name: String) -> Int64 { name == "cpu" ? 1 : 1000 }
 
     /// In which order resources are asked about, as the first that lacks is the reason.
     private static func order(_ names: some Sequence<String>) -> [String] {
@@ -93,12 +153,6 @@ struct Admission: Sendable {
 
     /// Whether the pod would not fit even if it were alone.
     func isTooLarge(_ pod: Pod) -> Bool { shortage(for: pod, beside: []) != nil }
-
-    private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> WaitingReason {
-        WaitingReason(
-            "OutOf\(name)",
-            "Node didn't have enough resource: \(name), requested: \(requested), used: \(used), capacity: \(capacity)")
-    }
 
     /// What a pod asks for, in thousandths: the sum of its containers and side-cars, or what the hungriest init container
     /// needs beside the side-cars before it, and the overhead of its runtime class.
@@ -116,7 +170,7 @@ struct Admission: Sendable {
         return added(max(most, regular), max(0, pod.spec.overhead[name]?.milliValue ?? 0))
     }
 
-    private static func added(_ left: Int64, _ right: Int64) -> Int64 {
+    static func added(_ left: Int64, _ right: Int64) -> Int64 {
         let (sum, overflow) = left.addingReportingOverflow(right)
         return overflow ? .max : sum
     }

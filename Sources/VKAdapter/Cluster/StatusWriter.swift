@@ -16,6 +16,12 @@ actor StatusWriter {
         .readyToStartContainers, .initialized, .ready, .containersReady, .scheduled, .resizePending, .resizeInProgress,
     ]
 
+    /// Those of a status that are ours.
+    static func own(_ status: PodStatus) -> Set<PodCondition.Kind> {
+        let isOurs = status.condition(.disruptionTarget)?.reason == StatusInput.terminated
+        return isOurs ? ownConditions.union([.disruptionTarget]) : ownConditions
+    }
+
     private let client: KubeClient
     private let logger: Logger
     private var backOff: JitteredBackOff
@@ -83,7 +89,7 @@ actor StatusWriter {
         let pod = news.pod
         let (namespace, name, uid) = (pod.metadata.namespace, pod.metadata.name, pod.metadata.uid)
         if sent[uid] != pod.status {
-            let patch = pod.status.patch(uid: uid, own: Self.ownConditions, before: sent[uid])
+            let patch = pod.status.patch(uid: uid, own: Self.own(pod.status), before: sent[uid])
             do {
                 _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
                 sent[uid] = pod.status

@@ -41,9 +41,7 @@ extension DaemonSetup {
             },
             hasLimits: { store.all.contains(where: \.hasDiskLimit) },
             collectImages: { _ = try await images.collect(all: true) },
-            evict: { uid, message, grace in
-                manager.tell(.failed(uid, WaitingReason("Evicted", message), grace: grace))
-            },
+            evict: { uid, reason, grace in manager.tell(.failed(uid, reason, grace: grace)) },
             tell: { pressure in
                 situation.pressure = pressure
                 await keeper.update { $0.pressure = pressure }

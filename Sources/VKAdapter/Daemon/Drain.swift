@@ -11,7 +11,8 @@ struct Drain: Sendable {
     let cluster: ClusterMode?
     let logger: Logger
 
-    static let reason = WaitingReason("Terminated", "Pod was terminated in response to imminent node shutdown.")
+    private static let words = "Pod was terminated in response to imminent node shutdown."
+    static let reason = WaitingReason("Terminated", words, disruption: words)
 
     func run() async {
         logger.info("the node ends: its pods have \(WaitingReason.goText(grace)) to end")

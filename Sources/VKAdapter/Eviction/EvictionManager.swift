@@ -19,7 +19,7 @@ actor EvictionManager {
     /// Whether somebody has said how much of the disk a pod may take.
     private let hasLimits: @Sendable () -> Bool
     private let collectImages: @Sendable () async throws -> Void
-    private let evict: @Sendable (_ uid: String, _ message: String, _ grace: Int64) -> Void
+    private let evict: @Sendable (_ uid: String, _ reason: WaitingReason, _ grace: Int64) -> Void
     /// Seconds for a pod that goes for a threshold that waits.
     private let mostGrace: Int64
     private let tell: @Sendable (NodePressure) async -> Void
@@ -41,7 +41,7 @@ actor EvictionManager {
         candidates: @escaping @Sendable () async throws -> [EvictionCandidate],
         hasLimits: @escaping @Sendable () -> Bool = { false },
         collectImages: @escaping @Sendable () async throws -> Void,
-        evict: @escaping @Sendable (_ uid: String, _ message: String, _ grace: Int64) -> Void,
+        evict: @escaping @Sendable (_ uid: String, _ reason: WaitingReason, _ grace: Int64) -> Void,
         tell: @escaping @Sendable (NodePressure) async -> Void
     ) {
         state = EvictionState(thresholds: thresholds, transition: intervals.transition)
@@ -104,8 +104,9 @@ actor EvictionManager {
         }
         ending = (victim.pod.metadata.uid, now())
         metrics?.count(AdapterMetrics.evictions, ["eviction_signal": threshold.signal.rawValue])
+        let why = Eviction.message(victim, threshold, level)
         evict(
-            victim.pod.metadata.uid, Eviction.message(victim, threshold, level),
+            victim.pod.metadata.uid, WaitingReason("Evicted", why, disruption: why),
             Eviction.grace(victim.pod, threshold, most: mostGrace))
     }
 
@@ -118,7 +119,7 @@ actor EvictionManager {
             guard candidate.pod.metadata.deletionTimestamp == nil, let why = Eviction.excess(candidate) else {
                 continue
             }
-            evict(candidate.pod.metadata.uid, why, Eviction.immediate)
+            evict(candidate.pod.metadata.uid, WaitingReason("Evicted", why), Eviction.immediate)
             hasEnded = true
         }
         return hasEnded

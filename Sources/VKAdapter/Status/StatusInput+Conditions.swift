@@ -28,8 +28,15 @@ extension StatusInput {
             own.append(
                 condition(.resizeInProgress, Finding(isTrue: true, reason: reason.reason, message: reason.message)))
         }
-        return own + foreign
+        if let words = failure?.disruption {
+            own.append(
+                condition(.disruptionTarget, Finding(isTrue: true, reason: Self.terminated, message: words)))
+        }
+        return own + foreign.filter { other in !own.contains { $0.type == other.type } }
     }
+
+    /// The reason of a pod the node has ended.
+    static let terminated = "TerminationByKubelet"
 
     /// What others say of the pod, as the API server has it now; as it was, where there is none to ask.
     private var foreign: [PodCondition] {

@@ -4,10 +4,13 @@ import KubeAPI
 struct WaitingReason: Sendable, Hashable {
     var reason: String
     var message: String
+    /// Of a pod that ends for the node's sake: what its condition `DisruptionTarget` says; `nil` where it is its own doing.
+    var disruption: String?
 
-    init(_ reason: String, _ message: String = "") {
+    init(_ reason: String, _ message: String = "", disruption: String? = nil) {
         self.reason = reason
         self.message = message
+        self.disruption = disruption
     }
 
     static let containerCreating = WaitingReason("ContainerCreating")

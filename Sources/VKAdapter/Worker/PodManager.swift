@@ -184,9 +184,18 @@ actor PodManager {
         guard let admission = context.admission else { return false }
         var others = admitted ?? context.store.all.filter { workers[$0.metadata.uid] != nil && !$0.isOver }
         defer { admitted = others }
-        guard let reason = admission.refusal(of: pod, beside: others) else {
+        let reason: WaitingReason
+        switch admission.decision(on: pod, beside: others) {
+        case .take:
             others.append(pod)
             return false
+        case .takeInsteadOf(let uids):
+            context.logger.warning("ending \(uids.count) pods for one the node cannot do without: \(pod.fullName)")
+            for uid in uids { tell(.failed(uid, Preemption.reason)) }
+            others.removeAll { uids.contains($0.metadata.uid) }
+            others.append(pod)
+            return false
+        case .refuse(let why): reason = why
         }
         context.logger.warning("rejecting pod: \(reason.message)", metadata: ["pod": "\(pod.fullName)"])
         context.events.record(pod, .warning, reason: reason.reason, message: reason.message)

@@ -62,7 +62,10 @@ actor PodWorker {
         // What an adapter before said: times and addresses go on from there.
         if pod.status.startTime != nil { status = pod.status }
         if pod.status.phase == .failed, !pod.status.reason.isEmpty {
-            failure = WaitingReason(pod.status.reason, pod.status.message)
+            let disruption = pod.status.condition(.disruptionTarget)
+            failure = WaitingReason(
+                pod.status.reason, pod.status.message,
+                disruption: disruption?.reason == StatusInput.terminated ? disruption?.message : nil)
         }
         resizes = Resizes(pod, known: pod.status.startTime == nil ? nil : pod.status)
         known = Dictionary(

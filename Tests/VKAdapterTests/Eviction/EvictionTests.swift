@@ -207,7 +207,9 @@ struct EvictionTests {
             thresholds: [], nodeName: "n", events: nil, logger: Logger(label: "test"),
             levels: { [:] }, candidates: { [limited("more", "1Ki", disk: 1025), limited("less", "1Ki", disk: 1024)] },
             hasLimits: { true }, collectImages: {},
-            evict: { uid, message, grace in log.withLockedValue { $0.append("\(uid) \(grace): \(message)") } },
+            evict: { uid, reason, grace in
+                log.withLockedValue { $0.append("\(uid) \(grace): \(reason.message)\(reason.disruption ?? "")") }
+            },
             tell: { _ in })
         try await manager.look()
         #expect(

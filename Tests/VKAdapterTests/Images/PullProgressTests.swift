@@ -6,12 +6,17 @@ import Testing
 @testable import VKAdapter
 
 @Suite(.timeLimit(.minutes(2))) struct PullProgressTests {
-    @Test("how far a pull is, for people", arguments: [
-        (PullProgress(done: 0, total: 0, perSecond: 0), "0 B"),
-        (PullProgress(done: 1536, total: 1 << 20, perSecond: 1023), "1.5 KiB of 1.0 MiB (0%), 1023 B/s"),
-        (PullProgress(done: 12 << 30, total: 25 << 30, perSecond: 85 << 20), "12.0 GiB of 25.0 GiB (48%), 85.0 MiB/s"),
-        (PullProgress(done: 7, total: 7, perSecond: 0), "7 B of 7 B (100%)"),
-    ])
+    @Test(
+        "how far a pull is, for people",
+        arguments: [
+            (PullProgress(done: 0, total: 0, perSecond: 0), "0 B"),
+            (PullProgress(done: 1536, total: 1 << 20, perSecond: 1023), "1.5 KiB of 1.0 MiB (0%), 1023 B/s"),
+            (
+                PullProgress(done: 12 << 30, total: 25 << 30, perSecond: 85 << 20),
+                "12.0 GiB of 25.0 GiB (48%), 85.0 MiB/s"
+            ),
+            (PullProgress(done: 7, total: 7, perSecond: 0), "7 B of 7 B (100%)"),
+        ])
     func words(progress: PullProgress, text: String) { #expect(progress.text == text) }
 
     @Test("a long pull says how far it is when that has changed, and nothing where nobody tells")
@@ -42,11 +47,16 @@ import Testing
         }
     }
 
-    @Test("a group that cannot own a pod's volumes is told of", arguments: [
-        (nil, false, nil), (2000, true, nil),
-        (2000, false, "fsGroup 2000 does not hold: the host writes \"own\" as a user who can give nothing to a group: "
-            + "containers of that user, or of root, can use them"),
-    ] as [(Int64?, Bool, String?)])
+    @Test(
+        "a group that cannot own a pod's volumes is told of",
+        arguments: [
+            (nil, false, nil), (2000, true, nil),
+            (
+                2000, false,
+                "fsGroup 2000 does not hold: the host writes \"own\" as a user who can give nothing to a group: "
+                    + "containers of that user, or of root, can use them"
+            ),
+        ] as [(Int64?, Bool, String?)])
     func groups(group: Int64?, keeps: Bool, words: String?) {
         var pod = ManagedPods.pod("web") { pod in
             pod.spec.securityContext = PodSecurityContext { $0.fsGroup = group }
