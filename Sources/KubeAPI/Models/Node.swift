@@ -68,6 +68,8 @@ public struct NodeStatus: KubeModel {
     public var daemonEndpoints = DaemonEndpoints()
     public var nodeInfo = NodeSystemInfo()
     public var images: [NodeImage] = []
+    /// What the runtime can; `nil` where nobody has said.
+    public var features: NodeFeatures?
     public var unknownFields: [Member] = []
 
     public init() {}
@@ -80,7 +82,19 @@ public struct NodeStatus: KubeModel {
         $0("daemonEndpoints", \.daemonEndpoints)
         $0("nodeInfo", \.nodeInfo)
         $0("images", \.images)
+        $0("features", \.features)
     }
+}
+
+/// What a node's runtime can beside the usual.
+public struct NodeFeatures: KubeModel {
+    /// Groups of a pod can be just those it names.
+    public var supplementalGroupsPolicy: Bool?
+    public var unknownFields: [Member] = []
+
+    public init() {}
+
+    public static let fields = Fields<Self> { $0("supplementalGroupsPolicy", \.supplementalGroupsPolicy) }
 }
 
 /// One thing that is true of a node, or not.

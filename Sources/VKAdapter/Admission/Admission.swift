@@ -65,6 +65,10 @@ struct Admission: Sendable {
         if !runs(os: pod.spec.os?.name ?? "") {
             return WaitingReason("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
         }
+        if pod.spec.securityContext?.supplementalGroupsPolicy == "Strict", situation?.keepsStrictGroups == false {
+            return WaitingReason(
+                "SupplementalGroupsPolicyNotSupported", "SupplementalGroupsPolicy=Strict is not supported in this node")
+        }
         return nil
     }
 

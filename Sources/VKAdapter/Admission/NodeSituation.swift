@@ -5,6 +5,7 @@ final class NodeSituation: Sendable {
     private struct State {
         var pressure = NodePressure()
         var isEnding = false
+        var keepsStrictGroups: Bool?
     }
     private let state = NIOLockedValueBox(State())
 
@@ -18,5 +19,11 @@ final class NodeSituation: Sendable {
     var isEnding: Bool {
         get { state.withLockedValue { $0.isEnding } }
         set { state.withLockedValue { $0.isEnding = newValue } }
+    }
+
+    /// Whether the runtime gives a pod just the groups it names; `nil` before it was asked.
+    var keepsStrictGroups: Bool? {
+        get { state.withLockedValue { $0.keepsStrictGroups } }
+        set { state.withLockedValue { $0.keepsStrictGroups = newValue } }
     }
 }

@@ -18,7 +18,7 @@ struct ClusterMode: Sendable {
     init(
         node: NodeDescription, provider: CRIProvider, pulls: ImagePulls,
         writer: StatusWriter, mirrors: MirrorPods, manifests: ManifestDirectory?, events: EventRecorder,
-        client: KubeClient, configuration: AdapterConfiguration, logger: Logger
+        client: KubeClient, configuration: AdapterConfiguration, situation: NodeSituation, logger: Logger
     ) {
         self.client = client
         self.writer = writer
@@ -28,7 +28,8 @@ struct ClusterMode: Sendable {
         var intervals = NodeKeeper.Intervals()
         intervals.lease = configuration.leaseInterval
         keeper = NodeKeeper(node, client: client, intervals: intervals, events: events, logger: logger)
-        monitor = NodeMonitor(provider: provider, keeper: keeper, interval: configuration.healthInterval)
+        monitor = NodeMonitor(
+            provider: provider, keeper: keeper, situation: situation, interval: configuration.healthInterval)
         images = NodeImages(store: provider, keeper: keeper, pulls: pulls, logger: logger)
         pods = Reflector(
             .pods, namespace: configuration.namespace, fields: "spec.nodeName=\(node.name)", client: client,

@@ -143,7 +143,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
             host.apply(to: &node)
             return ClusterMode(
                 node: node, provider: provider, pulls: context.images, writer: writer, mirrors: mirrors,
-                manifests: manifests, events: events, client: kube, configuration: configuration, logger: logger)
+                manifests: manifests, events: events, client: kube, configuration: configuration,
+                situation: situation, logger: logger)
         }
         guard let address = configuration.kubeletAddress else {
             server = nil

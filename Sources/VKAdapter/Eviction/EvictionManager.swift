@@ -75,7 +75,8 @@ actor EvictionManager {
 
     /// One look, and at most one pod that has to go for what all of them lack.
     func look() async throws {
-        var met = state.look(try await levels(), now: now())
+        // Nobody has to be asked where nothing is too little.
+        var met = state.look(state.thresholds.isEmpty ? [:] : try await levels(), now: now())
         await tell(state.pressure)
         if try await endExcessive() { return }
         guard let first = met.first else { return ending = nil }

@@ -21,7 +21,8 @@ extension AdapterMetrics {
         name: "kubelet_pod_start_duration_seconds",
         help: "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
         buckets: [
-            0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600,
+            0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700,
+            3600,
         ])
     static let podWorker = Family(
         name: "kubelet_pod_worker_duration_seconds",

@@ -16,6 +16,8 @@ struct NodeDescription: Sendable, Hashable {
     var health = NodeHealth()
     var pressure = NodePressure()
     var host = HostState()
+    /// Whether the runtime gives a pod just the groups it names; `nil` before it was asked.
+    var keepsStrictGroups: Bool?
     /// Why the node takes no more pods, because it is about to end.
     var ending: String?
 
@@ -55,6 +57,11 @@ struct NodeDescription: Sendable, Hashable {
         status.daemonEndpoints.kubeletEndpoint.port = kubeletPort
         status.nodeInfo = info
         status.images = images
+        if let keepsStrictGroups {
+            var features = status.features ?? NodeFeatures()
+            features.supplementalGroupsPolicy = keepsStrictGroups
+            status.features = features
+        }
         let known = before?.conditions ?? []
         let own = wholeHealth.conditions(before: known, now: now) + host.conditions(before: known, now: now)
         status.conditions = own + (before?.conditions ?? []).filter { other in !own.contains { $0.type == other.type } }

@@ -6,30 +6,36 @@ import Proto
 struct NodeMonitor: Sendable {
     let provider: any Provider
     let keeper: NodeKeeper
+    let situation: NodeSituation
     var interval: Duration = .seconds(5)
 
     /// Runs until the task is cancelled.
     func run() async {
         while !Task.isCancelled {
-            let health = await look()
+            let seen = await look()
             if Task.isCancelled { return }
+            if let features = seen.features { situation.keepsStrictGroups = features.supplementalGroupsPolicy }
             await keeper.update {
-                $0.health = health.health
-                if let version = health.version { $0.info.containerRuntimeVersion = version }
+                $0.health = seen.health
+                if let version = seen.version { $0.info.containerRuntimeVersion = version }
+                if let features = seen.features { $0.keepsStrictGroups = features.supplementalGroupsPolicy }
             }
             do { try await Task.sleep(for: interval) } catch { return }
         }
     }
 
-    private func look() async -> (health: NodeHealth, version: String?) {
+    private func look() async -> (health: NodeHealth, version: String?, features: CRI.RuntimeFeatures?) {
         do {
             let version = try await provider.version()
-            let status = try await provider.status()
-            return (Self.health(status), "\(version.runtimeName)://\(version.runtimeVersion)")
+            let answer = try await provider.status()
+            return (
+                Self.health(answer.status ?? CRI.RuntimeStatus()), "\(version.runtimeName)://\(version.runtimeVersion)",
+                answer.features ?? CRI.RuntimeFeatures()
+            )
         } catch {
             var health = NodeHealth()
             health.problems = ["the container runtime does not answer: \(error)"]
-            return (health, nil)
+            return (health, nil, nil)
         }
     }
 

@@ -32,8 +32,8 @@ struct CRIProvider: Provider {
         try await call(CRI.RuntimeService.version, .init { $0.version = "v1" }, "ask the runtime for its version")
     }
 
-    func status() async throws -> CRI.RuntimeStatus {
-        try await call(CRI.RuntimeService.status, .init(), "ask the runtime how it is").status ?? CRI.RuntimeStatus()
+    func status() async throws -> CRI.StatusResponse {
+        try await call(CRI.RuntimeService.status, .init(), "ask the runtime how it is")
     }
 
     func pods() async throws -> [String: PodDigest] {

@@ -7,8 +7,8 @@ import Proto
 protocol Provider: Sendable {
     /// Name and version of the runtime.
     func version() async throws -> CRI.VersionResponse
-    /// Whether it can run pods, and why not.
-    func status() async throws -> CRI.RuntimeStatus
+    /// Whether it can run pods, and why not, and what it can beside.
+    func status() async throws -> CRI.StatusResponse
 
     /// The state of every pod of this node in short, by UID: enough to see what changed.
     func pods() async throws -> [String: PodDigest]

@@ -6,7 +6,8 @@ import Testing
 
 /// What the reference's own end-to-end suite asks of a node with machines: pods of a cluster, a machine and a container
 /// beside it. The API server is the tests' double, and a real one where its programs are.
-@Suite(.enabled(if: MachineHost.canRun && DockerEngine.isAvailable, MachineHost.skipReason)) struct MachineClusterTests {
+@Suite(.enabled(if: MachineHost.canRun && DockerEngine.isAvailable, MachineHost.skipReason)) struct MachineClusterTests
+{
     private struct Bench: Sendable {
         let client: KubeClient
         let node: NodeProcess
@@ -36,7 +37,8 @@ import Testing
         /// Runs a command as the kubelet's `/run` does: its words are what blanks part.
         func run(_ command: String, in container: String, of pod: String) async throws -> (status: Int, body: String) {
             try await node.kubelet(
-                "/run/default/\(pod)/\(container)?cmd=" + command.replacing(" ", with: "%20"), method: "POST", limit: 120)
+                "/run/default/\(pod)/\(container)?cmd=" + command.replacing(" ", with: "%20"), method: "POST",
+                limit: 120)
         }
 
         func waitUntilReady(_ name: String, _ look: (PodStatus) -> Void = { _ in }) async throws -> PodStatus {
@@ -103,8 +105,11 @@ import Testing
         try await bench(clusters) { bench in
             try await bench.create(
                 Self.manifest(
-                    "gated", hook: "sleep 5; echo machine postStart executed > $PROOF; echo 'sleep 8; echo DONE' > /tmp/long",
-                    beside: "echo container postStart executed > $PROOF; echo 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done' > /tmp/busy"))
+                    "gated",
+                    hook: "sleep 5; echo machine postStart executed > $PROOF; echo 'sleep 8; echo DONE' > /tmp/long",
+                    beside:
+                        "echo container postStart executed > $PROOF; echo 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done' > /tmp/busy"
+                ))
             var heldBack = false
             let status = try await bench.waitUntilReady("gated") { status in
                 let machine = status.containerStatuses.first { $0.name == "machine" }
@@ -114,7 +119,8 @@ import Testing
             }
             #expect(heldBack, "the machine was seen running, and neither started nor ready")
             #expect(status.containerStatuses.allSatisfy { $0.ready && $0.started == true && $0.restartCount == 0 })
-            let startedAt = try #require(status.containerStatuses.first { $0.name == "machine" }?.state.running?.startedAt)
+            let startedAt = try #require(
+                status.containerStatuses.first { $0.name == "machine" }?.state.running?.startedAt)
             let readyAt = try #require(status.condition(.ready)?.lastTransitionTime)
             #expect(readyAt.nanosecondsSince1970 - startedAt.nanosecondsSince1970 >= 4_000_000_000)
 

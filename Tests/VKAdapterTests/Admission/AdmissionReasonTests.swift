@@ -11,6 +11,7 @@ import Testing
         var others: [Pod] = []
         var pressure = NodePressure()
         var isEnding = false
+        var keepsStrictGroups: Bool?
         /// `REASON: message`; empty where the pod is taken.
         var words = ""
         var testDescription: String { name }
@@ -34,6 +35,9 @@ import Testing
         }
     }
 
+    static let strict = pod {
+        $0.spec.securityContext = PodSecurityContext { $0.supplementalGroupsPolicy = "Strict" }
+    }
     static let memory = NodePressure(isShortOfMemory: true)
 
     static let cases: [Case] = [
@@ -81,6 +85,13 @@ import Testing
         Case(
             name: "another system", pod: pod { $0.spec.os = PodOS { $0.name = "windows" } },
             words: "PodOSNotSupported: Failed to admit pod as the OS field doesn't match node OS"),
+        Case(name: "just its groups, and nobody knows yet", pod: strict),
+        Case(name: "just its groups", pod: strict, keepsStrictGroups: true),
+        Case(
+            name: "just its groups, which the runtime cannot", pod: strict, keepsStrictGroups: false,
+            words: "SupplementalGroupsPolicyNotSupported: SupplementalGroupsPolicy=Strict is not supported in this node"
+        ),
+        Case(name: "any groups", pod: pod(), keepsStrictGroups: false),
         Case(
             name: "no more pods", pod: pod(["cpu": "9"]), others: [pod(), pod(), pod()],
             words: "OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"),
@@ -129,6 +140,7 @@ import Testing
         let situation = NodeSituation()
         situation.pressure = one.pressure
         situation.isEnding = one.isEnding
+        situation.keepsStrictGroups = one.keepsStrictGroups
         var node = AdmissionTests.node
         node.resources = NodeResources(
             capacity: ["cpu": "4", "memory": "8Gi", "pods": "3", "vzcri.dev/vm": "2", "ephemeral-storage": "1Gi"])

@@ -31,8 +31,9 @@ import Testing
             Self.pod("sure", ["cpu": "500m", "memory": "1Gi"], limits: true),
         ]
         func uids(_ requests: [String: Quantity]) -> [String]? {
-            guard case .takeInsteadOf(let uids) = Self.decision(
-                Self.pod("own", requests, priority: Self.critical), beside: all)
+            guard
+                case .takeInsteadOf(let uids) = Self.decision(
+                    Self.pod("own", requests, priority: Self.critical), beside: all)
             else { return nil }
             return uids
         }
@@ -50,7 +51,8 @@ import Testing
             Self.decision(Self.pod("plain", ["cpu": "1"], priority: 1_000_000), beside: others)
                 == .refuse(
                     WaitingReason(
-                        "OutOfcpu", "Node didn't have enough resource: cpu, requested: 1000, used: 3500, capacity: 4000")))
+                        "OutOfcpu", "Node didn't have enough resource: cpu, requested: 1000, used: 3500, capacity: 4000"
+                    )))
         #expect(
             Self.decision(Self.pod("more", ["cpu": "2"], priority: Self.critical), beside: others)
                 == .refuse(

@@ -144,6 +144,9 @@ import Testing
                                 && object()?.status.capacity["vzcri.dev/vm"] == "2" && condition()?.status == "True"
                         }
                         #expect(try object()?.status.capacity["ephemeral-storage"] != nil)
+                        try await eventually("what the runtime cannot is said") {
+                            try object()?.status.features?.supplementalGroupsPolicy == false
+                        }
                         // A machine has the host, containers have their engine.
                         try await create("machine", image: "vm:1", cpu: "5")
                         try await create("small", image: "busybox:1", cpu: "1")
