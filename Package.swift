@@ -183,6 +183,12 @@ let package = Package(
             name: "clone-bench", dependencies: clonefile + ["Measuring", "VZEngine"], path: "Benchmarks/clone-bench",
             swiftSettings: swiftSettings),
 
+        // Measures the reading of logs; `make bench` runs it.
+        .executableTarget(
+            name: "log-bench",
+            dependencies: ["Measuring", "HTTP", "HostFiles", "TLS", logging, nioHTTP1, nio[0], nio[2]],
+            path: "Benchmarks/log-bench", swiftSettings: swiftSettings),
+
         // Measures commands in a guest; `make bench` runs it.
         .executableTarget(
             name: "ssh-bench", dependencies: ["Measuring", "GuestSSH", "CSSH2", logging, nio[0]],

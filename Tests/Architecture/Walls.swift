@@ -17,6 +17,7 @@ enum Walls {
         "Measuring": [],
         "clone-bench": ["Measuring", "VZEngine", "Clonefile"],
         "ssh-bench": ["Measuring", "GuestSSH", "CSSH2", "Logging", "NIOCore"],
+        "log-bench": ["Measuring", "HTTP", "HostFiles", "TLS", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix"],
         "vm-bench": ["Measuring", "Proto", "RPC", "Processes", "Sockets", "Logging", "NIOPosix"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
         "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),

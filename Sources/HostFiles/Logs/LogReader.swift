@@ -75,13 +75,18 @@ public struct LogReader: Sendable {
         while true {
             // Asked before reading: what was written until then is still read.
             let isLast = await isFinished()
-            while case let bytes = try await file.read(offset), bytes.readableBytes > 0 {
+            var bytes = try await file.read(offset)
+            while bytes.readableBytes > 0 {
                 offset += Int64(bytes.readableBytes)
-                rest.writeImmutableBuffer(bytes)
+                // What comes next is read while this is written.
+                let (open, next) = (file, offset)
+                async let ahead = open.read(next)
+                if rest.readableBytes == 0 { rest = bytes } else { rest.writeImmutableBuffer(bytes) }
                 let lines = output.take(&rest)
                 rest.discardReadBytes()
                 if lines.readableBytes > 0 { try await write(lines) }
                 if output.isFull { return }
+                bytes = try await ahead
             }
             if try await file.wasRotated() {
                 // The writer has left the old file, but what it wrote since the last read is still to come.
@@ -96,45 +101,6 @@ public struct LogReader: Sendable {
             guard !isLast, await changed() else { break }
         }
         try Task.checkCancellation()
-    }
-}
-
-/// What goes out of the lines that come in.
-struct LogOutput {
-    private let options: LogReadOptions
-    private var left: Int?
-    /// The next entry of the stream begins a line and so gets a time.
-    private var startsLine: [LogLine.Stream: Bool] = [:]
-
-    init(_ options: LogReadOptions) {
-        self.options = options
-        left = options.limitBytes
-    }
-
-    var isFull: Bool { left == 0 }
-
-    /// Takes the whole entries from the front of `bytes`.
-    mutating func take(_ bytes: inout ByteBuffer) -> ByteBuffer {
-        var out = ByteBuffer()
-        while !isFull, let end = bytes.readableBytesView.firstIndex(of: UInt8(ascii: "\n")) {
-            let line = bytes.readSlice(length: end - bytes.readerIndex)!
-            bytes.moveReaderIndex(forwardBy: 1)
-            guard let entry = LogLine(line), entry.timestamp >= options.since ?? .min,
-                options.stream == nil || entry.stream == options.stream
-            else { continue }
-            var text = ByteBuffer()
-            if options.timestamps, startsLine[entry.stream] ?? true {
-                LogTime.append(entry.timestamp, to: &text)
-                text.writeInteger(UInt8(ascii: " "))
-            }
-            text.writeImmutableBuffer(entry.content)
-            if !entry.isPartial { text.writeInteger(UInt8(ascii: "\n")) }
-            startsLine[entry.stream] = !entry.isPartial
-            if let left, text.readableBytes > left { text = text.readSlice(length: left)! }
-            left? -= text.readableBytes
-            out.writeBuffer(&text)
-        }
-        return out
     }
 }
 
