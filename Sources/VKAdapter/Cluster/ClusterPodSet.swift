@@ -27,11 +27,18 @@ struct ClusterPodSet: Sendable {
             pods: pods.values.map(Self.prepared), unreadableUIDs: unreadable.filter { pods[$0] == nil })
     }
 
-    /// An item of a list does not say what it is.
+    /// An item of a list does not say what it is. Where it comes from is not its own to say (as a kubelet has it): pods of
+    /// this node's files take the place of others, and are ended for nobody.
     private static func prepared(_ pod: Pod) -> Pod {
         var pod = pod
         pod.kind = "Pod"
         pod.apiVersion = "v1"
+        if !pod.isMirror {
+            if pod.metadata.annotations[StaticPod.sourceAnnotation] != nil {
+                pod.metadata.annotations[StaticPod.sourceAnnotation] = "api"
+            }
+            pod.metadata.annotations[StaticPod.fileAnnotation] = nil
+        }
         return pod
     }
 }
