@@ -122,7 +122,7 @@ struct DaemonSetup: Sendable {
         let isOwn = configuration.kubeletTokenFile == nil
         try await pool.runIfActive {
             if isOwn { try TokenFileAuthenticator.prepare(path) }
-            guard try FileText.read(path, limit: 4096)?.isEmpty == false else {
+            guard try SystemCall.readOwn(path, limit: 4096)?.isEmpty == false else {
                 throw AdapterError(.invalidArgument, "the token file \(path) is missing or empty: put a token in it")
             }
         }

@@ -152,7 +152,7 @@ struct ManifestDirectory: Sendable {
 
     private static func read(_ file: String) -> Content {
         do throws(AdapterError) {
-            let bytes = try FileText.read(file, limit: sizeLimit) ?? []
+            let bytes = try SystemCall.readOwn(file, limit: sizeLimit) ?? []
             return .bytes(bytes)
         } catch {
             return .unreadable("\(error)")
