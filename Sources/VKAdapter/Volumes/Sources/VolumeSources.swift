@@ -27,10 +27,8 @@ struct VolumeSources {
         if let source = volume.configMap {
             try add(source, mode: source.defaultMode, to: &files)
         } else if let source = volume.secret {
-            let keys = try keys("secret", source.secretName, material.objects.secrets, isOptional: source.optional)
-            try add(
-                keys, source.items, mode: source.defaultMode, "references non-existent secret key",
-                isOptional: source.optional, to: &files)
+            try addSecret(
+                source.secretName, source.items, mode: source.defaultMode, isOptional: source.optional, to: &files)
         } else if let source = volume.downwardAPI {
             try add(source, mode: source.defaultMode, to: &files)
         } else if let source = volume.projected {
@@ -66,6 +64,14 @@ struct VolumeSources {
         try add(
             keys, source.items, mode: mode, "configmap references non-existent config key",
             isOptional: source.optional, to: &files)
+    }
+
+    private func addSecret(
+        _ name: String, _ items: [KeyToPath], mode: Int32?, isOptional: Bool?, to files: inout VolumeFiles
+    ) throws(AdapterError) {
+        let keys = try keys("secret", name, material.objects.secrets, isOptional: isOptional)
+        try add(
+            keys, items, mode: mode, "references non-existent secret key", isOptional: isOptional, to: &files)
     }
 
     /// The keys of an object; none where it is not there and need not be.
@@ -149,10 +155,7 @@ struct VolumeSources {
             if let map = source.configMap {
                 try add(map, mode: mode, to: &files)
             } else if let secret = source.secret {
-                let keys = try keys("secret", secret.name, material.objects.secrets, isOptional: secret.optional)
-                try add(
-                    keys, secret.items, mode: mode, "references non-existent secret key", isOptional: secret.optional,
-                    to: &files)
+                try addSecret(secret.name, secret.items, mode: mode, isOptional: secret.optional, to: &files)
             } else if let fields = source.downwardAPI {
                 try add(fields, mode: mode, to: &files)
             } else if let projection = source.serviceAccountToken {
