@@ -40,7 +40,8 @@ actor TokenCache {
         if let known, now() < known.renewal { return known.text }
         do {
             let new = try await request(key, for: pod)
-            tokens[pod.metadata.uid, default: [:]][key] = new
+            // Of a pod that ended while we asked nothing is kept.
+            tokens[pod.metadata.uid]?[key] = new
             return new.text
         } catch {
             guard let known, now() < known.expires, !Task.isCancelled else { throw error }
@@ -106,10 +107,9 @@ actor TokenCache {
     /// When the first of a pod's tokens is due.
     func renewal(for uid: String) -> Timestamp? { tokens[uid]?.values.map(\.renewal).min() }
 
-    /// The pod needs only these.
+    /// The pod needs only these; none of it is kept before this was said.
     func keep(_ keys: Set<TokenKey>, for uid: String) {
-        tokens[uid] = tokens[uid]?.filter { keys.contains($0.key) }
-        if tokens[uid]?.isEmpty == true { tokens[uid] = nil }
+        tokens[uid] = keys.isEmpty ? nil : (tokens[uid] ?? [:]).filter { keys.contains($0.key) }
     }
 
     var count: Int { tokens.values.reduce(0) { $0 + $1.count } }

@@ -129,7 +129,10 @@ actor PodVolumes {
         await cluster.cache.use(references.objects, by: uid)
         await cluster.tokens.keep(references.tokens, for: uid)
         // It ended while we asked.
-        if entries[uid] == nil { await cluster.cache.release(uid) }
+        if entries[uid] == nil {
+            await cluster.cache.release(uid)
+            await cluster.tokens.keep([], for: uid)
+        }
     }
 
     private func expire(_ uid: String) {
