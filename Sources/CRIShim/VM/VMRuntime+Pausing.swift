@@ -45,9 +45,22 @@ extension VMRuntime {
 
     private func letGoIfForgotten(_ machine: ManagedMachine) async {
         await pausing.run(machine.id) {
-            guard machine.state.withLock({ $0.holds.isEmpty }), machine.status?.isPaused == true else { return }
+            guard machine.state.withLock({ $0.holds.isEmpty }), await isStill(machine) else { return }
             logger.notice("a machine that nobody holds any more is resumed", metadata: meta(machine))
             await resume(machine)
+        }
+    }
+
+    /// As its supervisor says now: what was heard of it last may be from before it went on.
+    private func isStill(_ machine: ManagedMachine) async -> Bool {
+        do {
+            return try await client(for: machine).hello().status.isPaused == true
+        } catch {
+            if !machine.ended.isOpen {
+                logger.warning(
+                    "it is not known whether a machine stands still", metadata: meta(machine, ["error": "\(error)"]))
+            }
+            return false
         }
     }
 
