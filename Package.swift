@@ -111,7 +111,14 @@ let package = Package(
         room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", logging]),
         room("Processes", nio + ["CSpawn", logging]),
         room("GuestSSH", nio + ["CSSH2", logging]),
-        room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", logging]),
+        room(
+            "Registry",
+            nio + [
+                nioHTTP1, "COpenSSL", "HostFiles", "Processes", logging,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", "Registry", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         .target(
             name: "VZEngineApple",
@@ -131,8 +138,8 @@ let package = Package(
         room(
             "CRIShim",
             nio + [
-                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "VMImages",
-                "VZEngine",
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "Registry",
+                "VMImages", "VZEngine",
                 "Sockets", "TLS", logging, lifecycle, signals,
             ]),
         // The supervisor of one virtual machine.
@@ -156,7 +163,8 @@ let package = Package(
         daemon(
             "cri-shim",
             nio + [
-                "CRIShim", "CRIControl", "Doctor", "VMImages", "VZEngine", "Launch", "Settings", "Sockets", "TLS",
+                "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings", "Sockets",
+                "TLS",
                 arguments,
                 logging, lifecycle,
             ]),
@@ -222,7 +230,8 @@ let package = Package(
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
         tests("ProcessesTests", nio + ["Processes", "Support", logging]),
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
-        tests("VMImagesTests", nio + ["VMImages", "HostFiles", "Processes", "Support", logging]),
+        tests("RegistryTests", nio + [nioHTTP1, "Registry", "HTTP", "Sockets", "Support", logging]),
+        tests("VMImagesTests", nio + ["VMImages", "Registry", "HostFiles", "Processes", "Support", logging]),
         tests(
             "VZEngineTests",
             nio + clonefile + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),
@@ -244,7 +253,7 @@ let package = Package(
             "CRIShimTests",
             nio + clonefile + [
                 nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
-                "VMImages",
+                "Registry", "VMImages",
                 "VZEngine", "Sockets", "Support", logging,
             ]),
         tests(

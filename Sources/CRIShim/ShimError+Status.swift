@@ -1,6 +1,7 @@
 import Docker
 import HostFiles
 public import RPC
+import Registry
 import VMImages
 
 /// The one place that says which gRPC status an error of this program becomes.
@@ -12,6 +13,7 @@ extension RPCError {
         case let error as DockerError: self.init(error.code.status, error.description, cause: error)
         case let error as HostFilesError:
             self.init(error.code.status, error.description, cause: error)
+        case let error as RegistryError: self.init(error.code.status, error.description, cause: error)
         case let error as VMImageError: self.init(error.code.status, error.description, cause: error)
         case is CancellationError: self.init(.cancelled, "the call was cancelled", cause: error)
         case let error as any RPCErrorConvertible: self = error.rpcError
@@ -60,6 +62,19 @@ extension HostFilesError.Code {
         case .invalidArgument, .escapes: .invalidArgument
         case .unavailable: .unavailable
         case .noSpace: .resourceExhausted
+        default: .unknown
+        }
+    }
+}
+
+extension RegistryError.Code {
+    var status: RPCError.Code {
+        switch self {
+        case .invalidArgument: .invalidArgument
+        case .notFound: .notFound
+        case .unauthorized, .forbidden: .permissionDenied
+        case .unavailable, .tooManyRequests: .unavailable
+        case .unsupported: .unimplemented
         default: .unknown
         }
     }

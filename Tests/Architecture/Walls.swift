@@ -25,7 +25,8 @@ enum Walls {
         "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
         "Processes": nio.union(["CSpawn", "Logging"]),
         "GuestSSH": nio.union(["CSSH2", "Logging"]),
-        "VMImages": nio.union(["COpenSSL", "HostFiles", "Processes", "Logging"]),
+        "Registry": nioHTTP1.union(["AsyncHTTPClient", "NIOSSL", "COpenSSL", "HostFiles", "Processes", "Logging"]),
+        "VMImages": nio.union(["COpenSSL", "HostFiles", "Processes", "Registry", "Logging"]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
             "VZEngine", "VZEngineApple", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle",
@@ -38,8 +39,8 @@ enum Walls {
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
         "Launch": ["Settings", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
-            "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "VMImages", "VZEngine", "Sockets",
-            "TLS", "Logging", "ServiceLifecycle", "UnixSignals",
+            "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "Registry", "VMImages", "VZEngine",
+            "Sockets", "TLS", "Logging", "ServiceLifecycle", "UnixSignals",
         ]),
         "CRIControl": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Logging",
@@ -49,7 +50,8 @@ enum Walls {
             "ServiceLifecycle", "UnixSignals",
         ]),
         "cri-shim": daemon.union(nio).union([
-            "CRIShim", "CRIControl", "Doctor", "VMImages", "VZEngine", "Launch", "Settings", "Sockets", "TLS",
+            "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings", "Sockets",
+            "TLS",
         ]),
         "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],
         "vk-adapter": daemon.union(nio).union(["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
@@ -72,11 +74,12 @@ enum Walls {
     /// Rooms every idle daemon holds in memory. All of Foundation (with its Unicode tables) stays out of them.
     static let withoutFoundation: Set = [
         "Sockets", "TLS", "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Docker", "Processes", "GuestSSH",
-        "VMImages", "VZEngine", "VMHost", "CRIShim",
+        "Registry", "VMImages", "VZEngine", "VMHost", "CRIShim",
     ]
 
     /// The rooms that stay leaves: nothing of this package but what stands here may be under them.
     static let neverTogether: [(room: String, module: String, why: String)] = [
+        ("Registry", "HTTP", "what we ask others goes out over async-http-client alone"),
         ("CRIShim", "KubeAPI", "the shim never speaks to Kubernetes"),
         ("VKAdapter", "Docker", "the adapter never imports an engine"),
         ("VKAdapter", "CRIShim", "the adapter drives any CRI endpoint"),

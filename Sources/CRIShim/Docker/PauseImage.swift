@@ -1,7 +1,7 @@
 import Docker
 import Logging
 import NIOCore
-import VMImages
+import Registry
 
 /// The image of pause containers: the configured one where it can be had, else our own, made on the spot.
 final class PauseImage: Sendable {

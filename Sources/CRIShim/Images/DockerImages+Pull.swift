@@ -2,8 +2,8 @@ import Docker
 import FoundationEssentials
 import Logging
 import Proto
+import Registry
 import Synchronization
-import VMImages
 
 extension DockerImages {
     func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?) async throws -> String {

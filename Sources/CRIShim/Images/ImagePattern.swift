@@ -1,4 +1,4 @@
-import VMImages
+import Registry
 
 /// A pattern of image names: `*` stands for any text without a slash, `**` for any text, `?` for one character that is no
 /// slash. It fits a name as written, or with the registry, tag or digest that the name does not say: `vms/*` fits

@@ -1,5 +1,5 @@
 import Proto
-import VMImages
+import Registry
 
 /// What an image's manifest says it is.
 protocol ManifestClassifier: Sendable {

@@ -1,5 +1,6 @@
 import HostFiles
 import Logging
+import Registry
 
 extension ImageStore {
     /// What became of an image whose name was taken away.

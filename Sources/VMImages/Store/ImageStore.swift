@@ -1,6 +1,7 @@
 import FoundationEssentials
 public import HostFiles
 public import Logging
+import Registry
 import Synchronization
 
 /// The images of virtual machines on this host: a directory that daemon and command line use side by side. What is on disk
@@ -162,7 +163,12 @@ public final class ImageStore: Sendable {
 
     /// - Throws: `invalidArgument` for what cannot name a new image.
     static func newName(_ text: String) throws -> String {
-        let reference = try ImageReference(parsing: text)
+        let reference: ImageReference
+        do {
+            reference = try ImageReference(parsing: text)
+        } catch let error as RegistryError {
+            throw VMImageError(.invalidArgument, error.message)
+        }
         guard reference.digest == nil, !ImageReference.isID(text) else {
             throw VMImageError(
                 .invalidArgument, "\"\(text)\" cannot be a new image's name: write [REGISTRY/]NAME[:TAG]")

@@ -1,5 +1,6 @@
 import Logging
 import Proto
+import Registry
 import Testing
 import VMImages
 

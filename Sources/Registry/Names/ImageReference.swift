@@ -8,8 +8,8 @@ public struct ImageReference: Sendable, Hashable {
 
     /// - Throws: `invalidArgument` when no registry could have an image of that name.
     public init(parsing text: String) throws {
-        func invalid(_ why: String) -> VMImageError {
-            VMImageError(
+        func invalid(_ why: String) -> RegistryError {
+            RegistryError(
                 .invalidArgument, "\"\(text)\" is no image name (\(why)): write [REGISTRY/]NAME[:TAG][@DIGEST]")
         }
         var rest = text[...]
@@ -52,6 +52,15 @@ public struct ImageReference: Sendable, Hashable {
             ? (first == "index.docker.io" ? "docker.io" : String(first)) : "docker.io"
     }
 
+    /// Whom a pull really asks: Docker's own registry answers at another name than images say.
+    public var registryHost: String { registry == "docker.io" ? "registry-1.docker.io" : registry }
+
+    /// The name within the registry: `library/busybox`.
+    public var repository: String { String(canonicalName.dropFirst(registry.utf8.count + 1)) }
+
+    /// What a registry is asked for: the digest, else the tag, else `latest`.
+    public var manifestName: String { digest ?? tag ?? "latest" }
+
     /// The name in full, as registries know it: `docker.io/library/busybox`.
     public var canonicalName: String {
         let parts = split
@@ -87,7 +96,8 @@ public struct ImageReference: Sendable, Hashable {
         return (registry, name[...])
     }
 
-    static func isDigest(_ text: some StringProtocol) -> Bool {
+    /// `sha256:` and 64 hexadecimal digits.
+    public static func isDigest(_ text: some StringProtocol) -> Bool {
         text.hasPrefix("sha256:") && text.utf8.count == 71 && text.utf8.dropFirst(7).allSatisfy(isHexByte)
     }
 

@@ -1,5 +1,5 @@
+import Registry
 import Testing
-import VMImages
 
 @Suite struct ImageReferenceTests {
     static let digest = "sha256:" + String(repeating: "a", count: 64)
@@ -23,10 +23,24 @@ import VMImages
     }
 
     @Test(
+        "what a registry is asked",
+        arguments: [
+            ("busybox", "registry-1.docker.io", "library/busybox", "latest"),
+            ("index.docker.io/team/app:1", "registry-1.docker.io", "team/app", "1"),
+            ("localhost:5000/x/y:t@\(Self.digest)", "localhost:5000", "x/y", Self.digest),
+        ] as [(String, String, String, String)])
+    func asked(text: String, host: String, repository: String, manifest: String) throws {
+        let reference = try ImageReference(parsing: text)
+        #expect(reference.registryHost == host)
+        #expect(reference.repository == repository)
+        #expect(reference.manifestName == manifest)
+    }
+
+    @Test(
         "what no registry could have is refused",
         arguments: ["", "Upper", "a b", "x:", "x@sha256:12", "//", "a/", "x:t:u"])
     func refused(text: String) {
-        #expect { try ImageReference(parsing: text) } throws: { ($0 as? VMImageError)?.code == .invalidArgument }
+        #expect { try ImageReference(parsing: text) } throws: { ($0 as? RegistryError)?.code == .invalidArgument }
     }
 
     @Test func `ids are told from names`() {
