@@ -91,6 +91,8 @@ let package = Package(
         cLibrary("CNGHTTP2", pkgConfig: "libnghttp2", brew: "libnghttp2", apt: "libnghttp2-dev"),
         cLibrary("COpenSSL", pkgConfig: "openssl", brew: "openssl@3", apt: "libssl-dev"),
         cLibrary("CZlib", pkgConfig: "zlib", brew: "zlib", apt: "zlib1g-dev"),
+        cLibrary("CZstd", pkgConfig: "libzstd", brew: "zstd", apt: "libzstd-dev"),
+        cLibrary("CLZ4", pkgConfig: "liblz4", brew: "lz4", apt: "liblz4-dev"),
         cLibrary("CSSH2", pkgConfig: "libssh2", brew: "libssh2", apt: "libssh2-1-dev"),
         // What must happen between fork and exec, where Swift may not run.
         .target(name: "CSpawn"),
@@ -118,7 +120,8 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        room("VMImages", nio + ["COpenSSL", "HostFiles", "Processes", "Registry", logging]),
+        room(
+            "VMImages", nio + ["COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         .target(
             name: "VZEngineApple",
@@ -231,7 +234,9 @@ let package = Package(
         tests("ProcessesTests", nio + ["Processes", "Support", logging]),
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
         tests("RegistryTests", nio + [nioHTTP1, "Registry", "HTTP", "Sockets", "Support", logging]),
-        tests("VMImagesTests", nio + ["VMImages", "Registry", "HostFiles", "Processes", "Support", logging]),
+        tests(
+            "VMImagesTests",
+            nio + ["VMImages", "Registry", "CZlib", "CLZ4", "HostFiles", "Processes", "Support", logging]),
         tests(
             "VZEngineTests",
             nio + clonefile + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),

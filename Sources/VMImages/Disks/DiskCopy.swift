@@ -10,8 +10,6 @@ import Darwin
 struct DiskCopy {
     /// Told how many more bytes of data have been read.
     var advanced: (Int64) throws -> Void
-    /// Runs of zeros at least this long become holes.
-    private static let blockSize = 64 << 10
 
     /// - Parameter place: a path that does not exist yet. What is there when this throws is the caller's to remove.
     /// - Returns: what the copy holds. It is synced.
@@ -56,34 +54,11 @@ struct DiskCopy {
                     stop < stretch.upperBound ? stop..<stretch.upperBound : try source.data(from: stop, size: size)
             }
             let bytes = UnsafeRawBufferPointer(chunk)
-            guard !Self.isZero(bytes) else { continue }
+            guard !SparseBytes.isZero(bytes) else { continue }
             hash.update(bytes)
             chunks.append(.init(offset: offset, digest: hash.finish()))
-            if let copy { try Self.write(bytes, to: copy, at: offset) }
+            if let copy { try SparseBytes.write(bytes, to: copy, at: offset) }
         }
         return DiskIndex(size: size, chunks: chunks)
-    }
-
-    /// Leaves out blocks of zeros, and writes those between them at once.
-    private static func write(_ bytes: UnsafeRawBufferPointer, to copy: OpenFile, at offset: Int64) throws {
-        var start: Int?
-        for block in stride(from: 0, to: bytes.count, by: blockSize) {
-            let end = min(block + blockSize, bytes.count)
-            if isZero(UnsafeRawBufferPointer(rebasing: bytes[block..<end])) {
-                if let first = start {
-                    try copy.write(UnsafeRawBufferPointer(rebasing: bytes[first..<block]), at: offset + Int64(first))
-                }
-                start = nil
-            } else if start == nil {
-                start = block
-            }
-        }
-        if let start { try copy.write(UnsafeRawBufferPointer(rebasing: bytes[start...]), at: offset + Int64(start)) }
-    }
-
-    /// As fast as memory: each byte is the one before it, and the first is zero.
-    private static func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let base = bytes.baseAddress, bytes.count > 1 else { return bytes.allSatisfy { $0 == 0 } }
-        return bytes[0] == 0 && memcmp(base, base + 1, bytes.count - 1) == 0
     }
 }

@@ -1,0 +1,121 @@
+import CZlib
+import HostFiles
+import Synchronization
+
+/// What of a pull is on disk and verified, so that after a crash nothing of it is fetched or hashed again. A line is written
+/// when something has been verified and written; that is enough for another process to go on after this one was killed.
+/// After a crash of the system only what a later `synced` line covers counts.
+///
+/// ```
+/// boot ID                     the following was written in this run of the system
+/// frame DISK OFFSET HEX       a run of 4 MiB of a disk
+/// layer DISK NUMBER           everything of one layer of a disk; what no frame names is zeros
+/// file HEX RAW SIZE           a file, by the digest of its blob: its own digest and size
+/// synced COUNT                the first so many entries are on disk
+/// ```
+/// Each line ends with a checksum.
+final class PullJournal: Sendable {
+    enum Entry: Sendable, Hashable {
+        case frame(disk: Int, offset: Int64, digest: String)
+        case layer(disk: Int, number: Int)
+        case file(digest: String, raw: String, size: Int64)
+    }
+
+    private struct State {
+        var count: Int
+        var synced: Int
+        var end: Int64
+    }
+
+    private let file: OpenFile
+    private let state: Mutex<State>
+    private static let sizeLimit = 256 << 20
+
+    /// Opens a journal, or begins one. Blocks.
+    /// - Parameter boot: names this run of the system.
+    /// - Returns: what an earlier process left that is to be trusted.
+    static func open(_ path: String, boot: String) throws -> (journal: PullJournal, entries: [Entry]) {
+        let bytes = try FilePlaces.contents(of: path, limit: sizeLimit) ?? []
+        let entries = trusted(bytes, boot: boot)
+        // Written anew: what cannot be trusted must not come to count later, by a line that covers it.
+        let fresh = path + ".new"
+        try FilePlaces.remove(fresh)
+        let file = try OpenFile.creating(fresh)
+        let journal = PullJournal(file)
+        var text = line("boot \(boot)")
+        for entry in entries { text += line(describe(entry)) }
+        try journal.append(text, entries: entries.count)
+        try file.sync()
+        try FilePlaces.move(fresh, to: path)
+        return (journal, entries)
+    }
+
+    private init(_ file: OpenFile) {
+        self.file = file
+        state = Mutex(State(count: 0, synced: 0, end: 0))
+    }
+
+    /// Says that something has been verified and written. Blocks shortly.
+    func add(_ entries: [Entry]) throws {
+        try append(entries.map { Self.line(Self.describe($0)) }.joined(), entries: entries.count)
+    }
+
+    private func append(_ text: String, entries: Int) throws {
+        try state.withLock { state in
+            try Array(text.utf8).withUnsafeBytes { try file.write($0, at: state.end) }
+            state.end += Int64(text.utf8.count)
+            state.count += entries
+        }
+    }
+
+    /// Brings the files, and then the word that they are there, to disk. Blocks.
+    func sync(_ files: [OpenFile]) throws {
+        let (count, isNews) = state.withLock { ($0.count, $0.count > $0.synced) }
+        guard isNews else { return }
+        for file in files { try file.sync() }
+        try append(Self.line("synced \(count)"), entries: 0)
+        try file.sync()
+        state.withLock { $0.synced = max($0.synced, count) }
+    }
+
+    // MARK: Text
+
+    private static func line(_ text: String) -> String {
+        let sum = Array(text.utf8).withUnsafeBufferPointer { crc32(0, $0.baseAddress, UInt32($0.count)) }
+        return "\(text) \(String(sum, radix: 16))\n"
+    }
+
+    private static func describe(_ entry: Entry) -> String {
+        switch entry {
+        case .frame(let disk, let offset, let digest): "frame \(disk) \(offset) \(digest)"
+        case .layer(let disk, let number): "layer \(disk) \(number)"
+        case .file(let digest, let raw, let size): "file \(digest) \(raw) \(size)"
+        }
+    }
+
+    /// Up to the first line that is not whole.
+    static func trusted(_ bytes: [UInt8], boot: String) -> [Entry] {
+        var entries: [Entry] = []
+        var (synced, lastBoot) = (0, "")
+        for raw in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+            let text = String(decoding: raw, as: UTF8.self)
+            guard let space = text.lastIndex(of: " "), line(String(text[..<space])) == text + "\n" else { break }
+            let words = text[..<space].split(separator: " ").map(String.init)
+            switch (words.first, words.count) {
+            case ("boot", 2): lastBoot = words[1]
+            case ("synced", 2): synced = max(synced, min(Int(words[1]) ?? 0, entries.count))
+            case ("frame", 4):
+                guard let disk = Int(words[1]), let offset = Int64(words[2]) else { return [] }
+                entries.append(.frame(disk: disk, offset: offset, digest: words[3]))
+            case ("layer", 3):
+                guard let disk = Int(words[1]), let number = Int(words[2]) else { return [] }
+                entries.append(.layer(disk: disk, number: number))
+            case ("file", 4):
+                guard let size = Int64(words[3]) else { return [] }
+                entries.append(.file(digest: words[1], raw: words[2], size: size))
+            default: return []
+            }
+        }
+        return lastBoot == boot ? entries : Array(entries.prefix(synced))
+    }
+}

@@ -1,0 +1,63 @@
+import HostFiles
+
+/// What a pull has brought so far: a directory named by the manifest, so that a later try goes on with it. Its lock says that
+/// somebody is at it. Everything blocks.
+///
+/// ```
+/// staging/pull-HEX/lock, journal, disk-NUMBER, blob-HEX
+/// ```
+final class PullStaging: Sendable {
+    static let prefix = "pull-"
+    let directory: String
+    let journal: PullJournal
+    /// What an earlier try left.
+    let entries: [PullJournal.Entry]
+    private let lock: OpenFile
+
+    /// - Returns: nil while another process, or another task of this one, pulls the same image.
+    static func open(_ layout: StoreLayout, manifest digest: String) throws -> PullStaging? {
+        try layout.make()
+        // Under the lock of the store, so that no collection takes the directory away in between.
+        return try StoreLock.with(layout.lock) {
+            let directory = "\(layout.staging)/\(prefix)\(StoreLayout.hex(digest))"
+            try Directories.make(directory, mode: 0o700)
+            let lock = try OpenFile.locking(directory + "/lock")
+            guard try lock.tryLock() else { return nil }
+            return try PullStaging(directory, lock)
+        }
+    }
+
+    private init(_ directory: String, _ lock: OpenFile) throws {
+        self.directory = directory
+        self.lock = lock
+        var found: [PullJournal.Entry]
+        (journal, found) = try PullJournal.open(directory + "/journal", boot: try BootIdentity.read())
+        // Files that are not there are not there, whatever is written.
+        var disks: [Int: Bool] = [:]
+        let place = directory
+        func has(_ disk: Int) -> Bool {
+            if let known = disks[disk] { return known }
+            disks[disk] = FilePlaces.exists("\(place)/disk-\(disk)")
+            return disks[disk] ?? false
+        }
+        found = found.filter { entry in
+            switch entry {
+            case .frame(let disk, _, _), .layer(let disk, _): has(disk)
+            case .file(let digest, _, _): FilePlaces.exists("\(place)/blob-\(digest)")
+            }
+        }
+        entries = found
+    }
+
+    func disk(_ number: Int) -> String { "\(directory)/disk-\(number)" }
+    func blob(_ digest: String) -> String { "\(directory)/blob-\(StoreLayout.hex(digest))" }
+
+    /// Takes everything away. Call it with the store's lock held, or as its only user.
+    func remove() throws { try Staging.remove(directory) }
+
+    /// How long ago something was last added to what an earlier pull left, in seconds; nil for none.
+    static func age(_ directory: String, now: Int64) throws -> Int64? {
+        guard FilePlaces.exists(directory + "/journal") else { return nil }
+        return max(0, now - Int64(try OpenFile.reading(directory + "/journal").facts().modified))
+    }
+}
