@@ -96,6 +96,8 @@ let package = Package(
         cLibrary("CSSH2", pkgConfig: "libssh2", brew: "libssh2", apt: "libssh2-1-dev"),
         // What must happen between fork and exec, where Swift may not run.
         .target(name: "CSpawn"),
+        // System calls that Swift does not see.
+        .target(name: "CFiles"),
 
         // The wire
         room("Sockets", nio),
@@ -121,7 +123,8 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         room(
-            "VMImages", nio + ["COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", logging]),
+            "VMImages",
+            nio + ["CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", logging]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         .target(
             name: "VZEngineApple",

@@ -1,7 +1,7 @@
 /// What went wrong with an image of a virtual machine, or with the store they are in.
 public struct VMImageError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case invalidArgument, notFound, noSpace, badRecord, newerRecord, failed }
+        private enum Kind: String { case invalidArgument, notFound, noSpace, badRecord, newerRecord, corrupt, failed }
         private let kind: Kind
         /// The caller passed something that can never work.
         public static let invalidArgument = Code(kind: .invalidArgument)
@@ -13,6 +13,8 @@ public struct VMImageError: Error, Sendable, CustomStringConvertible {
         public static let badRecord = Code(kind: .badRecord)
         /// A file of the store was written by a newer version of this program.
         public static let newerRecord = Code(kind: .newerRecord)
+        /// What a registry served is not what the image's manifest says, again and again.
+        public static let corrupt = Code(kind: .corrupt)
         /// The operation was tried and did not succeed.
         public static let failed = Code(kind: .failed)
         public var description: String { kind.rawValue }

@@ -38,7 +38,7 @@ struct ImagePrune: ParsableCommand {
 
     func run() throws {
         try options.run { store, root in
-            let collected = try store.collect { try MachineReferences.digests(ofRoot: root) }
+            let collected = try store.collect(keeping: .zero) { try MachineReferences.digests(ofRoot: root) }
             for id in collected.images { print("deleted \(id)") }
             print("removed \(collected.files) files")
         }

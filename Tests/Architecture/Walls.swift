@@ -26,7 +26,9 @@ enum Walls {
         "Processes": nio.union(["CSpawn", "Logging"]),
         "GuestSSH": nio.union(["CSSH2", "Logging"]),
         "Registry": nioHTTP1.union(["AsyncHTTPClient", "NIOSSL", "COpenSSL", "HostFiles", "Processes", "Logging"]),
-        "VMImages": nio.union(["COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", "Logging"]),
+        "VMImages": nio.union([
+            "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", "Logging",
+        ]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
             "VZEngine", "VZEngineApple", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle",
@@ -55,7 +57,8 @@ enum Walls {
         ]),
         "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],
         "vk-adapter": daemon.union(nio).union(["KubeAPI", "VKAdapter", "Launch", "Settings", "Sockets", "TLS"]),
-        "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [], "CZstd": [], "CLZ4": [], "CSSH2": [], "CSpawn": [],
+        "CProtobufC": [], "CNGHTTP2": [], "COpenSSL": [], "CZlib": [], "CZstd": [], "CLZ4": [], "CSSH2": [],
+        "CSpawn": [], "CFiles": [],
     ]
 
     /// Part of every toolchain; no declaration needed.

@@ -14,9 +14,10 @@ import Testing
         let manifest = try JSONDecoder().decode(OCIManifest.self, from: Data(text.utf8))
         #expect(manifest.artifactType == "a/b")
         #expect(manifest.config.data == "e30=")
-        #expect(manifest.layers == [
-            Descriptor(mediaType: "e/f", digest: "sha256:2", size: 5_000_000_000, annotations: ["k": "v"])
-        ])
+        #expect(
+            manifest.layers == [
+                Descriptor(mediaType: "e/f", digest: "sha256:2", size: 5_000_000_000, annotations: ["k": "v"])
+            ])
     }
 
     @Test func `a body of bytes can be read again from anywhere`() async throws {

@@ -23,7 +23,9 @@ import Testing
         var config = good.config
         if place == "kernel" { config.boot = .kernel(digest: hostile, initrd: nil, commandLine: "") }
         if place == "disk" { config.disks[0].digest = hostile }
-        var manifest = try fixture.store.contents(good.id).manifest
+        var manifest = try fixture.store.contents(
+            .init(id: good.id, names: [], size: 0, importedAt: 0)
+        ).manifest
         manifest.config.digest = place == "config" ? hostile : try put(config)
         if place == "layer" { manifest.layers[0].digest = hostile }
         let id = try put(manifest)

@@ -24,10 +24,12 @@ public struct BlobBody: Sendable {
             var rest = bytes
             rest.moveReaderIndex(forwardBy: Int(from))
             let range = from..<Int64(bytes.readableBytes)
-            return BlobStream(range: range, AsyncStream { [rest] in
-                if rest.readableBytes > 0 { $0.yield(rest) }
-                $0.finish()
-            })
+            return BlobStream(
+                range: range,
+                AsyncStream { [rest] in
+                    if rest.readableBytes > 0 { $0.yield(rest) }
+                    $0.finish()
+                })
         }
     }
 

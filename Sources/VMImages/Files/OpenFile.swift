@@ -67,6 +67,17 @@ final class OpenFile: Sendable {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw VMImageError.system("set the size of \(path)") }
     }
 
+    /// Writes zeros.
+    func clear(_ range: Range<Int64>) throws {
+        let zeros = [UInt8](repeating: 0, count: 64 << 10)
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(Int64(zeros.count), range.upperBound - offset))
+            try zeros.withUnsafeBytes { try write(UnsafeRawBufferPointer(rebasing: $0[..<count]), at: offset) }
+            offset += Int64(count)
+        }
+    }
+
     func sync() throws {
         guard fsync(descriptor) == 0 else { throw VMImageError.system("sync \(path)") }
     }
@@ -99,6 +110,7 @@ final class OpenFile: Sendable {
     }
 }
 
+private func systemLink(_ path: String, _ place: String) -> Int32 { link(path, place) }
 private func systemOpen(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 { open(path, flags, mode) }
 
 /// Files by path.
@@ -112,6 +124,12 @@ enum FilePlaces {
 
     static func move(_ path: String, to place: String) throws {
         guard rename(path, place) == 0 else { throw VMImageError.system("put \(place) in place") }
+    }
+
+    /// Gives a file one more name, where the file system can; else moves it. What has that name already is the same.
+    static func link(_ path: String, to place: String) throws {
+        guard systemLink(path, place) != 0, errno != EEXIST else { return }
+        try move(path, to: place)
     }
 
     /// Succeeds when there is no such file.

@@ -32,16 +32,18 @@ public enum VMImageFormat: String, Sendable, CaseIterable {
         _ manifest: OCIManifest, fetch: (Descriptor, _ limit: Int) async throws -> [UInt8]
     ) async throws -> PullRecipe {
         for descriptor in [manifest.config] + manifest.layers {
-            guard ImageReference.isDigest(descriptor.digest), descriptor.size >= 0, descriptor.size <= Self.sizeLimit else {
+            guard ImageReference.isDigest(descriptor.digest), descriptor.size >= 0, descriptor.size <= Self.sizeLimit
+            else {
                 throw Self.unusable("it names a blob \"\(descriptor.digest.prefix(80))\" of \(descriptor.size) bytes")
             }
         }
         return
-            switch self {
-            case .native: try await NativeImage.recipe(manifest, fetch: fetch)
-            case .agoda: try await AgodaImage.recipe(manifest, fetch: fetch)
-            case .tart: try await TartImage.recipe(manifest, fetch: fetch)
-            }
+            switch self
+        {
+        case .native: try await NativeImage.recipe(manifest, fetch: fetch)
+        case .agoda: try await AgodaImage.recipe(manifest, fetch: fetch)
+        case .tart: try await TartImage.recipe(manifest, fetch: fetch)
+        }
     }
 
     /// No disk and no blob is larger.
@@ -74,7 +76,8 @@ public enum VMImageFormat: String, Sendable, CaseIterable {
     ) throws -> (size: Int64, digest: String)? {
         guard let size = blob.annotations?[size], let digest = blob.annotations?[digest] else { return nil }
         guard let size = Int64(size), size > 0, size <= sizeLimit, ImageReference.isDigest(digest) else {
-            throw unusable("the blob \(blob.digest) says that it becomes \(size) bytes of the digest \(digest.prefix(80))")
+            throw unusable(
+                "the blob \(blob.digest) says that it becomes \(size) bytes of the digest \(digest.prefix(80))")
         }
         return (size, digest)
     }

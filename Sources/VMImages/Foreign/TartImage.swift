@@ -26,7 +26,8 @@ enum TartImage {
     ) async throws -> PullRecipe {
         let all = manifest.layers + [manifest.config]
         guard !all.contains(where: { $0.mediaType == oldDisk }) else {
-            throw VMImageFormat.unusable("its disk is in Tart's first format: have a newer Tart pull it and push it again")
+            throw VMImageFormat.unusable(
+                "its disk is in Tart's first format: have a newer Tart pull it and push it again")
         }
         let config = try VMImageFormat.only(config, all, "config")
         let storage = try VMImageFormat.only(variables, all, "non-volatile store")

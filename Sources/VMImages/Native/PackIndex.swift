@@ -1,3 +1,5 @@
+import Registry
+
 /// Where the content of a disk is in a registry: each run of 4 MiB that is not all zeros is a frame of zstd by itself, and
 /// frames lie after each other in packs, which are the blobs. A blob itself, of the media type ``mediaType``.
 ///

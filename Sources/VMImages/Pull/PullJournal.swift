@@ -10,7 +10,7 @@ import Synchronization
 /// boot ID                     the following was written in this run of the system
 /// frame DISK OFFSET HEX       a run of 4 MiB of a disk
 /// layer DISK NUMBER           everything of one layer of a disk; what no frame names is zeros
-/// file HEX RAW SIZE           a file, by the digest of its blob: its own digest and size
+/// file HEX                    a file, by the digest of its blob
 /// synced COUNT                the first so many entries are on disk
 /// ```
 /// Each line ends with a checksum.
@@ -18,7 +18,7 @@ final class PullJournal: Sendable {
     enum Entry: Sendable, Hashable {
         case frame(disk: Int, offset: Int64, digest: String)
         case layer(disk: Int, number: Int)
-        case file(digest: String, raw: String, size: Int64)
+        case file(digest: String)
     }
 
     private struct State {
@@ -89,7 +89,7 @@ final class PullJournal: Sendable {
         switch entry {
         case .frame(let disk, let offset, let digest): "frame \(disk) \(offset) \(digest)"
         case .layer(let disk, let number): "layer \(disk) \(number)"
-        case .file(let digest, let raw, let size): "file \(digest) \(raw) \(size)"
+        case .file(let digest): "file \(digest)"
         }
     }
 
@@ -110,9 +110,7 @@ final class PullJournal: Sendable {
             case ("layer", 3):
                 guard let disk = Int(words[1]), let number = Int(words[2]) else { return [] }
                 entries.append(.layer(disk: disk, number: number))
-            case ("file", 4):
-                guard let size = Int64(words[3]) else { return [] }
-                entries.append(.file(digest: words[1], raw: words[2], size: size))
+            case ("file", 2): entries.append(.file(digest: words[1]))
             default: return []
             }
         }

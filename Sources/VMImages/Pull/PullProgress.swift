@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How far a pull is.
+/// How far a pull or a push is.
 public struct PullProgress: Sendable, Hashable {
     /// Bytes that have come from the registry, as they are there.
     public var done: Int64 = 0
@@ -50,7 +50,8 @@ final class PullMeter: Sendable {
                 guard seconds > 0.05 else { return state.progress }
                 let rate = max(0, Double(state.progress.done - state.counted)) / seconds
                 let weight = min(1, seconds / 3)
-                state.progress.rate = state.progress.rate == 0 ? rate : state.progress.rate * (1 - weight) + rate * weight
+                state.progress.rate =
+                    state.progress.rate == 0 ? rate : state.progress.rate * (1 - weight) + rate * weight
             }
             state.last = now
             state.counted = state.progress.done

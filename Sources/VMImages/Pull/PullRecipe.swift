@@ -20,8 +20,8 @@ struct PullRecipe: Sendable {
         var codec: Codec
         /// What it becomes, in bytes,
         var size: Int64
-        /// and its digest, where the manifest says it.
-        var digest: String?
+        /// and its digest.
+        var digest: String
         /// In the store.
         var mediaType: String
 
@@ -30,7 +30,7 @@ struct PullRecipe: Sendable {
             self.init(blob: blob, codec: .plain, size: blob.size, digest: blob.digest, mediaType: mediaType)
         }
 
-        init(blob: Descriptor, codec: Codec, size: Int64, digest: String?, mediaType: String) {
+        init(blob: Descriptor, codec: Codec, size: Int64, digest: String, mediaType: String) {
             self.blob = blob
             self.codec = codec
             self.size = size

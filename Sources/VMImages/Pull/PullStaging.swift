@@ -43,7 +43,7 @@ final class PullStaging: Sendable {
         found = found.filter { entry in
             switch entry {
             case .frame(let disk, _, _), .layer(let disk, _): has(disk)
-            case .file(let digest, _, _): FilePlaces.exists("\(place)/blob-\(digest)")
+            case .file(let digest): FilePlaces.exists("\(place)/blob-\(digest)")
             }
         }
         entries = found

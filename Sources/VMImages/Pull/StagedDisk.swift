@@ -1,5 +1,11 @@
 import NIOConcurrencyHelpers
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// A disk that is being put together from frames and layers, in any order and by several threads. Everything blocks.
 final class StagedDisk: Sendable {
     let number: Int

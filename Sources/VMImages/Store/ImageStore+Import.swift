@@ -49,7 +49,7 @@ extension ImageStore {
         return made
     }
 
-    private static func now() -> Int64 {
+    static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
@@ -111,7 +111,7 @@ final class ImportWork {
     /// What the files that were brought take, in bytes.
     private(set) var size: Int64 = 0
     /// Left free on the file system, for everything else that is on it.
-    private static let reserve: Int64 = 64 << 20
+    static let reserve: Int64 = 64 << 20
 
     init(
         layout: StoreLayout, staging: Staging, total: Int64, progress: @escaping (ImportProgress) throws -> Void
@@ -139,7 +139,7 @@ final class ImportWork {
                 + "put the root directory elsewhere")
     }
 
-    private static func mebibytes(_ bytes: Int64) -> Int64 { (bytes + (1 << 20) - 1) >> 20 }
+    static func mebibytes(_ bytes: Int64) -> Int64 { (bytes + (1 << 20) - 1) >> 20 }
 
     func boot(
         _ sources: ImageStore.Sources, _ request: ImageImport.Boot, _ layers: inout [Manifest.Descriptor]

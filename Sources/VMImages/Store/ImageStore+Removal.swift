@@ -54,26 +54,35 @@ extension ImageStore {
     /// Removes images without a name, files that belong to no image, and what dead imports left; nothing that is in use,
     /// leased, or part of an import under way.
     ///
-    /// - Parameter inUse: as for ``remove(_:allNames:inUse:)``.
+    /// - Parameters:
+    ///   - pulls: for how long what an unfinished pull has brought is kept after the last of it came.
+    ///   - inUse: as for ``remove(_:allNames:inUse:)``.
     /// - Throws: `badRecord` when an image cannot be read: what belongs to it is not known then, and no file is removed.
     @discardableResult
-    public func collect(inUse: () throws -> Set<String>) throws -> Collected {
+    public func collect(
+        keeping pulls: Duration = ImageStore.unfinishedPulls, inUse: () throws -> Set<String>
+    ) throws -> Collected {
         guard FilePlaces.exists(layout.directory) else { return Collected() }
         try layout.make()
         return try StoreLock.with(layout.lock) {
             var index = try StoreIndex.read(layout.index)
-            return try collectLocked(&index, inUse: inUse)
+            return try collectLocked(&index, keeping: pulls, inUse: inUse)
         }
     }
 
-    private func collectLocked(_ index: inout StoreIndex, inUse: () throws -> Set<String>) throws -> Collected {
+    /// A day: longer than any network is away that somebody waits for.
+    public static var unfinishedPulls: Duration { .seconds(86_400) }
+
+    private func collectLocked(
+        _ index: inout StoreIndex, keeping pulls: Duration = ImageStore.unfinishedPulls, inUse: () throws -> Set<String>
+    ) throws -> Collected {
         var collected = Collected()
         // Leases first: one that ended just now has left its machine where `inUse` finds it.
         let leased = try leased()
         let used = try inUse()
         let unused = Set(
             try index.images.filter { entry in
-                try entry.names.isEmpty && !leased.contains(entry.id) && !isUsed(entry.id, used)
+                try entry.names.isEmpty && !leased.contains(entry.id) && !isUsed(entry, used)
             }.map(\.id))
         if !unused.isEmpty {
             index.images.removeAll { unused.contains($0.id) }
@@ -82,15 +91,16 @@ extension ImageStore {
             collected.images = unused.sorted()
             for id in collected.images { logger.info("image removed", metadata: ["image": "\(id)"]) }
         }
-        try sweep(index, &collected)
+        try sweep(index, keeping: pulls, &collected)
         return collected
     }
 
-    private func isUsed(_ id: String, _ used: Set<String>) throws -> Bool {
+    private func isUsed(_ entry: StoreIndex.Entry, _ used: Set<String>) throws -> Bool {
+        let id = entry.id
         if used.isEmpty { return false }
         if used.contains(id) { return true }
         do {
-            return try !used.isDisjoint(with: contents(id).manifest.digests)
+            return try !used.isDisjoint(with: contents(entry).manifest.digests)
         } catch let error as VMImageError where error.code == .badRecord || error.code == .notFound {
             logger.warning("an image without a name cannot be read", metadata: ["image": "\(id)", "error": "\(error)"])
             return false
@@ -98,20 +108,22 @@ extension ImageStore {
     }
 
     /// Removes files that no image in the index has.
-    private func sweep(_ index: StoreIndex, _ collected: inout Collected) throws {
+    private func sweep(_ index: StoreIndex, keeping pulls: Duration, _ collected: inout Collected) throws {
         var blobs: Set<String> = []
         var disks: Set<String> = []
         for entry in index.images {
             let manifest: Manifest
             do {
-                manifest = try contents(entry.id).manifest
+                manifest = try contents(entry).manifest
             } catch let error as VMImageError {
                 throw VMImageError(
                     error.code == .newerRecord ? .newerRecord : .badRecord,
                     "nothing is removed from \(layout.directory) as long as the image \(entry.id) cannot be read: remove "
                         + "it (cri-shim image rm \(entry.id))", cause: error)
             }
-            blobs.formUnion((manifest.digests + [entry.id]).map(StoreLayout.hex))
+            blobs.formUnion(
+                (manifest.digests + [entry.id] + (entry.contents.map { [$0] } ?? []) + (entry.packs ?? [])).map(
+                    StoreLayout.hex))
             disks.formUnion(manifest.disks.map(StoreLayout.hex))
         }
         for (directory, needed) in [(layout.blobs, blobs), (layout.disks, disks)] {
@@ -120,7 +132,7 @@ extension ImageStore {
                 collected.files += 1
             }
         }
-        for name in try Directories.names(layout.staging) where try Self.isAbandoned("\(layout.staging)/\(name)") {
+        for name in try Directories.names(layout.staging) where try isAbandoned(name, keeping: pulls) {
             try Staging.remove("\(layout.staging)/\(name)")
             collected.files += 1
         }
@@ -131,9 +143,14 @@ extension ImageStore {
         }
     }
 
-    private static func isAbandoned(_ staging: String) throws -> Bool {
+    /// What an unfinished pull has brought is kept for a while: the next try goes on with it.
+    private func isAbandoned(_ name: String, keeping pulls: Duration) throws -> Bool {
+        let directory = "\(layout.staging)/\(name)"
         do {
-            return try OpenFile.reading(staging + "/lock").tryLock()
+            guard try OpenFile.reading(directory + "/lock").tryLock() else { return false }
+            guard name.hasPrefix(PullStaging.prefix) else { return true }
+            let age = try PullStaging.age(directory, now: Self.now() / 1_000_000_000)
+            return age.map { .seconds($0) >= pulls } ?? true
         } catch let error as VMImageError where error.code == .notFound {
             return true
         }

@@ -141,7 +141,7 @@ public final class ImageStore: Sendable {
         if let parsed = try? ImageReference(parsing: reference) {
             if let digest = parsed.digest {
                 let name = parsed.canonicalName
-                return index.entry(id: digest).flatMap { entry in
+                return index.entry(published: digest).flatMap { entry in
                     entry.names.contains { Self.repository(of: $0) == name } ? entry : nil
                 }
             }
@@ -157,6 +157,7 @@ public final class ImageStore: Sendable {
 
     /// A canonical name without its tag.
     static func repository(of name: String) -> String {
+        if let at = name.firstIndex(of: "@") { return String(name[..<at]) }
         guard let colon = name.lastIndex(of: ":") else { return name }
         return String(name[..<colon])
     }
@@ -181,20 +182,21 @@ public final class ImageStore: Sendable {
     }
 
     func image(_ entry: StoreIndex.Entry) throws -> VMImage {
-        let contents = try contents(entry.id)
+        let contents = try contents(entry)
         let names = entry.names.map { name in (try? ImageReference(parsing: name))?.familiar ?? name }
         let repositories = names.map(Self.repository)
         return VMImage(
-            id: entry.id, names: names,
+            id: entry.id, names: names.filter { !$0.contains("@") },
             digests: Set(repositories).sorted().map { "\($0)@\(entry.id)" },
             config: contents.config, size: entry.size, importedAt: entry.importedAt)
     }
 
     /// What an image's blobs say.
     /// - Throws: `notFound` when it was removed, `badRecord`, `newerRecord`.
-    func contents(_ id: String) throws -> Contents {
+    func contents(_ entry: StoreIndex.Entry) throws -> Contents {
+        let id = entry.id
         if let contents = known.withLock({ $0[id] }) { return contents }
-        let manifest: Manifest = try decode(id, of: id)
+        let manifest: Manifest = try decode(entry.contents ?? id, of: id)
         let config: VMImageConfig = try decode(manifest.config.digest, of: id)
         guard config.schema <= VMImageConfig.schema else {
             throw VMImageError(

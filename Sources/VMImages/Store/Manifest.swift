@@ -24,6 +24,11 @@ struct Manifest: Codable, Sendable {
     var artifactType = VMImageConfig.mediaType
     var config: Descriptor
     var layers: [Descriptor]
+    var annotations: [String: String]?
+
+    /// The image that this one was committed on top of.
+    static let baseKey = "org.opencontainers.image.base.digest"
+    var base: String? { annotations?[Self.baseKey] }
 
     /// Digests of everything but the manifest itself: blobs, and the disks that indexes among them name.
     var digests: [String] { [config.digest] + layers.map(\.digest) }

@@ -4,12 +4,18 @@ import HostFiles
 /// The store's table of contents: `index.json`.
 struct StoreIndex: Codable, Sendable, Equatable {
     /// The newest layout this program writes and reads; a newer one is refused.
-    static let schema = 1
+    static let schema = 2
     private static let sizeLimit = 16 << 20
 
     struct Entry: Codable, Sendable, Equatable {
-        /// `sha256:…`, of the manifest.
+        /// `sha256:…`, of the manifest: as it was fetched, for an image that was pulled.
         var id: String
+        /// The manifest of what lies here, where that is another one.
+        var contents: String?
+        /// Digests of manifests under which it was pushed.
+        var published: [String]?
+        /// The indexes of the packs that a registry has of its disks, in their order.
+        var packs: [String]?
         /// Canonical, sorted; empty for an image that only stays because it is used.
         var names: [String]
         /// What its files take, in bytes.
@@ -43,12 +49,17 @@ struct StoreIndex: Codable, Sendable, Equatable {
     }
 
     func write(to path: String) throws {
-        try AtomicFile.write(try JSONText.bytes(self), to: path, mode: 0o600)
+        var index = self
+        index.schema = Self.schema
+        try AtomicFile.write(try JSONText.bytes(index), to: path, mode: 0o600)
     }
 
     // MARK: Names
 
     func entry(id: String) -> Entry? { images.first { $0.id == id } }
+    func entry(published digest: String) -> Entry? {
+        entry(id: digest) ?? images.first { $0.published?.contains(digest) ?? false }
+    }
     func entry(name: String) -> Entry? { images.first { $0.names.contains(name) } }
 
     /// Gives an image a name; whoever had it loses it.
