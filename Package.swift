@@ -215,6 +215,11 @@ let package = Package(
         .target(
             name: "APIServer", dependencies: nio + [nioHTTP1, "HTTP", "KubeAPI", "Support", logging],
             path: "Tests/APIServer", swiftSettings: swiftSettings),
+        // Registries for tests: one that misbehaves, and a real one.
+        .target(
+            name: "RegistryDouble",
+            dependencies: nio + [nioHTTP1, "HTTP", "Registry", "Sockets", "Support", "TLS", logging],
+            path: "Tests/RegistryDouble", swiftSettings: swiftSettings),
         // What every engine promises: one suite, run over each of them.
         .target(
             name: "EngineContract", dependencies: nio + ["VZEngine", "Processes", "Support"],
@@ -236,10 +241,14 @@ let package = Package(
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
         tests("ProcessesTests", nio + ["Processes", "Support", logging]),
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
-        tests("RegistryTests", nio + [nioHTTP1, "Registry", "HTTP", "Sockets", "Support", logging]),
+        tests(
+            "RegistryTests",
+            nio + [nioHTTP1, "Registry", "RegistryDouble", "HTTP", "Sockets", "TLS", "Support", logging]),
         tests(
             "VMImagesTests",
-            nio + ["VMImages", "Registry", "CZlib", "CLZ4", "HostFiles", "Processes", "Support", logging]),
+            nio + [
+                "VMImages", "Registry", "RegistryDouble", "CZlib", "CLZ4", "HostFiles", "Processes", "Support", logging,
+            ]),
         tests(
             "VZEngineTests",
             nio + clonefile + ["VZEngine", "HostFiles", "Processes", "Sockets", "EngineContract", "Support", logging]),

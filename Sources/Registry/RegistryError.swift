@@ -31,6 +31,8 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
     /// What was attempted, on what, and what to do about it.
     public var message: String
     public var cause: (any Error)?
+    /// When the registry wants to be asked again.
+    public var retryAfter: Duration?
 
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
@@ -39,4 +41,7 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String { cause.map { "\(message): \($0)" } ?? message }
+
+    /// Whether the same request may succeed a little later.
+    public var isWorthRetrying: Bool { code == .unavailable || code == .tooManyRequests }
 }

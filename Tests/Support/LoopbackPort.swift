@@ -18,7 +18,18 @@ public enum LoopbackPort {
         throw Failure()
     }
 
+    /// Whether somebody accepts connections there.
+    public static func isTaken(_ port: Int) -> Bool {
+        (try? withSocket(port) { connect($0, $1, $2) == 0 }) ?? false
+    }
+
     private static func isFree(_ port: Int) throws -> Bool {
+        try withSocket(port) { bind($0, $1, $2) == 0 }
+    }
+
+    private static func withSocket(
+        _ port: Int, _ body: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Bool
+    ) throws -> Bool {
         #if canImport(Glibc)
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         #else
@@ -33,7 +44,7 @@ public enum LoopbackPort {
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         let length = socklen_t(MemoryLayout<sockaddr_in>.size)
         return withUnsafePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) == 0 }
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(descriptor, $0, length) }
         }
     }
 }

@@ -1,0 +1,166 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// Where a repository is asked for.
+struct Endpoint: Sendable, Hashable {
+    var origin: Origin
+    /// Of the repository, there.
+    var name: String
+    var credentials: RegistryCredentials
+    var isMirror: Bool
+
+    func address(_ path: String) -> WebAddress { WebAddress(origin, "/v2/\(name)/\(path)") }
+}
+
+/// One repository of a registry: ``RegistryClient/repository(_:credentials:)`` makes it. What is pulled is asked of the
+/// registry's mirrors first; what is pushed goes to the registry itself.
+public struct Repository: BlobSource, BlobSink {
+    let client: RegistryClient
+    /// As images' names have it: `docker.io`.
+    public let registry: String
+    /// Within the registry: `library/busybox`.
+    public let name: String
+    let endpoint: Endpoint
+    let mirrors: [Endpoint]
+    /// Mirrors that did not have something, and are not asked again through this value.
+    private let poor = Shunned()
+
+    init(client: RegistryClient, registry: String, name: String, endpoint: Endpoint, mirrors: [Endpoint]) {
+        self.client = client
+        self.registry = registry
+        self.name = name
+        self.endpoint = endpoint
+        self.mirrors = mirrors
+    }
+
+    private final class Shunned: Sendable {
+        private let list = Mutex<Set<Endpoint>>([])
+        func insert(_ endpoint: Endpoint) { list.withLock { _ = $0.insert(endpoint) } }
+        func contains(_ endpoint: Endpoint) -> Bool { list.withLock { $0.contains(endpoint) } }
+    }
+
+    /// A request to one endpoint.
+    struct Request {
+        var method: HTTPMethod
+        var address: WebAddress
+        var headers: HTTPHeaders = [:]
+        var scope: Scope
+        /// Made anew for every try.
+        var body: (@Sendable () async throws -> HTTPClientRequest.Body)?
+        /// Answers that are none of these are errors.
+        var expected: Set<UInt>
+        /// What is attempted, for messages.
+        var what: String
+        /// Until the answer begins; an upload has none.
+        var hasDeadline = true
+    }
+
+    var retries: Retries {
+        let timing = client.configuration.timing
+        return Retries(timing: timing, attempts: timing.attempts, logger: client.logger)
+    }
+
+    // MARK: Which endpoint
+
+    /// Asks the mirrors, then the registry, each as often as is worth it.
+    func pulling<R>(_ body: (Endpoint) async throws -> R) async throws -> R {
+        for mirror in mirrors where !poor.contains(mirror) {
+            do {
+                // What a mirror does not have now the registry has: it is not waited for as long.
+                var retries = retries
+                retries.attempts = min(2, retries.attempts)
+                return try await retries.run { try await body(mirror) }
+            } catch let error as RegistryError {
+                poor.insert(mirror)
+                client.logger.info(
+                    "a mirror was of no use",
+                    metadata: ["mirror": "\(mirror.origin)", "repository": "\(name)", "error": "\(error)"])
+            }
+        }
+        return try await retries.run { try await body(endpoint) }
+    }
+
+    // MARK: One request
+
+    /// Sends a request, with credentials when they are asked for, and follows redirects of what is only read.
+    /// - Returns: an answer of an expected status; its body is still to come.
+    func perform(_ request: Request, at endpoint: Endpoint) async throws -> HTTPClientResponse {
+        var address = request.address
+        var hops = 0
+        while true {
+            let response = try await authorized(request, to: address, at: endpoint)
+            let status = response.status.code
+            if request.expected.contains(status) { return response }
+            guard request.method == .GET || request.method == .HEAD, [301, 302, 303, 307, 308].contains(status),
+                let location = response.headers.first(name: "Location")
+            else { throw await refusal(response, request, address.origin) }
+            await client.transport.discard(response)
+            hops += 1
+            address = try next(location, from: address, hops: hops, request.what)
+        }
+    }
+
+    private func next(_ location: String, from address: WebAddress, hops: Int, _ what: String) throws -> WebAddress {
+        guard hops <= 5 else { throw RegistryError(.failed, "\(what): the registry redirects again and again") }
+        guard let next = address.following(location) else {
+            throw RegistryError(.failed, "\(what): the registry redirects to what is no http or https address")
+        }
+        try checkPlain(next.origin, from: address.origin, what)
+        return next
+    }
+
+    /// What is asked over TLS does not go on in the clear unless it is said that it may.
+    func checkPlain(_ origin: Origin, from: Origin, _ what: String) throws {
+        guard
+            origin.isEncrypted || !from.isEncrypted
+                || client.configuration.allowsPlain(host: origin.host, port: origin.port)
+        else {
+            throw RegistryError(
+                .failed,
+                "\(what): the registry leads from TLS to \(origin) without it; say plainHTTP: true for that host in "
+                    + "registries if that is meant")
+        }
+    }
+
+    /// Credentials go to the endpoint itself and to nobody else.
+    private func authorized(
+        _ request: Request, to address: WebAddress, at endpoint: Endpoint
+    ) async throws -> HTTPClientResponse {
+        var message = Transport.Request(method: request.method, address: address, headers: request.headers)
+        message.deadline = request.hasDeadline ? client.configuration.timing.answer : nil
+        message.body = try await request.body?()
+        guard address.origin == endpoint.origin else { return try await client.transport.send(message) }
+        let need = Authorizer.Need(
+            origin: endpoint.origin, scope: request.scope, credentials: endpoint.credentials)
+        let shown = try await client.authorizer.header(need)
+        if let shown { message.headers.replaceOrAdd(name: "Authorization", value: shown) }
+        let response = try await client.transport.send(message)
+        guard response.status == .unauthorized else { return response }
+        let challenges = Challenge.parse(response.headers["WWW-Authenticate"])
+        guard let answer = try await client.authorizer.header(need, challenges: challenges, refused: shown) else {
+            return response
+        }
+        await client.transport.discard(response)
+        message.headers.replaceOrAdd(name: "Authorization", value: answer)
+        message.body = try await request.body?()
+        return try await client.transport.send(message)
+    }
+
+    private func refusal(_ response: HTTPClientResponse, _ request: Request, _ origin: Origin) async -> any Error {
+        var body = ByteBuffer()
+        if request.method != .HEAD {
+            do {
+                body = try await client.transport.collect(
+                    response, upTo: RegistryError.bodyLimit, request.what, origin)
+            } catch is CancellationError {
+                return CancellationError()
+            } catch {
+                client.logger.debug("the body of a refusal cannot be read", metadata: ["error": "\(error)"])
+            }
+        }
+        return RegistryError(request.what, status: response.status, headers: response.headers, body: body)
+    }
+}
