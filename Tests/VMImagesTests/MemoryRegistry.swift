@@ -41,7 +41,8 @@ final class MemoryRegistry: BlobSource, BlobSink {
     }
 
     /// The same blobs, served otherwise.
-    func copy(hasRanges: Bool = true, fault: @escaping @Sendable (Int, Request) -> Fault? = { _, _ in nil }) -> MemoryRegistry
+    func copy(hasRanges: Bool = true, fault: @escaping @Sendable (Int, Request) -> Fault? = { _, _ in nil })
+        -> MemoryRegistry
     {
         let copy = MemoryRegistry(hasRanges: hasRanges, fault: fault)
         let (blobs, manifests) = state.withLockedValue { ($0.blobs, $0.manifests) }

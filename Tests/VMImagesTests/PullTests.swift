@@ -94,7 +94,9 @@ func content(of store: ImageStore, _ image: VMImage) throws -> [UInt8] {
         var random = Faults.random("changed")
         let disk = someDisk(32 << 20, &random)
         var next = disk
-        for place in [3 << 20, 17 << 20] { next.replaceSubrange(place..<place + 1000, with: repeatElement(7, count: 1000)) }
+        for place in [3 << 20, 17 << 20] {
+            next.replaceSubrange(place..<place + 1000, with: repeatElement(7, count: 1000))
+        }
         let registry = MemoryRegistry()
         let first = try await pushed(disk, to: registry)
         let second = try await pushed(next, to: registry)
@@ -172,7 +174,8 @@ func content(of store: ImageStore, _ image: VMImage) throws -> [UInt8] {
         let fixture = try Fixture()
         let registry = MemoryRegistry()
         let config = registry.add(Array("{}".utf8), "application/vnd.oci.image.config.v1+json")
-        let manifest = OCIManifest(config: config, layers: [registry.add([1], "application/vnd.oci.image.layer.v1.tar")])
+        let manifest = OCIManifest(
+            config: config, layers: [registry.add([1], "application/vnd.oci.image.layer.v1.tar")])
         #expect(VMImageFormat(manifest) == nil)
         let bytes = try JSONText.bytes(manifest)
         await #expect { () async throws in

@@ -20,9 +20,17 @@ final class ZstdEncoder {
     /// The most that so many bytes become.
     static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
 
-    /// - Parameter target: at least ``bound(_:)`` bytes.
+    /// - Parameters:
+    ///   - target: at least ``bound(_:)`` bytes.
+    ///   - base: what the frame may refer to; whoever decodes it needs the same.
     /// - Returns: how many were written.
-    func encode(_ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) throws -> Int {
+    func encode(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        base: UnsafeRawBufferPointer? = nil
+    ) throws -> Int {
+        // All of both, or what follows each other in the one is not found in the other.
+        ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, base == nil ? 0 : 23)
+        if let base { ZSTD_CCtx_refPrefix(context, base.baseAddress, base.count) }
         let count = ZSTD_compress2(context, target.baseAddress, target.count, source.baseAddress, source.count)
         guard ZSTD_isError(count) == 0 else {
             throw CodecError("zstd cannot compress: \(String(cString: ZSTD_getErrorName(count)))")
@@ -43,8 +51,15 @@ final class ZstdDecoder {
     deinit { ZSTD_freeDCtx(context) }
 
     /// - Parameter target: what the frame says of its own size counts for nothing beyond this.
+    /// - Parameter base: what it was encoded with.
     /// - Returns: how many bytes the frame made.
-    func decode(_ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) throws -> Int {
+    func decode(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        base: UnsafeRawBufferPointer? = nil
+    ) throws -> Int {
+        // One that an earlier call has left after an error counts no more.
+        ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
+        ZSTD_DCtx_refPrefix(context, base?.baseAddress, base?.count ?? 0)
         let count = ZSTD_decompressDCtx(context, target.baseAddress, target.count, source.baseAddress, source.count)
         guard ZSTD_isError(count) == 0 else {
             throw CodecError("it is no zstd frame (\(String(cString: ZSTD_getErrorName(count))))")

@@ -10,6 +10,9 @@ import Registry
 /// pack HEX SIZE                                one line for each pack, numbered from 0
 /// OFFSET HEX PACK START LENGTH                 one line for each frame: its place and digest in the disk, and its place
 ///                                              in a pack
+/// OFFSET HEX PACK START LENGTH HEX PACK START LENGTH
+///                                              the same for a frame that says only how it differs from another one, which
+///                                              differs from none: that one's digest, and its place
 /// ```
 struct PackIndex: Sendable, Hashable {
     static let mediaType = "application/vnd.vzcri.vm.disk.packs.v1+text"
@@ -37,7 +40,18 @@ struct PackIndex: Sendable, Hashable {
         var start: Int64
         var length: Int
 
+        /// The frame on which this one builds.
+        var base: Base?
+
         var end: Int64 { start + Int64(length) }
+    }
+
+    /// A frame of a former state of a disk, from the same place.
+    struct Base: Sendable, Hashable {
+        var digest: String
+        var pack: Int
+        var start: Int64
+        var length: Int
     }
 
     /// Of the disk's file, in bytes.
@@ -63,7 +77,9 @@ struct PackIndex: Sendable, Hashable {
         text.reserveCapacity(frames.count * 110 + packs.count * 85 + 100)
         for pack in packs { text += "pack \(StoreLayout.hex(pack.digest)) \(pack.size)\n" }
         for frame in frames {
-            text += "\(frame.offset) \(frame.digest) \(frame.pack) \(frame.start) \(frame.length)\n"
+            text += "\(frame.offset) \(frame.digest) \(frame.pack) \(frame.start) \(frame.length)"
+            if let base = frame.base { text += " \(base.digest) \(base.pack) \(base.start) \(base.length)" }
+            text += "\n"
         }
         return Array(text.utf8)
     }
@@ -98,14 +114,26 @@ struct PackIndex: Sendable, Hashable {
         var last: Int64 = -1
         for line in lines {
             let parts = line.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
-            guard parts.count == 5, let offset = Int64(parts[0]), let pack = Int(parts[2]), let start = Int64(parts[3]),
-                let length = Int(parts[4]), offset > last, offset < size, offset % Int64(DiskIndex.chunkSize) == 0,
-                ImageReference.isDigest("sha256:" + parts[1]), packs.indices.contains(pack), start >= 0,
-                (1...FrameSize.compressedLimit).contains(length), start <= packs[pack].size - Int64(length)
+            guard parts.count == 5 || parts.count == 9, let offset = Int64(parts[0]), offset > last, offset < size,
+                offset % Int64(DiskIndex.chunkSize) == 0, let found = place(parts[1...4]),
+                let base: Base? = parts.count == 9 ? place(parts[5...8]).map(Optional.some) : .some(nil)
             else { throw bad("frame \(frames.count)") }
             last = offset
-            frames.append(Frame(offset: offset, digest: parts[1], pack: pack, start: start, length: length))
+            frames.append(
+                Frame(
+                    offset: offset, digest: found.digest, pack: found.pack, start: found.start, length: found.length,
+                    base: base))
         }
+    }
+
+    /// - Returns: nil for what is in none of the packs.
+    private func place(_ words: ArraySlice<String>) -> Base? {
+        let words = Array(words)
+        guard ImageReference.isDigest("sha256:" + words[0]), let pack = Int(words[1]), packs.indices.contains(pack),
+            let start = Int64(words[2]), start >= 0, let length = Int(words[3]),
+            (1...FrameSize.compressedLimit).contains(length), start <= packs[pack].size - Int64(length)
+        else { return nil }
+        return Base(digest: words[0], pack: pack, start: start, length: length)
     }
 }
 

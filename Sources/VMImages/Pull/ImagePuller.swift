@@ -163,7 +163,8 @@ extension PullRun {
             }
             let descriptor = try add(index.bytes, Manifest.Layer.disk)
             guard plan.digest == nil || plan.digest == descriptor.digest else {
-                throw VMImageError(.failed, "the disk \(plan.number) of \(name) is not what its index says: pull it again")
+                throw VMImageError(
+                    .failed, "the disk \(plan.number) of \(name) is not what its index says: pull it again")
             }
             layers.append(descriptor)
             if !plan.isHere { moves.append((staging.disk(plan.number), layout.disk(descriptor.digest))) }

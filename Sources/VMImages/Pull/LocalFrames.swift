@@ -7,6 +7,22 @@ struct LocalFrames: Sendable {
     struct Place: Sendable {
         var file: OpenFile
         var offset: Int64
+
+        /// What is there, verified: others are made from it.
+        func read(
+            _ length: Int, into buffer: UnsafeMutableRawBufferPointer, _ digest: String, _ hash: SHA256
+        ) throws -> UnsafeRawBufferPointer {
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+            let count = try file.read(room, at: offset)
+            hash.update(UnsafeRawBufferPointer(rebasing: room[..<count]))
+            guard hash.finish() == digest else {
+                throw VMImageError(
+                    .badRecord,
+                    "\(file.path) is damaged at byte \(offset): find out which image it is of, and mend it (cri-shim image "
+                        + "verify)")
+            }
+            return UnsafeRawBufferPointer(room)
+        }
     }
 
     private(set) var places: [String: Place] = [:]
@@ -22,13 +38,16 @@ struct LocalFrames: Sendable {
                 }
             } catch let error as VMImageError where [.notFound, .badRecord, .newerRecord].contains(error.code) {
                 // Removed meanwhile, or damaged: then nothing is taken from it.
-                store.logger.debug("nothing is taken from an image", metadata: ["image": "\(entry.id)", "why": "\(error)"])
+                store.logger.debug(
+                    "nothing is taken from an image", metadata: ["image": "\(entry.id)", "why": "\(error)"])
             }
         }
     }
 
     private mutating func add(_ store: ImageStore, _ disk: String, _ needed: Set<String>) throws {
-        guard let bytes = try FilePlaces.contents(of: store.layout.blob(disk), limit: PackIndex.sizeLimit) else { return }
+        guard let bytes = try FilePlaces.contents(of: store.layout.blob(disk), limit: PackIndex.sizeLimit) else {
+            return
+        }
         let index = try DiskIndex(parsing: bytes)
         var file: OpenFile?
         for chunk in index.chunks where needed.contains(chunk.digest) && places[chunk.digest] == nil {
@@ -44,7 +63,9 @@ struct LocalFrames: Sendable {
         var next = try place.file.data(from: place.offset, size: end)
         while let data = next {
             let target = offset + data.lowerBound - place.offset
-            if try !disk.file.take(data, of: place.file, at: target) { try copy(data, of: place.file, to: disk.file, target) }
+            if try !disk.file.take(data, of: place.file, at: target) {
+                try copy(data, of: place.file, to: disk.file, target)
+            }
             next = try place.file.data(from: data.upperBound, size: end)
         }
         disk.set(digest, at: offset)

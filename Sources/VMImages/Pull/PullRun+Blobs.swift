@@ -16,7 +16,9 @@ extension PullRun {
         fresh: @escaping @Sendable () throws -> any BlobTarget,
         take: @escaping @Sendable (any BlobTarget, _ digest: String) throws -> Void
     ) async throws {
-        for _ in 0..<Self.damageLimit - 1 where try await attempt(blob, codec, size, digest, fresh, take) == nil { return }
+        for _ in 0..<Self.damageLimit - 1 where try await attempt(blob, codec, size, digest, fresh, take) == nil {
+            return
+        }
         if let what = try await attempt(blob, codec, size, digest, fresh, take) { throw damaged(blob, what) }
     }
 
@@ -29,10 +31,13 @@ extension PullRun {
         let feed = try await workers.run { BlobFeed(codec, try fresh()) }
         var last: Int64 = 0
         do {
-            try await retrying(blob, advanced: {
-                defer { last = feed.position }
-                return feed.position > last
-            }) {
+            try await retrying(
+                blob,
+                advanced: {
+                    defer { last = feed.position }
+                    return feed.position > last
+                }
+            ) {
                 if feed.position < blob.size { try await self.feed(feed, blob) }
             }
             return try await workers.run { () throws -> String? in

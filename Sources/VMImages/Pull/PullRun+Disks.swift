@@ -21,13 +21,8 @@ extension PullRun {
     func plan(_ recipe: PullRecipe) -> [DiskPlan] {
         recipe.disks.enumerated().map { number, disk in
             var plan = DiskPlan(number: number, recipe: disk)
-            for entry in staging.entries {
-                switch entry {
-                case .frame(number, let offset, let digest): plan.known[offset] = digest
-                case .layer(number, let layer): plan.layers.insert(layer)
-                default: break
-                }
-            }
+            plan.known = PullStaging.frames(of: number, in: staging.entries)
+            for case .layer(number, let layer) in staging.entries { plan.layers.insert(layer) }
             guard case .packs(let index) = disk.content else { return plan }
             let digest = "sha256:" + SHA256.hex(of: index.disk.bytes)
             plan.digest = digest
@@ -56,9 +51,12 @@ extension PullRun {
     }
 
     /// Takes what other images of this host have. Blocks.
-    /// - Returns: the frames that have to be fetched.
-    func takeLocal(_ plan: DiskPlan, _ index: PackIndex, to disk: StagedDisk) throws -> [PackIndex.Frame] {
-        let local = try LocalFrames(store, needed: Set(plan.frames.map(\.digest)))
+    /// - Returns: the frames that have to be fetched, and what is here.
+    func takeLocal(
+        _ plan: DiskPlan, _ index: PackIndex, to disk: StagedDisk
+    ) throws -> (missing: [PackIndex.Frame], local: LocalFrames) {
+        let local = try LocalFrames(
+            store, needed: Set(plan.frames.map(\.digest)).union(plan.frames.compactMap(\.base?.digest)))
         var missing: [PackIndex.Frame] = []
         for frame in plan.frames {
             try Task.checkCancellation()
@@ -71,8 +69,42 @@ extension PullRun {
             try staging.journal.add([.frame(disk: disk.number, offset: frame.offset, digest: frame.digest)])
             meter.reuse(Int64(length))
         }
-        return missing
+        return (missing, local)
     }
+
+    /// What frames build on: from this host, and what is not here, fetched to a file that goes with the pull.
+    private func bases(
+        _ frames: [PackIndex.Frame], of index: PackIndex, _ number: Int, _ local: LocalFrames
+    ) async throws -> [String: LocalFrames.Place] {
+        var found: [String: LocalFrames.Place] = [:]
+        var missing: [PackIndex.Frame] = []
+        for frame in frames {
+            guard let base = frame.base, found[base.digest] == nil else { continue }
+            if let place = local.places[base.digest] {
+                found[base.digest] = place
+            } else {
+                missing.append(
+                    .init(
+                        offset: frame.offset, digest: base.digest, pack: base.pack, start: base.start,
+                        length: base.length))
+            }
+        }
+        guard !missing.isEmpty else { return found }
+        let number = Self.baseNumber + number
+        let known = PullStaging.frames(of: number, in: staging.entries)
+        let disk = try await workers.run {
+            try StagedDisk(number: number, path: self.staging.disk(number), size: index.size, known: known)
+        }
+        self.local.withLockedValue { $0.append(disk) }
+        for frame in missing { found[frame.digest] = .init(file: disk.file, offset: frame.offset) }
+        let wanted = missing.filter { known[$0.offset] != $0.digest }
+        meter.expect(wanted.reduce(0) { $0 + Int64($1.length) })
+        try await fetch(wanted, to: FrameTarget(index: index, disk: disk))
+        return found
+    }
+
+    /// Files of what disks build on have the numbers from here on.
+    private static let baseNumber = 1 << 20
 
     /// Finds out before, not after an hour, that there is no room: for the image, and for what a machine writes to its clone.
     func requireSpace(_ plans: [DiskPlan], _ files: [PullRecipe.File]) throws {
@@ -107,9 +139,11 @@ extension PullRun {
         local.withLockedValue { $0.append(disk) }
         switch plan.recipe.content {
         case .packs(let index):
-            let missing = try await workers.run { try self.takeLocal(plan, index, to: disk) }
+            let (missing, local) = try await workers.run { try self.takeLocal(plan, index, to: disk) }
             meter.expect(missing.reduce(0) { $0 + Int64($1.length) })
-            try await fetch(missing, of: index, to: disk)
+            var target = FrameTarget(index: index, disk: disk)
+            target.bases = try await bases(missing, of: index, disk.number, local)
+            try await fetch(missing, to: target)
         case .layers(let layers):
             let missing = layers.enumerated().filter { !plan.layers.contains($0.offset) }
             meter.expect(missing.reduce(0) { $0 + $1.element.blob.size })

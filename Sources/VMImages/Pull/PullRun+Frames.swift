@@ -17,8 +17,17 @@ extension PullRun {
     /// Requests are no larger, so that several are under way at once and a broken one costs little.
     private static let requestLimit: Int64 = 32 << 20
 
+    /// Where frames go, and what they are made from.
+    struct FrameTarget: Sendable {
+        var index: PackIndex
+        var disk: StagedDisk
+        /// What is here of the frames that others build on, by digest.
+        var bases: [String: LocalFrames.Place] = [:]
+    }
+
     /// Brings frames to a disk.
-    func fetch(_ missing: [PackIndex.Frame], of index: PackIndex, to disk: StagedDisk) async throws {
+    func fetch(_ missing: [PackIndex.Frame], to target: FrameTarget) async throws {
+        let index = target.index
         let packs = Dictionary(grouping: missing, by: \.pack).sorted { $0.key < $1.key }.map { pack, frames in
             FrameJob(
                 blob: Descriptor(
@@ -37,7 +46,7 @@ extension PullRun {
             for number in jobs.indices { jobs[number].isWhole = true }
         }
         jobs[0].opened = stream
-        try await run(jobs.map { job in { try await self.fetch(job, of: index, to: disk) } })
+        try await run(jobs.map { job in { try await self.fetch(job, to: target) } })
     }
 
     /// Frames that lie right after each other, together.
@@ -59,7 +68,7 @@ extension PullRun {
         (frames.first?.start ?? 0)..<(frames.last?.end ?? 0)
     }
 
-    private func fetch(_ job: FrameJob, of index: PackIndex, to disk: StagedDisk) async throws {
+    private func fetch(_ job: FrameJob, to target: FrameTarget) async throws {
         let outcome = FrameOutcome()
         var opened = job.opened
         var missing = job.frames
@@ -67,7 +76,8 @@ extension PullRun {
         while !missing.isEmpty {
             try await retrying(job.blob, advanced: { outcome.hasAdvanced() }) {
                 missing = job.frames.filter { !outcome.isDone($0) }
-                for run in job.isWhole ? [missing] : Self.runs(of: missing, limit: Self.requestLimit) where !run.isEmpty {
+                for run in job.isWhole ? [missing] : Self.runs(of: missing, limit: Self.requestLimit) where !run.isEmpty
+                {
                     let range = job.isWhole ? nil : Self.range(of: run)
                     let stream: BlobStream
                     if let begun = opened.take() {
@@ -75,7 +85,7 @@ extension PullRun {
                     } else {
                         stream = try await self.source.blob(job.blob, range: range)
                     }
-                    try await self.read(stream, run, job.blob, index, disk, outcome)
+                    try await self.read(stream, run, job.blob, target, outcome)
                 }
             }
             missing = job.frames.filter { !outcome.isDone($0) }
@@ -90,7 +100,7 @@ extension PullRun {
 
     /// Takes frames out of a stream, and gives them to the threads.
     private func read(
-        _ stream: BlobStream, _ frames: [PackIndex.Frame], _ blob: Descriptor, _ index: PackIndex, _ disk: StagedDisk,
+        _ stream: BlobStream, _ frames: [PackIndex.Frame], _ blob: Descriptor, _ target: FrameTarget,
         _ outcome: FrameOutcome
     ) async throws {
         let range = Self.range(of: frames)
@@ -114,7 +124,7 @@ extension PullRun {
                     group.addTask {
                         defer { self.slots.release(slot) }
                         try await self.workers.run { tools in
-                            try self.take(frame, slot.bytes, tools, index, disk, outcome)
+                            try self.take(frame, slot.bytes, tools, target, outcome)
                         }
                     }
                 }
@@ -128,13 +138,21 @@ extension PullRun {
 
     /// Verifies a frame and writes it. Blocks.
     private func take(
-        _ frame: PackIndex.Frame, _ bytes: UnsafeMutableRawBufferPointer, _ tools: Workers.Tools, _ index: PackIndex,
-        _ disk: StagedDisk, _ outcome: FrameOutcome
+        _ frame: PackIndex.Frame, _ bytes: UnsafeMutableRawBufferPointer, _ tools: Workers.Tools,
+        _ target: FrameTarget, _ outcome: FrameOutcome
     ) throws {
-        let room = UnsafeMutableRawBufferPointer(rebasing: tools.raw[..<index.rawLength(frame)])
+        let disk = target.disk
+        let length = target.index.rawLength(frame)
+        let room = UnsafeMutableRawBufferPointer(rebasing: tools.raw[..<length])
+        let base = try frame.base.map { base in
+            guard let place = target.bases[base.digest] else {
+                throw VMImageError(.failed, "the frame sha256:\(base.digest) that another one builds on did not come")
+            }
+            return try place.read(length, into: tools.base, base.digest, tools.hash)
+        }
         do {
             let count = try tools.decoder.decode(
-                UnsafeRawBufferPointer(rebasing: bytes[..<frame.length]), into: room)
+                UnsafeRawBufferPointer(rebasing: bytes[..<frame.length]), into: room, base: base)
             guard count == room.count else { throw CodecError("it has \(count) bytes instead of \(room.count)") }
         } catch let error as CodecError {
             outcome.damaged(frame, error.description)

@@ -24,7 +24,8 @@ final class PullRun: Sendable {
     private static let streams = 2...16
 
     init(
-        store: ImageStore, source: any BlobSource, staging: PullStaging, workers: Workers, meter: PullMeter, name: String
+        store: ImageStore, source: any BlobSource, staging: PullStaging, workers: Workers, meter: PullMeter,
+        name: String
     ) {
         self.store = store
         self.source = source
@@ -42,7 +43,11 @@ final class PullRun: Sendable {
         guard blob.size <= limit else {
             throw VMImageFormat.unusable("its blob \(blob.digest) has \(blob.size) bytes, and \(limit) are the most")
         }
-        if let inline = blob.data.flatMap({ Data(base64Encoded: $0) }).map(Array.init), "sha256:" + SHA256.hex(of: inline) == blob.digest { return inline }
+        if let inline = blob.data.flatMap({ Data(base64Encoded: $0) }).map(Array.init),
+            "sha256:" + SHA256.hex(of: inline) == blob.digest
+        {
+            return inline
+        }
         var damaged = 0
         return try await retrying(blob) {
             let stream = try await self.source.blob(blob, range: nil)
@@ -75,7 +80,7 @@ final class PullRun: Sendable {
     /// Whether another try may succeed.
     static func isPassing(_ error: any Error) -> Bool {
         switch error {
-        case is CancellationError, is VMImageError: false
+        case is CancellationError, is VMImageError, is CodecError: false
         case let error as RegistryError:
             [.unavailable, .tooManyRequests, .wrongContent].contains(error.code)
         default: true

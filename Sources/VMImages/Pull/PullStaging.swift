@@ -49,6 +49,13 @@ final class PullStaging: Sendable {
         entries = found
     }
 
+    /// What is there of a disk.
+    static func frames(of disk: Int, in entries: [PullJournal.Entry]) -> [Int64: String] {
+        var known: [Int64: String] = [:]
+        for case .frame(disk, let offset, let digest) in entries { known[offset] = digest }
+        return known
+    }
+
     func disk(_ number: Int) -> String { "\(directory)/disk-\(number)" }
     func blob(_ digest: String) -> String { "\(directory)/blob-\(StoreLayout.hex(digest))" }
 

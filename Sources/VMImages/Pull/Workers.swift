@@ -11,9 +11,22 @@ final class Workers: Sendable {
         let hash = SHA256()
         /// Room for what a frame holds.
         let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: DiskIndex.chunkSize, alignment: 4096)
+        private var second: UnsafeMutableRawBufferPointer?
 
         init(level: Int) { encoder = ZstdEncoder(level: level) }
-        deinit { raw.deallocate() }
+
+        deinit {
+            raw.deallocate()
+            second?.deallocate()
+        }
+
+        /// Room for what another frame holds; made when it is wanted.
+        var base: UnsafeMutableRawBufferPointer {
+            if let second { return second }
+            let made = UnsafeMutableRawBufferPointer.allocate(byteCount: DiskIndex.chunkSize, alignment: 4096)
+            second = made
+            return made
+        }
     }
 
     /// `@unchecked`: only the stack is in it, and what is on it is touched by nobody until it is taken from there.

@@ -47,7 +47,7 @@ public struct ImagePusher: Sendable {
         // Held until everything is sent.
         let lease = source.lease
         defer { lease.release() }
-        let place = try await workers.run { try PushPlace(store.layout) }
+        let place = try await workers.run { try TransferPlace(store.layout) }
         defer { withExtendedLifetime(place) {} }
         let run = PushRun(
             store: store, sink: sink, workers: workers, meter: PullMeter(), name: reference, directory: place.directory,
@@ -100,36 +100,16 @@ private struct PushSource: Sendable {
         baseDigest = packs.isEmpty ? nil : base.map { $0.published?.first ?? $0.id }
         bases = (base?.names ?? []).map(ImageStore.repository)
         disks = try contents.config.disks.enumerated().map { number, disk in
-            guard let bytes = try FilePlaces.contents(of: store.layout.blob(disk.digest), limit: PackIndex.sizeLimit) else {
-                throw VMImageError(.badRecord, "the index of the disk \(disk.digest) is gone: remove the image \(reference)")
+            guard let bytes = try FilePlaces.contents(of: store.layout.blob(disk.digest), limit: PackIndex.sizeLimit)
+            else {
+                throw VMImageError(
+                    .badRecord, "the index of the disk \(disk.digest) is gone: remove the image \(reference)")
             }
             return (
                 try DiskIndex(parsing: bytes), store.layout.disk(disk.digest),
                 BasePacks(packs.indices.contains(number) ? packs[number] : nil)
             )
         }
-    }
-}
-
-/// A directory for packs on their way; it goes with the object.
-private final class PushPlace: Sendable {
-    let directory: String
-    private let lock: OpenFile
-
-    /// Blocks.
-    init(_ layout: StoreLayout) throws {
-        (directory, lock) = try StoreLock.with(layout.lock) {
-            let directory = "\(layout.staging)/\(StoreLayout.randomName())"
-            try Directories.make(directory, mode: 0o700)
-            let lock = try OpenFile.locking(directory + "/lock")
-            guard try lock.tryLock() else { throw VMImageError(.failed, "\(directory) is somebody else's") }
-            return (directory, lock)
-        }
-    }
-
-    deinit {
-        // What cannot be removed here is removed by the next collection.
-        try? Staging.remove(directory)
     }
 }
 

@@ -34,17 +34,22 @@ extension ImageStore {
             config: try work.blob(try JSONText.bytes(config), mediaType: VMImageConfig.mediaType), layers: layers)
         let id = try work.blob(try JSONText.bytes(manifest), mediaType: Manifest.mediaType).digest
 
+        return try add(id, checked.name, staging, work.size)
+    }
+
+    /// Puts what was made in place and names it.
+    func add(_ id: String, _ name: String, _ staging: Staging, _ size: Int64) throws -> VMImage {
         let made = try change { index in
             try staging.commit(layout)
             if index.entry(id: id) == nil {
-                index.images.append(.init(id: id, names: [], size: work.size, importedAt: Self.now()))
+                index.images.append(.init(id: id, names: [], size: size, importedAt: Self.now()))
             }
-            index.name(id, checked.name)
+            index.name(id, name)
             // Read while nobody can take it away again.
             return try index.entry(id: id).map(image)
         }
         try staging.finish()
-        logger.info("image imported", metadata: ["image": "\(request.name)", "id": "\(id)"])
+        logger.info("image made", metadata: ["image": "\(name)", "id": "\(id)"])
         guard let made else { throw VMImageError(.failed, "the image \(id) was made and is not in the index") }
         return made
     }
@@ -73,13 +78,23 @@ extension ImageStore {
             case .efi(let path): variables = try path.map { try open($0) }
             case .mac(_, let path): variables = try open(path)
             }
-            for path in request.disks {
+            try open(disks: request.disks, of: request.os)
+        }
+
+        /// Of a machine.
+        init(_ disks: [String], variables path: String?, os: VMImageConfig.GuestOS) throws {
+            variables = try path.map { try open($0) }
+            try open(disks: disks, of: os)
+        }
+
+        private mutating func open(disks paths: [String], of os: VMImageConfig.GuestOS) throws {
+            for path in paths {
                 let file = try open(path)
                 var header = [UInt8](repeating: 0, count: DiskFormat.headerSize)
                 let count = try header.withUnsafeMutableBytes { try file.read($0, at: 0) }
                 let size = Int64(try file.facts().st_size)
                 let format = try DiskFormat(header: Array(header.prefix(count)), size: size, path: path)
-                guard request.os != .macos || format.format == .raw else {
+                guard os != .macos || format.format == .raw else {
                     throw VMImageError(
                         .invalidArgument,
                         "\(path) cannot be the disk of a macOS guest: it is \(format.format.rawValue), and Apple's "
@@ -183,7 +198,7 @@ final class ImportWork {
     }
 
     /// Copies a file and adds it as a blob.
-    private func blob(_ source: OpenFile, mediaType: String) throws -> Manifest.Descriptor {
+    func blob(_ source: OpenFile, mediaType: String) throws -> Manifest.Descriptor {
         let place = staging.place()
         let copy = try OpenFile.creating(place)
         let hash = SHA256()

@@ -18,11 +18,17 @@ public enum MachineReferences {
     static func digests(in directory: String) throws -> Set<String> {
         var digests: Set<String> = []
         for machine in try Directories.names(directory) {
-            for name in try names("\(directory)/\(machine)") where name.hasSuffix(".json") {
-                let path = "\(directory)/\(machine)/\(name)"
-                guard let bytes = try FilePlaces.contents(of: path, limit: sizeLimit) else { continue }
-                collect(bytes, into: &digests)
-            }
+            digests.formUnion(try self.digests(inBundle: "\(directory)/\(machine)"))
+        }
+        return digests
+    }
+
+    /// The same for one machine.
+    static func digests(inBundle bundle: String) throws -> Set<String> {
+        var digests: Set<String> = []
+        for name in try names(bundle) where name.hasSuffix(".json") {
+            guard let bytes = try FilePlaces.contents(of: "\(bundle)/\(name)", limit: sizeLimit) else { continue }
+            collect(bytes, into: &digests)
         }
         return digests
     }
