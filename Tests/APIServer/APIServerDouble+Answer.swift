@@ -177,6 +177,7 @@ extension APIServerDouble {
                         (watch.lines(state.storage, bookmark: bookmarks), state.generation != generation)
                     }
                     if !lines.isEmpty { try await writer.write(ByteBuffer(bytes: lines.flatMap { $0 + [0x0A] })) }
+                    state.withLock { $0.bookmarked = max($0.bookmarked, watch.bookmarked) }
                     if watch.isOver || isEnded || ContinuousClock.now > end { return }
                 }
                 throw Refusal(500, "", "the server stops")

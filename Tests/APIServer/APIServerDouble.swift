@@ -40,6 +40,13 @@ public final class APIServerDouble: Sendable {
         public var target: String
     }
 
+    /// A change, as those learn of it who watch over everything.
+    public struct Seen: Sendable {
+        public var plural: String
+        /// `nil` for what was removed.
+        public var object: Value?
+    }
+
     struct State {
         var storage = Storage()
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
@@ -48,6 +55,9 @@ public final class APIServerDouble: Sendable {
         var tokens: [String: User] = [:]
         var grants: Set<Grant> = []
         var asked: [Asked] = []
+        /// The version the last bookmark told of.
+        var bookmarked: Int64 = 0
+        var observer: (@Sendable (Seen) -> Void)?
         var faults: [@Sendable (Asked) -> Fault?] = []
         var server: HTTPServer?
         var port = 0
@@ -154,6 +164,17 @@ public final class APIServerDouble: Sendable {
     /// All requests so far.
     public var asked: [Asked] { state.withLock { $0.asked } }
 
+    public func forgetAsked() { state.withLock { $0.asked = [] } }
+
+    /// Whether a bookmark was sent that tells of everything there is.
+    public var isBookmarked: Bool { state.withLock { $0.bookmarked == $0.storage.version } }
+
+    /// How many watches are open.
+    public var watches: Int { state.withLock { $0.waiters.count } }
+
+    /// Is told of every change as it is made, before anybody else.
+    public func observe(_ observer: @escaping @Sendable (Seen) -> Void) { state.withLock { $0.observer = observer } }
+
     /// Forgets everything that happened until now: whoever is behind has to list again.
     public func compact() {
         state.withLock { state in
@@ -208,7 +229,12 @@ public final class APIServerDouble: Sendable {
         try state.withLock { state in
             let before = state.storage.version
             defer {
-                if state.storage.version != before { for waiter in state.waiters.values { waiter.yield() } }
+                if state.storage.version != before {
+                    for change in state.observer == nil ? [] : state.storage.changes(after: before) {
+                        state.observer?(Seen(plural: change.key.kind.plural, object: change.after))
+                    }
+                    for waiter in state.waiters.values { waiter.yield() }
+                }
             }
             return try work(&state.storage)
         }

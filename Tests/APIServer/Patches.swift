@@ -66,7 +66,7 @@ enum Patches {
             } else if let index {
                 result[index] = strategic(member, into: result[index])
             } else {
-                result.append(member)
+                result.append(strategic(member, into: Value(.null)))
             }
         }
         return Value(.array(result))

@@ -65,6 +65,12 @@ struct Storage: Sendable {
 
     /// What happened after a version.
     func changes(after version: Int64) -> ArraySlice<Change> {
-        history[(history.firstIndex { $0.version > version } ?? history.endIndex)...]
+        // By halves: every watcher asks at every change.
+        var (low, high) = (history.startIndex, history.endIndex)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if history[middle].version > version { high = middle } else { low = middle + 1 }
+        }
+        return history[low...]
     }
 }

@@ -8,6 +8,8 @@ struct Watch: Sendable {
     private var wantsInitial: Bool
     private(set) var isOver = false
     private var told: Int64 = 0
+    /// The version of the last bookmark.
+    private(set) var bookmarked: Int64 = 0
 
     init(path: ResourcePath, selector: Selector, version: Int64, wantsInitial: Bool) {
         self.path = path
@@ -60,6 +62,7 @@ struct Watch: Sendable {
             object.set("apiVersion", to: path.kind.apiVersion)
             object.set("metadata", "resourceVersion", to: "\(version)")
             lines.append(line("BOOKMARK", object))
+            bookmarked = version
         }
         told = version
         return lines

@@ -61,6 +61,16 @@ struct LayoutTests {
         }
     }
 
+    @Test("nobody waits for a child with Foundation's call that loses some children's ends")
+    func children() throws {
+        let call = "waitUntil" + "Exit"
+        for folder in ["Sources", "Tests", "Benchmarks"] where repository.exists(folder) {
+            for path in try repository.ownSwiftFiles(under: folder) {
+                #expect(!(try repository.text(path).contains(call)), "\(path): take Processes or Support.ChildProcess")
+            }
+        }
+    }
+
     @Test("main.swift is one call")
     func mains() throws {
         for file in try ownSources() where file.name == "main.swift" {

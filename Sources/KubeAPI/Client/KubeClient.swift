@@ -193,10 +193,14 @@ public final class KubeClient: Sendable {
         return error
     }
 
-    /// The beginning of a watch.
-    func open(_ target: String) async throws -> HTTPClientResponse.Body {
+    /// Runs the body with what a watch says.
+    func watch(_ target: String, _ body: (HTTPClientResponse.Body) async throws -> Void) async throws {
+        try await transport.withLane { lane in try await body(try await open(target, on: lane)) }
+    }
+
+    private func open(_ target: String, on lane: HTTPClient) async throws -> HTTPClientResponse.Body {
         let request = KubeTransport.Request(target: target)
-        let response = try await transport.send(request, timeout: options.timeout)
+        let response = try await transport.send(request, on: lane, timeout: options.timeout)
         guard response.status == .ok else {
             let body = try await Deadline.run(options.timeout) {
                 do {

@@ -15,12 +15,25 @@ final class KubeTransport: Sendable {
         var contentType = "application/json"
     }
 
+    /// Connections for watches alone. Over HTTP/2 all requests to a server share one connection, and servers allow a
+    /// hundred at once on it: watches, which never end, would leave no room for anything else.
+    private struct Lane {
+        let http: HTTPClient
+        var watches = 1
+    }
+
+    /// How many watches share a lane.
+    static let laneCapacity = 64
+
     private struct State {
         var http: HTTPClient
+        var lanes: [Lane] = []
         /// The last TLS configuration: connections are shared by requests that have the very same.
         var tls: (of: CredentialStore.Credentials, configuration: TLSConfiguration)?
         var isShutDown = false
     }
+
+    private static let over = KubeAPIError(.unavailable, "the cluster's client was shut down")
 
     private let connection: ClusterConnection
     private let credentials: CredentialStore
@@ -64,22 +77,24 @@ final class KubeTransport: Sendable {
         return HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
     }
 
-    /// - Parameter timeout: until the answer begins.
+    /// - Parameters:
+    ///   - timeout: until the answer begins.
+    ///   - lane: for a watch.
     /// - Returns: the answer, whatever its status; its body is still to come.
     /// - Throws: ``KubeAPIError`` `unavailable` when nobody answers, `failed` when there are no credentials.
-    func send(_ request: Request, timeout: Duration) async throws -> HTTPClientResponse {
+    func send(_ request: Request, on lane: HTTPClient? = nil, timeout: Duration) async throws -> HTTPClientResponse {
         let shown = try await credentials.current()
-        let response = try await send(request, showing: shown, timeout: timeout)
+        let response = try await send(request, on: lane, showing: shown, timeout: timeout)
         guard response.status == .unauthorized else { return response }
         await credentials.refused(shown)
         let anew = try await credentials.current()
         guard anew != shown else { return response }
         _ = try? await response.body.collect(upTo: 1 << 16)
-        return try await send(request, showing: anew, timeout: timeout)
+        return try await send(request, on: lane, showing: anew, timeout: timeout)
     }
 
     private func send(
-        _ request: Request, showing shown: CredentialStore.Credentials, timeout: Duration
+        _ request: Request, on lane: HTTPClient?, showing shown: CredentialStore.Credentials, timeout: Duration
     ) async throws -> HTTPClientResponse {
         let server = connection.server.description(host: connection.serverName ?? connection.server.host)
         var message = HTTPClientRequest(url: server + request.target)
@@ -94,7 +109,7 @@ final class KubeTransport: Sendable {
         let http = try client(for: shown, &message)
         let start = ContinuousClock.now
         do {
-            let response = try await http.execute(message, timeout: TimeAmount(timeout), logger: nil)
+            let response = try await (lane ?? http).execute(message, timeout: TimeAmount(timeout), logger: nil)
             note(request, Int(response.status.code), start)
             return response
         } catch {
@@ -116,7 +131,7 @@ final class KubeTransport: Sendable {
     ) throws(KubeAPIError) -> HTTPClient {
         let isEncrypted = connection.server.isEncrypted
         let (http, tls) = try state.withLock { state throws(KubeAPIError) -> (HTTPClient, TLSConfiguration?) in
-            guard !state.isShutDown else { throw KubeAPIError(.unavailable, "the cluster's client was shut down") }
+            guard !state.isShutDown else { throw Self.over }
             guard isEncrypted else { return (state.http, nil) }
             var key = shown
             key.authorization = nil
@@ -159,28 +174,69 @@ final class KubeTransport: Sendable {
             cause: error)
     }
 
+    /// Runs the body with room for one more watch.
+    func withLane<R>(_ body: (HTTPClient) async throws -> R) async throws -> R {
+        let http = try state.withLock { state throws(KubeAPIError) -> HTTPClient in
+            guard !state.isShutDown else { throw Self.over }
+            if let index = state.lanes.firstIndex(where: { $0.watches < Self.laneCapacity }) {
+                state.lanes[index].watches += 1
+                return state.lanes[index].http
+            }
+            let lane = Lane(http: Self.client(connection, group))
+            state.lanes.append(lane)
+            return lane.http
+        }
+        defer { leave(http) }
+        return try await body(http)
+    }
+
+    /// A lane nobody uses goes; the last is kept for who comes next.
+    private func leave(_ http: HTTPClient) {
+        let isOver = state.withLock { state in
+            guard let index = state.lanes.firstIndex(where: { $0.http === http }) else { return false }
+            state.lanes[index].watches -= 1
+            guard state.lanes[index].watches == 0, state.lanes.count > 1 else { return false }
+            state.lanes.remove(at: index)
+            return true
+        }
+        if isOver { end([http]) }
+    }
+
+    /// How many lanes there are.
+    var lanes: Int { state.withLock { $0.lanes.count } }
+
     /// Ends all connections, and whatever waits on them: what comes next makes new ones. For a network that swallows
     /// everything without a word.
     func reconnect() {
-        let old = state.withLock { state -> HTTPClient? in
-            guard !state.isShutDown else { return nil }
-            defer { state.http = Self.client(connection, group) }
-            return state.http
+        let old = state.withLock { state -> [HTTPClient] in
+            guard !state.isShutDown else { return [] }
+            defer {
+                state.http = Self.client(connection, group)
+                state.lanes = []
+            }
+            return [state.http] + state.lanes.map(\.http)
         }
-        guard let old else { return }
-        let logger = logger
-        Task {
-            do { try await old.shutdown() } catch { logger.debug("old connections to the cluster: \(error)") }
+        end(old)
+    }
+
+    private func end(_ old: [HTTPClient]) {
+        for http in old {
+            Task { [logger] in
+                do { try await http.shutdown() } catch { logger.debug("old connections to the cluster: \(error)") }
+            }
         }
     }
 
     /// Ends all connections for good.
     func shutdown() async {
-        let http = state.withLock { state -> HTTPClient? in
-            if state.isShutDown { return nil }
+        let all = state.withLock { state -> [HTTPClient] in
+            if state.isShutDown { return [] }
             state.isShutDown = true
-            return state.http
+            defer { state.lanes = [] }
+            return [state.http] + state.lanes.map(\.http)
         }
-        do { try await http?.shutdown() } catch { logger.debug("connections to the cluster: \(error)") }
+        for http in all {
+            do { try await http.shutdown() } catch { logger.debug("connections to the cluster: \(error)") }
+        }
     }
 }

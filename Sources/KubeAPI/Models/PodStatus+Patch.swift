@@ -19,7 +19,8 @@ extension PodStatus {
                 }
                 continue
             }
-            if field.name == "conditions", case .array(let list) = value.kind {
+            if field.name == "conditions", case .array(let conditions) = value.kind {
+                let list = conditions.map { Self.whole($0) }
                 let gone = [PodCondition.Kind.resizePending, .resizeInProgress].filter { kind in
                     own.contains(kind) && shown.condition(kind) == nil
                         && before.map { $0.condition(kind) != nil } ?? true
@@ -46,5 +47,12 @@ extension PodStatus {
                 Member("metadata", Value(.object([Member("uid", Value(.string(uid)))]))),
                 Member("status", Value(.object(members))),
             ]))
+    }
+
+    /// Conditions merge by their type, member by member: what one does not say any more has to be taken away.
+    private static func whole(_ condition: Value) -> Value {
+        guard case .object(let members) = condition.kind else { return condition }
+        let gone = ["reason", "message"].filter { name in !members.contains { $0.name == name } }
+        return Value(.object(members + gone.map { Member($0, Value(.null)) }))
     }
 }

@@ -141,9 +141,13 @@ public struct Reflector<Object: KubeObject>: Sendable {
         let target = resource.path(namespace: namespace) + APIPath.query(items)
         var lines = LineSplitter()
         do {
-            for try await buffer in try await client.open(target) {
-                progress.heard()
-                for line in try lines.take(buffer) { try await take(try WatchEvent(parsing: line), progress, deliver) }
+            try await client.watch(target) { body in
+                for try await buffer in body {
+                    progress.heard()
+                    for line in try lines.take(buffer) {
+                        try await take(try WatchEvent(parsing: line), progress, deliver)
+                    }
+                }
             }
         } catch let error as KubeAPIError {
             throw error

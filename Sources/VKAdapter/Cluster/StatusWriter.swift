@@ -85,11 +85,21 @@ actor StatusWriter {
         busy.remove(uid)
     }
 
+    /// Whether the API server would see no difference: it keeps no fractions of seconds, and conditions of others are not
+    /// ours to tell.
+    static func isSame(_ told: PodStatus?, _ status: PodStatus) -> Bool {
+        guard let told else { return false }
+        if told == status { return true }
+        let own = own(told).union(own(status))
+        return told.patch(uid: "", own: own, before: told) == status.patch(uid: "", own: own, before: told)
+    }
+
     private func write(_ news: News) async throws {
         let pod = news.pod
         let (namespace, name, uid) = (pod.metadata.namespace, pod.metadata.name, pod.metadata.uid)
-        if sent[uid] != pod.status {
-            let patch = pod.status.patch(uid: uid, own: Self.own(pod.status), before: sent[uid])
+        let before = sent[uid]
+        if !Self.isSame(before, pod.status) {
+            let patch = pod.status.patch(uid: uid, own: Self.own(pod.status), before: before)
             do {
                 _ = try await client.patch(.pods, namespace: namespace, name: name, subresource: "status", patch)
                 sent[uid] = pod.status

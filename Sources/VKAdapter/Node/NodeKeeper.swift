@@ -6,6 +6,8 @@ actor NodeKeeper {
     struct Intervals: Sendable {
         /// Between renewals of the lease.
         var lease: Duration = .seconds(10)
+        /// What one renewal may take: one that is not done when the next is due has failed.
+        var leaseTimeout: Duration { max(.seconds(1), lease) }
         /// For how long a renewal counts.
         var leaseDuration: Duration = .seconds(40)
         /// Between statuses when nothing changed (`nodeStatusReportFrequency`).
@@ -182,17 +184,28 @@ actor NodeKeeper {
 
     private func renewing() async {
         var lease: Lease?
+        // A renewal was swallowed: what else was on its way then may be as well.
+        var wasSilent = false
         while !Task.isCancelled {
             do {
-                lease = try await renewed(lease)
+                let before = lease
+                lease = try await withDeadline(
+                    intervals.leaseTimeout, "the API server did not answer within \(intervals.leaseTimeout)"
+                ) { try await self.renewed(before) }
                 failures = 0
+                if wasSilent { client.reconnect() }
+                wasSilent = false
             } catch {
                 if Task.isCancelled { return }
+                if (error as? AdapterError)?.code == .timedOut { wasSilent = true }
                 lease = nil
                 failures += 1
                 logger.warning("cannot renew the lease of this node: \(error)")
                 // A network that swallows everything leaves connections that look alive.
-                if failures % 3 == 0 { client.reconnect() }
+                if failures % 3 == 0 {
+                    client.reconnect()
+                    wasSilent = false
+                }
             }
             let pause = failures == 0 ? intervals.lease : min(intervals.retry, intervals.lease)
             do { try await Task.sleep(for: pause) } catch { return }

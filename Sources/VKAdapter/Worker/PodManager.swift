@@ -56,7 +56,8 @@ actor PodManager {
                     switch pod {
                     case nil: await worker.remove()
                     case let pod? where pod.metadata.deletionTimestamp != nil:
-                        await worker.remove(grace: pod.metadata.deletionGracePeriodSeconds)
+                        await worker.remove(
+                            grace: pod.metadata.deletionGracePeriodSeconds, generation: pod.metadata.generation)
                     case let pod?: await worker.update(pod)
                     }
                 }

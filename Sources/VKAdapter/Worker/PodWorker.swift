@@ -148,8 +148,11 @@ actor PodWorker {
     }
 
     /// The pod has to go. Steps towards running it are cancelled.
-    /// - Parameter grace: seconds its containers get; the pod's own where `nil`.
-    func remove(grace: Int64? = nil) {
+    /// - Parameters:
+    ///   - grace: seconds its containers get; the pod's own where `nil`.
+    ///   - generation: of the pod, as it is deleted.
+    func remove(grace: Int64? = nil, generation: Int64? = nil) {
+        if let generation { pod.metadata.generation = generation }
         if isRemoving { return hurry(grace) }
         isRemoving = true
         context.slots.leave(uid)

@@ -138,8 +138,8 @@ private final class View: Sendable {
             try await following(server) { view in
                 try await eventually("it is there") { view.versions.count == 1 }
                 for number in 1..<30 { server.put(samplePod("p\(number)", node: "n2").encodedAlways(), as: "pods") }
-                // A list of its own shows when the bookmark must have come.
-                try await Task.sleep(for: .milliseconds(500))
+                // What is sent is read before the watch's end.
+                try await eventually("the bookmark is sent") { server.isBookmarked }
                 server.compact()
                 server.endWatches()
                 server.put(samplePod("p31").encodedAlways(), as: "pods")

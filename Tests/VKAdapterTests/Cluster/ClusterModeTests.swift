@@ -1,6 +1,7 @@
 import APIServer
 import Foundation
 import KubeAPI
+import NIOConcurrencyHelpers
 import Proto
 import Support
 import Testing
@@ -54,7 +55,12 @@ import Testing
     }
 
     @Test func `a pod of the cluster runs, is told of, and when it is deleted it ends and then is gone`() async throws {
+        let told = NIOLockedValueBox<[PodStatus]>([])
         try await cluster { server, node in
+            server.observe { seen in
+                guard seen.plural == "pods", let object = seen.object, let pod = try? Pod(object) else { return }
+                told.withLockedValue { $0.append(pod.status) }
+            }
             try await node.running(in: server) { _ in
                 try await create(pod("web"), in: server)
                 try await eventually("ready") { try isReady("web", server) }
@@ -71,11 +77,16 @@ import Testing
                 }
                 try await delete("web", in: server)
                 try await eventually("gone") { try seen("web", server) == nil }
+                // Why it was not ready once is not said of it when it is; its last generation was seen.
+                let statuses = told.withLockedValue { $0 }
+                let ready = statuses.compactMap { $0.condition(.ready) }.filter { $0.status == "True" }
+                #expect(!ready.isEmpty && ready.allSatisfy { $0.reason.isEmpty && $0.message.isEmpty })
+                #expect(statuses.last?.observedGeneration == 2)
                 #expect(node.runtime.edit { $0.containers.isEmpty && $0.sandboxes.isEmpty })
                 #expect(node.runtime.edit { $0.stops.map(\.grace) } == [5])
                 // How it ended was told before it went.
-                let statuses = server.asked.filter { $0.method == "PATCH" && $0.target.contains("/pods/web/status") }
-                #expect(statuses.count >= 3)
+                let patches = server.asked.filter { $0.method == "PATCH" && $0.target.contains("/pods/web/status") }
+                #expect(patches.count >= 3)
                 #expect(server.asked.filter { $0.method == "DELETE" && $0.user == "system:node:n" }.count == 1)
             }
         }
@@ -242,12 +253,12 @@ import Testing
 
     @Test func `without the API server pods run on, and what happened is told when it is back`() async throws {
         try await cluster { server, node in
-            try await node.running(in: server) { _ in
+            try await node.running(in: server) { adapter in
                 try await create(pod("web") { $0.spec.restartPolicy = .never }, in: server)
                 try await eventually("ready") { try isReady("web", server) }
                 await server.stop()
                 node.runtime.exit("web", 4)
-                try await Task.sleep(for: .milliseconds(300))
+                try await eventually("its end is seen") { adapter.store.all.first?.status.phase == .failed }
                 try await server.start()
                 try await eventually("its end is told", within: .seconds(60)) {
                     try seen("web", server)?.status.containerStatuses.first?.state.terminated?.exitCode == 4

@@ -14,6 +14,11 @@ extension FakeRuntime.State {
         if sandboxes.values.contains(where: { $0.config.metadata == metadata }) {
             throw RPCError(.alreadyExists, "the sandbox name is reserved")
         }
+        if sandboxes.values.contains(where: {
+            $0.config.metadata?.uid == metadata.uid && $0.status.state == .sandboxReady
+        }) {
+            twins.append(metadata.uid)
+        }
         if let slots {
             func wanted(_ config: CRI.PodSandboxConfig) -> Int {
                 Int(config.annotations["vzcri.dev/vm-slots"] ?? "") ?? 0

@@ -55,6 +55,10 @@ final class FakeRuntime: Sendable {
         var next = 0
         var clock: Int64 = 0
         var listeners: [Int: AsyncStream<CRI.ContainerEventResponse>.Continuation] = [:]
+        /// Is told of every container that began or ended, as it does.
+        var observer: (@Sendable (CRI.ContainerStatus) -> Void)?
+        /// UIDs of pods that got a sandbox while they had another that was ready.
+        var twins: [String] = []
         var execs: [CRI.ExecRequest] = []
         /// Commands that were run to their end, with their containers' names.
         var commands: [(container: String, command: [String])] = []
@@ -101,10 +105,13 @@ final class FakeRuntime: Sendable {
         edit { $0.end(id, code) }
     }
 
-    /// A sandbox dies with all that is in it.
-    func killSandboxes() {
+    /// Sandboxes die with all that is in them.
+    /// - Parameter pod: only this pod's.
+    func killSandboxes(ofPod pod: String? = nil) {
         edit { state in
-            for id in state.sandboxes.keys { state.stopSandbox(id) }
+            for (id, sandbox) in state.sandboxes where pod == nil || sandbox.config.metadata?.uid == pod {
+                state.stopSandbox(id)
+            }
         }
     }
 }
@@ -148,5 +155,6 @@ extension FakeRuntime.State {
             $0.podSandboxStatus = sandbox
         }
         for listener in listeners.values { listener.yield(event) }
+        if let observer, let status = containers[id]?.status { observer(status) }
     }
 }
