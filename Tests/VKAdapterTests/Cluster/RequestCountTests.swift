@@ -33,10 +33,12 @@ import Testing
             try await VKAdapterTests.Node.with { node in
                 try put(
                     server, "configmaps",
-                    #"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m","namespace":"default"},"data":{"a":"b"}}"#)
+                    #"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m","namespace":"default"},"data":{"a":"b"}}"#
+                )
                 try put(
                     server, "secrets",
-                    #"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"s","namespace":"default"},"data":{"k":"aGlkZGVu"}}"#)
+                    #"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"s","namespace":"default"},"data":{"k":"aGlkZGVu"}}"#
+                )
                 try put(
                     server, "serviceaccounts",
                     #"{"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"default","namespace":"default"}}"#)
@@ -65,13 +67,16 @@ import Testing
                     }
                     var counts = Self.counts(server.asked)
                     // The node has some of its own to tell.
-                    counts["POST events"] = server.objects("events").count { $0["involvedObject"]?["kind"]?.string == "Pod" }
+                    counts["POST events"] = server.objects("events").count {
+                        $0["involvedObject"]?["kind"]?.string == "Pod"
+                    }
                     for (what, count) in counts.sorted(by: { $0.key < $1.key }) {
                         print("requests of one pod: \(count) \(what), a kubelet's \(Self.kubelet[what] ?? 0)")
                         #expect(count <= Self.kubelet[what] ?? 0, "\(what)")
                     }
-                    print("requests of one pod: \(counts.values.reduce(0, +)) in all, a kubelet's "
-                        + "\(Self.kubelet.values.reduce(0, +))")
+                    print(
+                        "requests of one pod: \(counts.values.reduce(0, +)) in all, a kubelet's "
+                            + "\(Self.kubelet.values.reduce(0, +))")
                 }
             }
         }

@@ -103,6 +103,9 @@ extension FakeRuntime.State {
         guard container.status.state == .containerCreated else {
             throw RPCError(.failedPrecondition, "container \(id) was started before")
         }
+        guard sandboxes[container.sandbox]?.status.state == .sandboxReady else {
+            throw RPCError(.failedPrecondition, "the sandbox of container \(id) is not ready")
+        }
         let image = container.config.image?.userSpecifiedImage ?? ""
         if unstartable.contains(image) { throw RPCError(.unknown, "exec: \"nope\": not found") }
         let now = now()

@@ -140,8 +140,9 @@ extension FakeRuntime.State {
     }
 
     mutating func stopSandbox(_ id: String) {
-        guard sandboxes[id]?.status.state == .sandboxReady else { return }
+        // Whatever runs in it ends, also when it is stopped again.
         for (container, value) in containers where value.sandbox == id { end(container, 137) }
+        guard sandboxes[id]?.status.state == .sandboxReady else { return }
         sandboxes[id]?.status.state = .sandboxNotready
         sandboxes[id]?.status.network = nil
         tell(id, .containerStoppedEvent)

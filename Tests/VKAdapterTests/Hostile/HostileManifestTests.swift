@@ -9,7 +9,9 @@ import Testing
 
 /// Pods that mean harm, from the bytes an API server sends to what the runtime is asked for and what is written to disk.
 @Suite(.timeLimit(.minutes(10))) struct HostileManifestTests {
-    @Test func `no bytes and no document crash what reads pods, and each is refused with a reason or understood`() throws {
+    @Test func `no bytes and no document crash what reads pods, and each is refused with a reason or understood`()
+        throws
+    {
         var hostile = HostileValues(random: Faults.random("hostile documents"), outside: "/outside")
         let rich = try HostilePods.rich()
         let whole = try Pod(rich)
@@ -37,7 +39,9 @@ import Testing
         #expect(read > 0 && refused > 0)
     }
 
-    @Test func `no pod of a cluster crashes the adapter, keeps it from others or touches what is not its own`() async throws {
+    @Test func `no pod of a cluster crashes the adapter, keeps it from others or touches what is not its own`()
+        async throws
+    {
         let random = Faults.random("hostile pods")
         try await APIServerDouble.with { server in
             try await VKAdapterTests.Node.with { node in
@@ -54,7 +58,9 @@ import Testing
                     }
                 }
                 let top = try FileManager.default.contentsOfDirectory(atPath: node.directory).sorted()
-                #expect(Set(top).isSubset(of: ["cri.sock", "cri.sock.lock", "logs", "manifests", "outside", "root"]), "\(top)")
+                #expect(
+                    Set(top).isSubset(of: ["cri.sock", "cri.sock.lock", "logs", "manifests", "outside", "root"]),
+                    "\(top)")
             }
         }
     }
@@ -84,7 +90,10 @@ import Testing
             try seen(sane.metadata.name)?.status.condition(.ready)?.status == "True"
         }
         for name in names {
-            try await eventually("\(name) is told of", within: .seconds(60)) {
+            let text = server.object("pods", namespace: "default", name: name).map {
+                String(decoding: $0.jsonBytes().prefix(20_000), as: UTF8.self)
+            }
+            try await eventually("\(name) is told of: \(text ?? "")", within: .seconds(60)) {
                 try Self.isAnswered(name, server, node)
             }
         }

@@ -135,6 +135,7 @@ import Testing
             if problems.isEmpty { return }
             try await Task.sleep(for: .milliseconds(numbers.isLong ? 250 : 50))
         } while ContinuousClock.now < end
-        Issue.record("\(what): \(problems.count) problems: \(problems.prefix(numbers.isLong ? 20 : 5).joined(separator: "; "))")
+        Issue.record(
+            "\(what): \(problems.count) problems: \(problems.prefix(numbers.isLong ? 20 : 5).joined(separator: "; "))")
     }
 }

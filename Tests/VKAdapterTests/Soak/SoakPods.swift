@@ -85,9 +85,11 @@ struct SoakPods: Sendable {
     /// Makes it, unless another of its name is still there, or the API server is not.
     private mutating func create(_ name: String) async throws {
         guard let pod = wanted[name]?.pod, wanted[name]?.uid == nil else { return }
-        guard let made = try await unlessAway({ [client] in
-            try await client.create(pod, as: .pods, namespace: "default")
-        }) else { return }
+        guard
+            let made = try await unlessAway({ [client] in
+                try await client.create(pod, as: .pods, namespace: "default")
+            })
+        else { return }
         wanted[name]?.uid = made.metadata.uid
     }
 
