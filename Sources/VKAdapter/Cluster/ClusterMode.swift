@@ -45,23 +45,11 @@ struct ClusterMode: Sendable {
             group.addTask { await events.run() }
             group.addTask { await images.run() }
             group.addTask { await mirrors.run() }
-            let sources = WantedSources(manager: manager, hasFiles: manifests != nil)
-            group.addTask {
-                let set = PodSetBox()
-                await pods.run { news in
-                    var wanted = await set.take(news)
-                    let shown = wanted.pods.partition { !$0.isMirror }
-                    mirrors.seen(Array(wanted.pods[..<shown]))
-                    wanted.pods.removeFirst(shown)
-                    await sources.take(cluster: wanted)
-                }
-            }
+            let sources = WantedSources(manager: manager, mirrors: mirrors, hasFiles: manifests != nil)
+            group.addTask { await pods.run { await sources.take(cluster: $0) } }
             if let manifests {
                 group.addTask {
-                    await manifests.run { pods, unreadable in
-                        mirrors.wanted(pods)
-                        await sources.take(files: WantedPods(pods: pods, unreadableFiles: unreadable))
-                    }
+                    await manifests.run { await sources.take(files: WantedPods(pods: $0, unreadableFiles: $1)) }
                 }
             } else {
                 // Mirrors of files that are not looked at any more go.
@@ -70,10 +58,4 @@ struct ClusterMode: Sendable {
         }
         await client.shutdown()
     }
-}
-
-/// The reflector tells one thing after the other; what it is told to keeps the set.
-private actor PodSetBox {
-    private var set = ClusterPodSet()
-    func take(_ news: Reflector<Pod>.News) -> WantedPods { set.take(news) }
 }

@@ -88,6 +88,8 @@ final class PodStore: Sendable {
             .min { left, _ in left.metadata.deletionTimestamp == nil }
     }
 
+    var uids: Set<String> { pods.withLockedValue { Set($0.keys) } }
+
     /// By namespace and name.
     var all: [Pod] {
         pods.withLockedValue { Array($0.values) }.sorted {

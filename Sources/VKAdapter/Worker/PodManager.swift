@@ -7,6 +7,10 @@ actor PodManager {
     enum News: Sendable {
         /// All pods that should be there.
         case wanted(WantedPods)
+        /// One more, or one of them is another now; only after ``wanted(_:)``.
+        case wantedOne(Pod)
+        /// The pod with that UID should not be there any more.
+        case unwanted(String)
         /// All pods the runtime has.
         case listed([String: PodDigest])
         /// Something happened to a pod; to all of them where it is empty.
@@ -94,15 +98,27 @@ actor PodManager {
             rejected = rejected.filter { self.wanted?[$0.key] != nil }
             fresh.formIntersection(pods.map(\.metadata.uid))
             let known = Set(workers.keys).union(pods.map(\.metadata.uid))
-            for pod in context.store.all where !known.contains(pod.metadata.uid) {
-                context.store.remove(uid: pod.metadata.uid)
-            }
+            for uid in context.store.uids.subtracting(known) { context.store.remove(uid: uid) }
             for (uid, worker) in workers where !unreadable.unreadableUIDs.contains(uid) {
                 changes.append((worker, self.wanted?[uid]))
             }
-            for pod in pods where workers[pod.metadata.uid] == nil && context.store.pod(uid: pod.metadata.uid) == nil {
-                if pod.status.startTime == nil { fresh.insert(pod.metadata.uid) }
-                context.store.publish(pending(pod))
+            for pod in pods where workers[pod.metadata.uid] == nil { see(pod) }
+        case .wantedOne(let pod):
+            wanted?[pod.metadata.uid] = pod
+            if let worker = workers[pod.metadata.uid] {
+                changes.append((worker, pod))
+                return []
+            }
+            see(pod)
+        case .unwanted(let uid):
+            wanted?[uid] = nil
+            finished.remove(uid)
+            rejected[uid] = nil
+            fresh.remove(uid)
+            if let worker = workers[uid] {
+                changes.append((worker, nil))
+            } else {
+                context.store.remove(uid: uid)
             }
         case .listed(let pods):
             let before = listed ?? [:]
@@ -119,18 +135,27 @@ actor PodManager {
         case .volumes: return []
         case .ended(let uid):
             workers[uid] = nil
+            names[uid] = nil
             listed?[uid] = nil
             if wanted?[uid]?.metadata.deletionTimestamp != nil { finished.insert(uid) }
         }
         return settle()
     }
 
+    /// A pod without a worker is shown as nobody has looked at it yet.
+    private func see(_ pod: Pod) {
+        guard context.store.pod(uid: pod.metadata.uid) == nil else { return }
+        if pod.status.startTime == nil { fresh.insert(pod.metadata.uid) }
+        context.store.publish(pending(pod))
+    }
+
     /// Nothing is started or removed before both sides are known: what should be, and what is.
     private func settle() -> [PodWorker] {
         guard let wanted, let listed else { return [] }
         var new: [PodWorker] = []
-        func add(_ worker: PodWorker) {
+        func add(_ worker: PodWorker, _ name: String) {
             workers[worker.uid] = worker
+            names[worker.uid] = name
             new.append(worker)
         }
         for (uid, digest) in listed where wanted[uid] == nil && workers[uid] == nil {
@@ -138,22 +163,23 @@ actor PodManager {
                 continue
             }
             if unreadable.isPartial || unreadable.unreadableUIDs.contains(uid) { continue }
+            let name = "\(digest.identity.podNamespace)/\(digest.identity.podName)"
             context.logger.info(
-                "removing a pod nobody wants any more",
-                metadata: ["pod": "\(digest.identity.podNamespace)/\(digest.identity.podName)", "uid": "\(uid)"])
-            add(PodWorker(orphan(uid, digest), isRemoving: true, context: context))
+                "removing a pod nobody wants any more", metadata: ["pod": "\(name)", "uid": "\(uid)"])
+            add(PodWorker(orphan(uid, digest), isRemoving: true, context: context), name)
         }
+        let idle = wanted.keys.filter { workers[$0] == nil }.compactMap { wanted[$0] }
+        guard !idle.isEmpty else { return new }
         // A pod waits until another of its name is gone.
-        var taken = Set(workers.keys.compactMap { uid in wanted[uid] == nil ? fullName(uid) : nil })
+        var taken = Set(names.values)
         // Who came first is admitted first.
         func order(_ pod: Pod) -> (Int64, String) {
             (pod.metadata.creationTimestamp?.nanosecondsSince1970 ?? 0, pod.fullName)
         }
         var admitted: [Pod]?
-        for (uid, pod) in wanted.sorted(by: { order($0.value) < order($1.value) }) {
-            if workers[uid] != nil {
-                taken.insert(pod.fullName)
-            } else if pod.isOver, pod.metadata.deletionTimestamp == nil, listed[uid] == nil {
+        for pod in idle.sorted(by: { order($0) < order($1) }) {
+            let uid = pod.metadata.uid
+            if pod.isOver, pod.metadata.deletionTimestamp == nil, listed[uid] == nil {
                 // It has ended before, and nothing of it is left: it never runs again.
                 context.store.publish(pod)
             } else if rejected[uid] != nil, pod.metadata.deletionTimestamp == nil {
@@ -161,13 +187,13 @@ actor PodManager {
             } else if isNew(pod), !taken.contains(pod.fullName), reject(pod, beside: &admitted) {
                 continue
             } else if !finished.contains(uid), taken.insert(pod.fullName).inserted {
-                names[uid] = pod.fullName
-                add(PodWorker(pod, isRemoving: pod.metadata.deletionTimestamp != nil, context: context))
+                add(PodWorker(pod, isRemoving: pod.metadata.deletionTimestamp != nil, context: context), pod.fullName)
             }
         }
         return new
     }
 
+    /// Of the pods that have workers.
     private var names: [String: String] = [:]
 
     /// Whether nobody has taken the pod in yet.
@@ -208,10 +234,6 @@ actor PodManager {
         rejected[pod.metadata.uid] = shown
         context.store.publish(shown)
         return true
-    }
-
-    private func fullName(_ uid: String) -> String? {
-        names[uid] ?? listed?[uid].map { "\($0.identity.podNamespace)/\($0.identity.podName)" }
     }
 
     /// The pod before anybody has looked at it: what was told of it before still holds.

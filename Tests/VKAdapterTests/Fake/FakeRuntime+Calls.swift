@@ -1,6 +1,8 @@
 import Proto
 import RPC
 
+@testable import VKAdapter
+
 extension FakeRuntime.State {
     mutating func runSandbox(_ request: CRI.RunPodSandboxRequest) throws -> CRI.RunPodSandboxResponse {
         guard let config = request.config, let metadata = config.metadata, !metadata.uid.isEmpty else {
@@ -42,6 +44,7 @@ extension FakeRuntime.State {
                 $0.network = CRI.PodSandboxNetworkStatus { $0.ip = "10.1.0.\(next)" }
                 $0.runtimeHandler = request.runtimeHandler
             })
+        made[metadata.uid, default: []].append(id)
         tell(id, .containerStartedEvent)
         return .init { $0.podSandboxId = id }
     }
@@ -94,6 +97,7 @@ extension FakeRuntime.State {
                 $0.logPath = "\(sandbox.config.logDirectory)/\(config.logPath)"
                 $0.mounts = config.mounts
             })
+        made[sandbox.config.metadata?.uid ?? "", default: []].append(id)
         tell(id, .containerCreatedEvent)
         return .init { $0.containerId = id }
     }
@@ -127,7 +131,8 @@ extension FakeRuntime.State {
 
     func list(_ request: CRI.ListPodSandboxRequest) -> CRI.ListPodSandboxResponse {
         .init {
-            $0.items = sandboxes.values.map(\.status).filter { matches($0.labels, request.filter?.labelSelector) }
+            $0.items = found(sandboxes, request.filter?.labelSelector).map(\.status)
+                .filter { matches($0.labels, request.filter?.labelSelector) }
                 .map { status in
                     CRI.PodSandbox {
                         $0.id = status.id
@@ -143,7 +148,8 @@ extension FakeRuntime.State {
 
     func list(_ request: CRI.ListContainersRequest) -> CRI.ListContainersResponse {
         .init {
-            $0.containers = containers.values.filter { matches($0.status.labels, request.filter?.labelSelector) }
+            $0.containers = found(containers, request.filter?.labelSelector)
+                .filter { matches($0.status.labels, request.filter?.labelSelector) }
                 .map { container in
                     CRI.Container {
                         $0.id = container.status.id
@@ -156,6 +162,11 @@ extension FakeRuntime.State {
                     }
                 }
         }
+    }
+
+    private func found<One>(_ all: [String: One], _ selector: [String: String]?) -> [One] {
+        guard let uid = selector?[KubeletLabel.podUID] else { return Array(all.values) }
+        return (made[uid] ?? []).compactMap { all[$0] }
     }
 
     private func matches(_ labels: [String: String], _ selector: [String: String]?) -> Bool {

@@ -19,6 +19,8 @@ final class FakeRuntime: Sendable {
     struct State {
         var sandboxes: [String: Sandbox] = [:]
         var containers: [String: Container] = [:]
+        /// Everything ever made for a pod, by its UID: what asks for one pod need not look at hundreds.
+        var made: [String: [String]] = [:]
         /// Present images, by the name they are asked for.
         var images: Set<String> = ["busybox:1"]
         /// Which images are machines; `nil`: a runtime that does not tell.
