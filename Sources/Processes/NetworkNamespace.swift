@@ -12,7 +12,7 @@ public enum NetworkNamespace {
     /// Whether this process may make them and change the network in them.
     public static var isPossible: Bool { SystemProcesses.mayAdministerNetworks }
 
-    /// Makes one and mounts it on a file, which is created. It has nothing but a loopback device that is down.
+    /// Makes one and mounts it on a file, which is created. It has nothing but a loopback device, which is up.
     /// - Throws: `ProcessError` with `failed`; nothing is left then.
     public static func make(at path: String) async throws {
         try await onOwnThread {
@@ -21,6 +21,11 @@ public enum NetworkNamespace {
             close(file)
             guard vz_network_unshare() == 0 else {
                 let error = failure("making a network namespace")
+                unlink(path)
+                throw error
+            }
+            guard vz_network_loopback() == 0 else {
+                let error = failure("bringing up the loopback device of a network namespace")
                 unlink(path)
                 throw error
             }

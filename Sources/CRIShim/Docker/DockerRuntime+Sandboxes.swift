@@ -36,7 +36,7 @@ extension DockerRuntime {
                 }
                 return SandboxHolder(
                     id: id, addresses: network?.addresses ?? Self.addresses(of: inspected),
-                    process: isLocal ? inspected.state.pid : 0)
+                    process: isLocal ? inspected.state.pid : 0, hostsFile: inspected.hostsPath)
             } catch {
                 await discard(id)
                 throw error
@@ -47,6 +47,17 @@ extension DockerRuntime {
             throw CancellationError()
         }
         return holder
+    }
+
+    func startsBeforeAddress() async -> Bool {
+        guard let directory = info.engine?.rootDirectory, !directory.isEmpty else { return false }
+        // An engine with a file system of its own (rootless, packaged apart) has its files elsewhere.
+        return await PodHostsFile.canWrite(below: directory)
+    }
+
+    func announce(_ network: PodNetwork, of record: SandboxRecord, to holder: SandboxHolder) async throws {
+        guard let own = SandboxMapping.ownName(record, network) else { return }
+        try await PodHostsFile.append("\(own.address)\t\(own.name)", to: holder)
     }
 
     /// How long a pause program may take to enter the namespace: it does nothing else before.

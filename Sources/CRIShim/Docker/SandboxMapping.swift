@@ -91,11 +91,15 @@ enum SandboxMapping {
     /// Further lines of the pod's /etc/hosts, as `name:address`.
     private static func hosts(_ record: SandboxRecord, _ network: PodNetwork) -> [String] {
         var lines: [String] = []
-        if !record.hostname.isEmpty, let address = network.addresses.first {
-            lines.append("\(record.hostname):\(address)")
-        }
+        if let own = ownName(record, network) { lines.append("\(own.name):\(own.address)") }
         if record.hostname != "vm" { lines.append("vm:127.0.0.1") }
         return lines
+    }
+
+    /// What the pod calls itself; nil without a name, and as long as it has no address.
+    static func ownName(_ record: SandboxRecord, _ network: PodNetwork) -> (name: String, address: String)? {
+        guard !record.hostname.isEmpty, let address = network.addresses.first else { return nil }
+        return (record.hostname, address)
     }
 
     private static func publish(

@@ -6,7 +6,9 @@ import Darwin
 
 /// Every pod on the host's network: for systems without namespaces and for users who may not make them.
 struct HostNetworks: SandboxNetworks {
-    func setUp(_ record: SandboxRecord) async throws -> PodNetwork { Self.network(record.id) }
+    func setUp(_ record: SandboxRecord, begun: @escaping @Sendable (PodNetwork) -> Void) async throws -> PodNetwork {
+        Self.network(record.id)
+    }
     func network(of id: String) async throws -> PodNetwork? { Self.network(id) }
     func tearDown(sandbox id: String) async throws {}
     func adopt(known sandboxIDs: Set<String>) async throws {}

@@ -41,14 +41,17 @@ final class NamespacedNetworks: SandboxNetworks {
 
     func wantsEveryPod() async throws -> Bool { try await cni?.load() != nil }
 
-    func setUp(_ record: SandboxRecord) async throws -> PodNetwork {
+    func setUp(_ record: SandboxRecord, begun: @escaping @Sendable (PodNetwork) -> Void) async throws -> PodNetwork {
         try await serial.run(record.id) {
-            if let present = try await live(record.id) { return present }
+            if let present = try await live(record.id) {
+                begun(present)
+                return present
+            }
             try Task.checkCancellation()
             // What a crash or a restart of the host left under this id.
             try await undoShielded(record.id)
             do {
-                let network = try await make(record)
+                let network = try await make(record, begun)
                 try Task.checkCancellation()
                 return network
             } catch {
@@ -89,7 +92,9 @@ final class NamespacedNetworks: SandboxNetworks {
 
     // MARK: Making
 
-    private func make(_ record: SandboxRecord) async throws -> PodNetwork {
+    private func make(
+        _ record: SandboxRecord, _ begun: @Sendable (PodNetwork) -> Void
+    ) async throws -> PodNetwork {
         if record.namespaces.network == 2 {
             let network = HostNetworks.network(record.id)
             try await note(network)
@@ -99,9 +104,9 @@ final class NamespacedNetworks: SandboxNetworks {
         let ports = try HostPorts.ports(of: record)
         var network: PodNetwork
         if let plugins = try await cni?.load() {
-            network = try await connect(record, ports, by: plugins)
+            network = try await connect(record, ports, by: plugins, begun)
         } else {
-            network = try await connect(record, ports)
+            network = try await connect(record, ports, begun)
         }
         let namespace = network.namespace!
         let settings = KernelSettings.ofNetwork(record.sysctls)
@@ -134,7 +139,9 @@ final class NamespacedNetworks: SandboxNetworks {
     private func file(of id: String) -> String { "\(namespaces)/\(id)" }
 
     /// By the shim's own bridge.
-    private func connect(_ record: SandboxRecord, _ ports: [PodNetwork.Port]) async throws -> PodNetwork {
+    private func connect(
+        _ record: SandboxRecord, _ ports: [PodNetwork.Port], _ begun: @Sendable (PodNetwork) -> Void
+    ) async throws -> PodNetwork {
         try await hostPorts.hold(ports, for: record.id)
         let range = try await bridge.join(record.id)
         let address = try state.withLock { try $0.lease(in: range, to: record.id) }
@@ -146,6 +153,7 @@ final class NamespacedNetworks: SandboxNetworks {
         network.link = link
         try await note(network)
         try await NetworkNamespace.make(at: file(of: record.id))
+        begun(network)
         let mtu = bridge.mtu
         var commands = [
             "link add name \(link) mtu \(mtu) master \(names.bridge) type veth peer name eth0 mtu \(mtu) "
@@ -157,7 +165,7 @@ final class NamespacedNetworks: SandboxNetworks {
         try await SystemNetwork.ip(commands)
         try await SystemNetwork.ip(
             [
-                "link set lo up", "addr add \(address)/\(range.prefix) dev eth0", "link set eth0 up",
+                "addr add \(address)/\(range.prefix) dev eth0", "link set eth0 up",
                 "route add default via \(range.gateway)",
             ], in: file(of: record.id))
         if !ports.isEmpty { try await publishPorts() }
@@ -165,7 +173,8 @@ final class NamespacedNetworks: SandboxNetworks {
     }
 
     private func connect(
-        _ record: SandboxRecord, _ ports: [PodNetwork.Port], by plugins: CNIConfiguration
+        _ record: SandboxRecord, _ ports: [PodNetwork.Port], by plugins: CNIConfiguration,
+        _ begun: @Sendable (PodNetwork) -> Void
     ) async throws -> PodNetwork {
         var network = PodNetwork(sandbox: record.id, kind: .cni)
         let path = file(of: record.id)
@@ -180,7 +189,7 @@ final class NamespacedNetworks: SandboxNetworks {
                 metadata: ["sandbox": "\(record.id)", "configuration": "\(plugins.name)"])
         }
         try await NetworkNamespace.make(at: path)
-        try await SystemNetwork.ip(["link set lo up"], in: path)
+        begun(network)
         let result = try await cni!.add(attachment, sandbox: record.id, namespace: path)
         network.cni!.result = result
         network.addresses = CNIPlugins.addresses(in: result)

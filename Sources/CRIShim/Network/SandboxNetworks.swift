@@ -10,9 +10,10 @@ protocol SandboxNetworks: Sendable {
 
     /// Gives a new sandbox its network. For a sandbox that has one: that one. Leaves nothing behind when it throws or is
     /// cancelled.
+    /// - Parameter begun: told of the network once its namespace can be entered; its addresses may be missing still.
     /// - Throws: `ShimError`: `invalidArgument` for mappings that can never work, `alreadyExists` for a host port that is
     ///   taken, `exhausted` without a free address.
-    func setUp(_ record: SandboxRecord) async throws -> PodNetwork
+    func setUp(_ record: SandboxRecord, begun: @escaping @Sendable (PodNetwork) -> Void) async throws -> PodNetwork
 
     /// What ``setUp(_:)`` made and ``tearDown(sandbox:)`` has not undone, as long as it is there: nil after a restart of
     /// the host.
@@ -29,6 +30,7 @@ protocol SandboxNetworks: Sendable {
 
 extension SandboxNetworks {
     func wantsEveryPod() async throws -> Bool { false }
+    func setUp(_ record: SandboxRecord) async throws -> PodNetwork { try await setUp(record) { _ in } }
 }
 
 /// A sandbox's network.

@@ -19,6 +19,8 @@ struct SandboxHolder: Sendable {
     var addresses: [String]
     /// Its process as this host sees it; 0 when it runs elsewhere.
     var process = 0
+    /// The file that all of the pod's containers have as /etc/hosts, where this host can write to it.
+    var hostsFile: String?
 }
 
 /// A CreateContainer request with everything looked up that does not depend on the runtime.
@@ -94,13 +96,23 @@ extension ContainerRuntime {
 protocol SandboxRuntime: ContainerRuntime {
     /// Whether its containers can join namespaces of this host.
     var joinsHostNamespaces: Bool { get }
+    /// Whether holders can be started in a namespace whose address is not known yet, and be told of it later.
+    func startsBeforeAddress() async -> Bool
     /// Makes and starts what holds the sandbox's namespaces. Leaves nothing behind when it throws or is cancelled.
-    /// - Parameter network: the pod's, when it is one of ours: the holder joins its namespace.
+    /// - Parameter network: the pod's, when it is one of ours: the holder joins its namespace. Without an address it is told
+    ///   to ``announce(_:of:to:)`` afterwards.
     func startSandbox(_ record: SandboxRecord, network: PodNetwork?) async throws -> SandboxHolder
+    /// What a holder has to know of a network that had no address when it was started.
+    func announce(_ network: PodNetwork, of record: SandboxRecord, to holder: SandboxHolder) async throws
     /// Makes the holder of a living sandbox again after it died, and ends the containers that were joined to the old one.
     func restoreHolder(_ sandbox: SandboxEntry, network: PodNetwork?) async throws -> SandboxHolder
     /// Stops the holder at once. Succeeds when it does not run or does not exist.
     func stopSandbox(_ sandbox: SandboxEntry) async throws
     /// Removes the holder. Succeeds when it does not exist.
     func removeSandbox(_ sandbox: SandboxEntry) async throws
+}
+
+extension SandboxRuntime {
+    func startsBeforeAddress() async -> Bool { false }
+    func announce(_ network: PodNetwork, of record: SandboxRecord, to holder: SandboxHolder) async throws {}
 }

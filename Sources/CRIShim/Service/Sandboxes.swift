@@ -61,9 +61,9 @@ final class Sandboxes: Sendable {
                 try await RootDirectory.offload { try RootDirectory.makeDirectory(directory, mode: 0o755) }
             }
             var entry = SandboxEntry(record: record)
-            let network = record.hasOwnNetwork == true ? try await networks.setUp(record) : nil
+            let (network, holder) = try await make(record, runtime)
             if let network { entry.take(network) }
-            if let holder = try await runtime?.startSandbox(record, network: network) { entry.take(holder) }
+            if let holder { entry.take(holder) }
             try Task.checkCancellation()
             record.phase = .ready
             entry.record = record
@@ -75,6 +75,37 @@ final class Sandboxes: Sendable {
         }
         logger.info("sandbox runs", metadata: metadata(record))
         return record.id
+    }
+
+    /// Makes network and holder: side by side where the holder can enter a namespace that is still being connected.
+    private func make(
+        _ record: SandboxRecord, _ runtime: (any SandboxRuntime)?
+    ) async throws -> (PodNetwork?, SandboxHolder?) {
+        guard record.hasOwnNetwork == true else { return (nil, try await runtime?.startSandbox(record, network: nil)) }
+        guard let runtime, await runtime.startsBeforeAddress() else {
+            let network = try await networks.setUp(record)
+            return (network, try await runtime?.startSandbox(record, network: network))
+        }
+        let (drafts, draft) = AsyncStream<PodNetwork>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        async let connected = {
+            defer { draft.finish() }
+            return try await networks.setUp(record) { draft.yield($0) }
+        }()
+        guard let begun = await drafts.first(where: { _ in true }) else {
+            let network = try await connected
+            return (network, try await runtime.startSandbox(record, network: network))
+        }
+        let holder: SandboxHolder
+        do {
+            holder = try await runtime.startSandbox(record, network: begun)
+        } catch {
+            // It fails as well when there is nothing left to enter: why, the network knows.
+            _ = try await connected
+            throw error
+        }
+        let network = try await connected
+        if begun.addresses.isEmpty { try await runtime.announce(network, of: record, to: holder) }
+        return (network, holder)
     }
 
     /// Removes what a failed ``run(_:handler:)`` made. What cannot be removed stays visible as a sandbox that is not ready.

@@ -35,6 +35,8 @@ int vz_network_unshare(void);
 int vz_network_enter(const char *path);
 // Keeps the thread's by mounting it on the file `path`.
 int vz_network_bind(const char *path);
+// Brings the loopback device of the thread's up.
+int vz_network_loopback(void);
 // Takes a mount off at once; what still uses it keeps it alive.
 int vz_unmount(const char *path);
 

@@ -66,8 +66,12 @@ public struct ContainerInspect: Decodable, Sendable {
     public let config: Config?
     public let hostConfig: HostConfig?
     public let networkSettings: NetworkSettings?
+    /// What the container has as /etc/hosts, on the engine's host.
+    public let hostsPath: String?
 
-    private enum CodingKeys: CodingKey { case id, name, created, image, state, config, hostConfig, networkSettings }
+    private enum CodingKeys: CodingKey {
+        case id, name, created, image, state, config, hostConfig, networkSettings, hostsPath
+    }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -80,6 +84,7 @@ public struct ContainerInspect: Decodable, Sendable {
         config = try container.decodeIfPresent(Config.self, forKey: .config)
         hostConfig = try container.decodeIfPresent(HostConfig.self, forKey: .hostConfig)
         networkSettings = try container.decodeIfPresent(NetworkSettings.self, forKey: .networkSettings)
+        hostsPath = try container.decodeIfPresent(String.self, forKey: .hostsPath)
     }
 }
 

@@ -62,7 +62,7 @@ struct ShimNetworkTests {
                     $0.cniBinDirectory = settings.cniBinDir
                 }
             ) { shim in
-                let config = shim.sandboxConfig()
+                let config = shim.sandboxConfig { $0.hostname = "named" }
                 let sandbox = try await shim.runSandbox(config, handler: "docker")
                 #expect(try await shim.sandboxStatus(sandbox).network?.ip == "10.66.0.9")
                 let container = try await shim.create(
@@ -74,6 +74,10 @@ struct ShimNetworkTests {
                     try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self/ns/net")
                 }
                 #expect(inside == namespace + "\n")
+                let hosts = String(
+                    decoding: try await shim.exec(container, "cat", "/etc/hosts").stdout, as: UTF8.self)
+                let own = hosts.split(separator: "\n").filter { $0.hasSuffix("\t" + config.hostname) }.map(String.init)
+                #expect(own == ["10.66.0.9\t" + config.hostname], "the pod knows itself by its name")
                 // One on the host's network is none of the plugins'.
                 let host = try await shim.runSandbox(
                     shim.sandboxConfig("host") {
@@ -87,6 +91,29 @@ struct ShimNetworkTests {
                 try await shim.removeEverything()
                 let verbs = try CNIFixture.calls(directory).map { $0[0].prefix { $0 != " " } }
                 #expect(verbs == ["ADD", "ADD", "DEL", "DEL"])
+            }
+        }
+    }
+
+    @Test func `nothing is left of a pod that its plugins cannot connect`() async throws {
+        let engine = try await TestEngine.shared()
+        try await CNIFixture.with { directory, settings in
+            try Data().write(to: URL(filePath: directory + "/fail"))
+            try await ShimHarness.with(
+                docker: engine.endpoint, directory: directory + "/shim",
+                configure: {
+                    $0.stateDirectory = directory + "/state"
+                    $0.cniConfDirectory = settings.cniConfDir
+                    $0.cniBinDirectory = settings.cniBinDir
+                }
+            ) { shim async throws in
+                let refusal = await #expect(throws: RPCError.self) { () async throws in
+                    _ = try await shim.runSandbox(shim.sandboxConfig(), handler: "docker")
+                }
+                #expect(refusal?.message.contains("try again") == true)
+                #expect(try await engine.containers(ofShimIn: directory + "/shim").isEmpty)
+                #expect(try RootDirectory.entries(of: directory + "/state/netns").isEmpty)
+                #expect(try RootDirectory.entries(of: shim.configuration.rootDirectory + "/network/pods").isEmpty)
             }
         }
     }

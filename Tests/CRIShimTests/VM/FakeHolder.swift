@@ -101,7 +101,7 @@ final class FakeNetworks: SandboxNetworks {
     }
     let state = Mutex(State())
 
-    func setUp(_ record: SandboxRecord) async throws -> PodNetwork {
+    func setUp(_ record: SandboxRecord, begun: @escaping @Sendable (PodNetwork) -> Void) async throws -> PodNetwork {
         try state.withLock { state in
             if let failure = state.failure { throw failure }
             var network = PodNetwork(sandbox: record.id, kind: .bridge)
