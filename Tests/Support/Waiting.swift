@@ -12,8 +12,15 @@ public func eventually(
         looks += 1
         if ContinuousClock.now > end, looks > 200 {
             Issue.record(what, sourceLocation: sourceLocation)
+            for line in Diagnostics.recent?() ?? [] { print("  \(line)") }
             return
         }
         try await Task.sleep(for: .milliseconds(5))
     }
+}
+
+/// What explains a test that waited in vain.
+public enum Diagnostics {
+    /// The last of what was logged by what the test runs.
+    @TaskLocal public static var recent: (@Sendable () -> [String])?
 }

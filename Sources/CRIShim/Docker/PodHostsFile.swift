@@ -22,7 +22,8 @@ enum PodHostsFile {
         // What an engine says is a path; that it is the container's is seen by its name.
         guard let path = holder.hostsFile, path.hasSuffix("/containers/\(holder.id)/hosts") else {
             throw ShimError(
-                .failed, "the container engine keeps /etc/hosts of \(holder.id) at an unknown place: \(holder.hostsFile ?? "")")
+                .failed,
+                "the container engine keeps /etc/hosts of \(holder.id) at an unknown place: \(holder.hostsFile ?? "")")
         }
         try await RootDirectory.offload {
             let file = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC)

@@ -85,7 +85,9 @@ struct Node: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await daemon.run() }
             defer { group.cancelAll() }
-            return try await body(Adapter(store: daemon.store, daemon: daemon))
+            return try await Diagnostics.$recent.withValue({ log.withLockedValue { $0.suffix(40) } }) {
+                try await body(Adapter(store: daemon.store, daemon: daemon))
+            }
         }
     }
 
