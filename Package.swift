@@ -270,7 +270,7 @@ let package = Package(
             "CRIShimTests",
             nio + clonefile + [
                 nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
-                "Registry", "VMImages",
+                "Registry", "RegistryDouble", "VMImages",
                 "VZEngine", "Sockets", "Support", logging,
             ]),
         tests(

@@ -26,6 +26,14 @@ struct ConfigurationRecords {
                 throw ConfigurationFile.error(path, key, unknown("key", key, in: name, among: fields.map(\.name)))
             }
             if value.isNull { continue }
+            if case .sequence(let items) = value, field.isList {
+                let texts = items.compactMap(\.plainText)
+                guard texts.count == items.count else {
+                    throw ConfigurationFile.error(path, value, "\(name): \(field.name) must be a list of texts")
+                }
+                record[field.name] = texts.joined(separator: ", ")
+                continue
+            }
             guard let text = value.plainText, !text.isEmpty else {
                 throw ConfigurationFile.error(path, value, "\(name): \(field.name) must be a text\(value.found)")
             }

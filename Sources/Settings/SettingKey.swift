@@ -23,11 +23,14 @@ public struct SettingKey: Sendable {
         /// Relative ones count from the file's directory.
         public var isPath: Bool
         public var isRequired: Bool
+        /// Also a list of texts, which are one text with commas then.
+        public var isList: Bool
 
-        public init(_ name: String, isPath: Bool = false, isRequired: Bool = false) {
+        public init(_ name: String, isPath: Bool = false, isRequired: Bool = false, isList: Bool = false) {
             self.name = name
             self.isPath = isPath
             self.isRequired = isRequired
+            self.isList = isList
         }
     }
 

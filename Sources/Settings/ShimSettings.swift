@@ -25,6 +25,10 @@ public struct ShimSettings: Sendable {
     public var pauseImage: String?
     /// Patterns of names that are VM images wherever they come from.
     public var vmImages: [String]
+    /// Fields: `host`, `mirrors`, `plainHTTP`, `insecure`, `ca`, `cert`, `key`.
+    public var registries: [[String: String]]
+    /// A Docker configuration file, for pulls that bring no credentials.
+    public var imageCredentials: String?
     /// Fields: `match`, `name`, `user`, `keyFile`, `passphraseFile`, `passwordFile`.
     public var guests: [[String: String]]
     /// The user, key and password for guests that nothing else says how to enter.
@@ -80,6 +84,8 @@ public struct ShimSettings: Sendable {
                 SettingKey("dockerTLSVerify", .boolean, variable: "DOCKER_TLS_VERIFY", standard: .boolean(false)),
                 SettingKey("pauseImage", .text, flag: "--pause-image"),
                 SettingKey("vmImages", .list, standard: .list([])),
+                SettingKey("registries", .records(registryFields)),
+                SettingKey("imageCredentials", .path),
                 SettingKey("guests", .records(guestFields)),
                 SettingKey("sshUser", .text, variable: "VZ_SSH_USER"),
                 SettingKey("sshKeyFile", .path, variable: "VZ_SSH_PRIVATE_KEY_PATH"),
@@ -119,6 +125,11 @@ public struct ShimSettings: Sendable {
         .init("passwordFile", isPath: true), .init("passphraseFile", isPath: true),
     ]
 
+    private static let registryFields: [SettingKey.Field] = [
+        .init("host", isRequired: true), .init("mirrors", isList: true), .init("plainHTTP"), .init("insecure"),
+        .init("ca", isPath: true), .init("cert", isPath: true), .init("key", isPath: true),
+    ]
+
     public init(_ resolved: ResolvedSettings) {
         self.resolved = resolved
         listen = resolved.list("listen")
@@ -136,6 +147,8 @@ public struct ShimSettings: Sendable {
         dockerTLSVerify = resolved.boolean("dockerTLSVerify")
         pauseImage = resolved.text("pauseImage")
         vmImages = resolved.list("vmImages")
+        registries = resolved.records("registries")
+        imageCredentials = resolved.text("imageCredentials")
         guests = resolved.records("guests")
         sshUser = resolved.text("sshUser")
         sshKeyFile = resolved.text("sshKeyFile")

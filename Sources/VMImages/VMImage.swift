@@ -23,6 +23,8 @@ public struct VMImage: Sendable, Hashable {
     public var size: Int64
     /// Nanoseconds since 1970.
     public var importedAt: Int64
+    /// Whether it came from a registry: who may have it, that registry says.
+    public var wasPulled = false
 }
 
 /// What an image says about its guest: the config blob of its manifest, media type ``mediaType``.

@@ -1,4 +1,5 @@
 import CRIShim
+import Registry
 import Settings
 import Sockets
 
@@ -26,6 +27,7 @@ extension ShimConfiguration {
         dockerTLS = Self.dockerTLS(settings)
         advertiseAddress = settings.advertiseAddress
         pauseImage = settings.pauseImage
+        registries = try RegistryConfiguration(settings)
         try takeGuests(settings)
         try takeNetwork(settings)
     }

@@ -95,6 +95,8 @@ import Testing
                   dockerTLSVerify: true                    # environment DOCKER_TLS_VERIFY
                   pauseImage: "yes"                        # /etc/c.yaml:2
                   vmImages: []                             # default
+                  registries:                              # default
+                  imageCredentials:                        # default
                   guests:                                  # default
                   sshUser:                                 # default
                   sshKeyFile:                              # default

@@ -1,3 +1,4 @@
+public import Registry
 public import Sockets
 
 /// Everything `cri-shim serve` can be told.
@@ -56,6 +57,8 @@ public struct ShimConfiguration: Sendable {
     public var pauseImage: String?
     /// Patterns of names that are VM images wherever they come from.
     public var vmImages: [ImagePattern] = []
+    /// How registries are reached.
+    public var registries = RegistryConfiguration()
     /// How to log in to which guests; the first that fits counts.
     public var guests: [GuestProfile] = []
     /// How to log in where neither ``guests`` nor the image says so.

@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import Proto
 import RPC
+import Registry
 public import ServiceLifecycle
 public import Sockets
 import Streaming
@@ -49,6 +50,7 @@ public final class Shim: Service {
     private let host: HostService
     let pulls: PullBoard
     private let vmImages: VMImageCatalog
+    private let registries: RegistryClient
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
     /// How long the first answer of the engine is waited for before serving without.
@@ -86,8 +88,10 @@ public final class Shim: Service {
         let vmImages = images.catalog
         self.vmImages = vmImages
         let dockerHealth: @Sendable () -> RuntimeHealth = { [docker] in docker.health }
+        registries = RegistryClient(configuration: configuration.registries, group: group, logger: logger)
         let choice = RuntimeChoice(
-            machines: vmImages, docker: client, dockerHealth: dockerHealth, patterns: configuration.vmImages)
+            machines: vmImages, docker: client, dockerHealth: dockerHealth, patterns: configuration.vmImages,
+            manifests: RegistryManifests(client: registries, logger: logger))
         addresses = StreamingAddresses(advertised: configuration.advertiseAddress)
         let streaming = StreamingServer(logger: logger)
         let pulls = PullBoard()
@@ -99,7 +103,8 @@ public final class Shim: Service {
             containers: containers,
             images: NodeImages(
                 machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
-                dockerHealth: dockerHealth, choice: choice),
+                dockerHealth: dockerHealth, choice: choice,
+                pulls: VMImagePulls(client: registries, catalog: vmImages, pulls: pulls)),
             runtimes: runtimes,
             statistics: ContainerStatistics(store: store, runtimes: runtimes),
             streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
@@ -194,6 +199,7 @@ public final class Shim: Service {
         await supervising?.value
         await machines.shutDown()
         await client.close()
+        await registries.shutdown()
         try await group.shutdownGracefully()
         logger.info("stopped; containers go on running")
     }

@@ -9,15 +9,18 @@ final class NodeImages: ImageManager {
     /// Whether the engine answers.
     private let dockerHealth: @Sendable () -> RuntimeHealth
     private let choice: RuntimeChoice
+    /// nil: images of machines come by import alone.
+    private let pulls: VMImagePulls?
 
     init(
         machines: VMImageCatalog, docker: any ImageManager, dockerHealth: @escaping @Sendable () -> RuntimeHealth,
-        choice: RuntimeChoice
+        choice: RuntimeChoice, pulls: VMImagePulls? = nil
     ) {
         self.machines = machines
         self.docker = docker
         self.dockerHealth = dockerHealth
         self.choice = choice
+        self.pulls = pulls
     }
 
     /// Without an engine the list is of what is left.
@@ -43,12 +46,14 @@ final class NodeImages: ImageManager {
     func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?) async throws -> String {
         let decision = try await choice.decide(image: image.image, handler: image.runtimeHandler, auth: auth)
         switch (decision.kind, decision.id) {
-        case (.vm, let id?): return id
-        case (.vm, nil):
+        case (.vm, let id):
+            let local = try await machines.find(image.image)
+            if let pulls { return try await pulls.pull(image, auth: auth, local: local) }
+            if let id = local?.id ?? id { return id }
             throw ShimError(
                 .notFound,
-                "image \(image.image) is a machine's (\(decision.reason)), it is not here, and VM images are not pulled "
-                    + "from registries yet: bring it with cri-shim image import --name \(image.image) …")
+                "image \(image.image) is a machine's (\(decision.reason)), and it is not here: bring it with cri-shim image "
+                    + "import --name \(image.image) …")
         case (.docker, _):
             try requireDocker(for: image.image)
             return try await docker.pull(image, auth: auth)

@@ -5,7 +5,7 @@ extension RuntimeChoice {
     /// The choice over this node's stores.
     init(
         machines: VMImageCatalog, docker: DockerClient, dockerHealth: @escaping @Sendable () -> RuntimeHealth,
-        patterns: [ImagePattern]
+        patterns: [ImagePattern], manifests: (any ManifestClassifier)? = nil
     ) {
         self.init(
             vmImage: { try await machines.find($0)?.id },
@@ -18,6 +18,6 @@ extension RuntimeChoice {
                 }
             },
             isCheckpoint: { image in try await RootDirectory.offload { try MachineCheckpoint.isPath(image) } },
-            patterns: patterns)
+            patterns: patterns, manifests: manifests)
     }
 }

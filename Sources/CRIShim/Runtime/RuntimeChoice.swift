@@ -33,7 +33,7 @@ struct RuntimeChoice: Sendable {
     var isCheckpoint: @Sendable (String) async throws -> Bool = { _ in false }
     /// The setting `vmImages`.
     var patterns: [ImagePattern] = []
-    /// nil until there is a registry client.
+    /// nil: nobody asks registries.
     var manifests: (any ManifestClassifier)?
 
     /// - Parameter handler: of the sandbox. `docker` has no machines; `vm` and the empty one have both.

@@ -25,6 +25,7 @@ public struct Repository: BlobSource, BlobSink {
     public let name: String
     let endpoint: Endpoint
     let mirrors: [Endpoint]
+    private var attempts: Int
     /// Mirrors that did not have something, and are not asked again through this value.
     private let poor = Shunned()
 
@@ -34,6 +35,14 @@ public struct Repository: BlobSource, BlobSink {
         self.name = name
         self.endpoint = endpoint
         self.mirrors = mirrors
+        attempts = client.configuration.timing.attempts
+    }
+
+    /// The same, where something is tried no more often than this.
+    public func trying(_ attempts: Int) -> Repository {
+        var copy = self
+        copy.attempts = max(1, min(attempts, self.attempts))
+        return copy
     }
 
     private final class Shunned: Sendable {
@@ -59,8 +68,7 @@ public struct Repository: BlobSource, BlobSink {
     }
 
     var retries: Retries {
-        let timing = client.configuration.timing
-        return Retries(timing: timing, attempts: timing.attempts, logger: client.logger)
+        Retries(timing: client.configuration.timing, attempts: attempts, logger: client.logger)
     }
 
     // MARK: Which endpoint

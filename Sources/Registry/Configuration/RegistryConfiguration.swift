@@ -41,6 +41,7 @@ public struct RegistryRule: Sendable, Hashable {
 
     func fits(host: String, port: Int) -> Bool {
         if self.host == "*" { return true }
+        if self.host == "docker.io" { return host == "registry-1.docker.io" }
         guard let (name, wanted) = WebAddress.hostAndPort(self.host), wanted ?? port == port else { return false }
         return name.hasPrefix("*.") ? host.hasSuffix(name.dropFirst()) : host == name
     }
@@ -86,6 +87,9 @@ extension RegistryConfiguration {
         let isPlain = rule?.plainHTTP ?? (Origin.isLoopback(host) && rule?.speaksOfTLS != true)
         return Origin(isEncrypted: !isPlain, host: host, port: port ?? (isPlain ? 80 : 443))
     }
+
+    /// - Throws: `invalidArgument` for what can be no mirror.
+    public func checkMirror(_ text: String) throws(RegistryError) { _ = try mirror(text) }
 
     /// A mirror: where it is, and what goes before the names of repositories there.
     func mirror(_ text: String) throws(RegistryError) -> (origin: Origin, prefix: String) {

@@ -188,7 +188,8 @@ public final class ImageStore: Sendable {
         return VMImage(
             id: entry.id, names: names.filter { !$0.contains("@") },
             digests: Set(repositories).sorted().map { "\($0)@\(entry.id)" },
-            config: contents.config, size: entry.size, importedAt: entry.importedAt)
+            config: contents.config, size: entry.size, importedAt: entry.importedAt,
+            wasPulled: entry.contents != nil)
     }
 
     /// What an image's blobs say.

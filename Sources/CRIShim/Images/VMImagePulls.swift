@@ -1,0 +1,85 @@
+import Logging
+import Proto
+import Registry
+import VMImages
+
+/// Brings images of machines from registries to the store: each once, however many wait for it.
+final class VMImagePulls: Sendable {
+    private let client: RegistryClient
+    private let catalog: VMImageCatalog
+    private let pulls: PullBoard
+    private let work = SharedWork<String, VMImage, PullProgress>()
+
+    init(client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard) {
+        self.client = client
+        self.catalog = catalog
+        self.pulls = pulls
+    }
+
+    /// How many wait for images.
+    var waiting: Int { work.waiting }
+
+    /// - Parameter local: the image of that name that is here. It is used when the registry says that who asks may have it,
+    ///   and that it still has that name; one that was made here is used as it is.
+    /// - Returns: the image's id.
+    func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?, local: VMImage?) async throws -> String {
+        if let local, !local.wasPulled { return local.id }
+        guard !ImageReference.isID(image.image) else {
+            if let local { return local.id }
+            throw ShimError(
+                .notFound, "image \(image.image) is not here, and nothing can be pulled by an id: use a name")
+        }
+        let reference = try ImageReference(parsing: image.image)
+        do {
+            let credentials = try auth.flatMap { try RegistryCredentials($0, registry: reference.registry) }
+            let repository = try await client.repository(reference, credentials: credentials)
+            // The registry itself: a mirror may not know who may have what.
+            let head = try await repository.check(reference.manifestName)
+            if let local, local.id == head.digest { return local.id }
+            let resolved = try await repository.resolve(head.digest)
+            if let local, local.id == resolved.descriptor.digest { return local.id }
+            return try await download(reference, shownAs: image.image, resolved, repository)
+        } catch let error as RegistryError {
+            throw Self.explained(error, image.image)
+        }
+    }
+
+    private func download(
+        _ reference: ImageReference, shownAs name: String, _ resolved: ResolvedImage, _ repository: Repository
+    ) async throws -> String {
+        let puller = ImagePuller(store: catalog.store)
+        let digest = resolved.descriptor.digest
+        // What a list leads to has a name of its own: the digest said is the list's.
+        var named = reference
+        if let said = reference.digest, said != digest {
+            named.digest = digest
+        }
+        return try await pulls.showing(name) { id in
+            let image = try await work.run(digest) { [pulls] progress in
+                pulls.note(
+                    id, part: digest, done: UInt64(clamping: progress.done), total: UInt64(clamping: progress.total))
+            } _: { [named] tell in
+                try await puller.pull(named, manifest: resolved.bytes, from: repository, progress: tell)
+            }
+            // Who waited with another name gives the image that name; nothing is fetched for it.
+            return try await puller.pull(named, manifest: resolved.bytes, from: repository).id == image.id
+                ? image.id : digest
+        }
+    }
+
+    /// The codes and words that kubelets know.
+    private static func explained(_ error: RegistryError, _ image: String) -> any Error {
+        switch error.code {
+        case .unauthorized, .forbidden:
+            ShimError(
+                .denied,
+                "pulling \(image) failed: it needs other credentials (imagePullSecrets), or it does not exist",
+                cause: error)
+        case .notFound: ShimError(.notFound, "pulling \(image) failed: the registry does not have it", cause: error)
+        case .unavailable, .tooManyRequests:
+            ShimError(.unavailable, "RegistryUnavailable: pulling \(image) failed", cause: error)
+        case .invalidArgument: ShimError(.invalidArgument, "pulling \(image) failed", cause: error)
+        default: ShimError(.failed, "pulling \(image) failed", cause: error)
+        }
+    }
+}
