@@ -291,7 +291,7 @@ let package = Package(
             "E2E",
             nio + appleHost + [
                 nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Processes", "Sockets", "TLS", "KubeAPI",
-                "APIServer", "Support", "cri-shim", "vk-adapter", "vm-host", logging,
+                "APIServer", "RegistryDouble", "Support", "cri-shim", "vk-adapter", "vm-host", logging,
             ]),
     ] + virtualizationTargets
 )

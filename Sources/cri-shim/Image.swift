@@ -18,7 +18,8 @@ struct Image: ParsableCommand {
         abstract: "The images of virtual machines on this host.",
         discussion: "A running daemon sees each change at once. Docker's images are Docker's: docker images.",
         subcommands: [
-            ImageImportCommand.self, ImageList.self, ImageInspect.self, ImageTag.self, ImageRemove.self,
+            ImageImportCommand.self, ImagePull.self, ImagePush.self, ImageList.self, ImageInspect.self, ImageTag.self,
+            ImageRemove.self,
             ImagePrune.self,
         ])
 }

@@ -66,7 +66,8 @@ final class RegistryManifests: ManifestClassifier {
 
     static func isMachine(_ image: ResolvedImage) -> Bool {
         let manifest = image.manifest
-        let types = [manifest.artifactType, manifest.config.mediaType].compactMap { $0 } + manifest.layers.map(\.mediaType)
+        let types =
+            [manifest.artifactType, manifest.config.mediaType].compactMap { $0 } + manifest.layers.map(\.mediaType)
         return types.contains { type in prefixes.contains { type.hasPrefix($0) } }
     }
 }

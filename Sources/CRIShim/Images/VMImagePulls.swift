@@ -61,9 +61,9 @@ final class VMImagePulls: Sendable {
             } _: { [named] tell in
                 try await puller.pull(named, manifest: resolved.bytes, from: repository, progress: tell)
             }
+            if image.names.contains(named.familiar) { return image.id }
             // Who waited with another name gives the image that name; nothing is fetched for it.
-            return try await puller.pull(named, manifest: resolved.bytes, from: repository).id == image.id
-                ? image.id : digest
+            return try await puller.pull(named, manifest: resolved.bytes, from: repository).id
         }
     }
 

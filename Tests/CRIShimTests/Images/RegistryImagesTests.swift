@@ -21,7 +21,9 @@ import VMImages
     /// Docker's side, which must not be asked for machines.
     private struct Docker: ImageManager {
         func list(_ filter: CRI.ImageFilter?) async throws -> [CRI.Image] { [] }
-        func status(_ image: CRI.ImageSpec, verbose: Bool) async throws -> (image: CRI.Image, details: [String: String])? {
+        func status(_ image: CRI.ImageSpec, verbose: Bool) async throws -> (
+            image: CRI.Image, details: [String: String]
+        )? {
             nil
         }
         func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?) async throws -> String { "docker" }
@@ -53,7 +55,8 @@ import VMImages
             let kernel = directory + "/kernel"
             try AtomicFile.write([1, 2, 3], to: kernel, mode: 0o600)
             let disk = directory + "/disk"
-            try AtomicFile.write((0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 7) }, to: disk, mode: 0o600)
+            try AtomicFile.write(
+                (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 7) }, to: disk, mode: 0o600)
             var request = ImageImport(
                 name: "guest", boot: .kernel(path: kernel, initrd: nil, commandLine: ""), disks: [disk])
             request.login = VMImageLogin(user: "root")
@@ -125,7 +128,10 @@ import VMImages
     @Test(
         "a manifest tells whether an image is a machine's",
         arguments: [
-            ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip", nil, .docker),
+            (
+                "application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                nil, .docker
+            ),
             (VMImageConfig.mediaType, "x/y", nil, .vm),
             ("application/vnd.vzcri.vm.config.v9+json", "x/y", nil, .vm),
             ("application/vnd.agoda.macosvz.config.v1+json", "x/y", nil, .vm),
@@ -148,7 +154,8 @@ import VMImages
                     platform: Platform(os: "linux", architecture: Platform.hostArchitecture))
             ])
             registry.add(
-                manifest: String(decoding: try JSONEncoder().encode(list), as: UTF8.self), type: MediaType.index, to: "a",
+                manifest: String(decoding: try JSONEncoder().encode(list), as: UTF8.self), type: MediaType.index,
+                to: "a",
                 tag: "list")
             let client = RegistryClient(logger: Self.logger)
             let manifests = RegistryManifests(client: client, logger: Self.logger)
@@ -213,7 +220,10 @@ import VMImages
     @Test func `a private image that is here is used by those alone who may have it`() async throws {
         try await with { node async throws in
             node.registry.set(access: .privateTokens(user: "u", password: "p"))
-            #expect(await code { _ = try await node.machinePulls.pull(.init { $0.image = node.image }, auth: nil, local: nil) } == .denied)
+            #expect(
+                await code {
+                    _ = try await node.machinePulls.pull(.init { $0.image = node.image }, auth: nil, local: nil)
+                } == .denied)
             #expect(try await node.pull(Self.auth("p")) == node.digest)
             let before = node.fetches()
             #expect(await code { _ = try await node.pull() } == .denied)
@@ -232,9 +242,11 @@ import VMImages
             var manifest = try JSONDecoder().decode(OCIManifest.self, from: Data(old.readableBytesView))
             manifest.annotations = ["new": "yes"]
             let put = node.registry.add(
-                manifest: String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self), to: "team/guest", tag: "v1")
+                manifest: String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self), to: "team/guest",
+                tag: "v1")
             #expect(try await node.pull() == put.digest)
-            #expect(try await node.images.status(.init { $0.image = node.image }, verbose: false)?.image.id == put.digest)
+            #expect(
+                try await node.images.status(.init { $0.image = node.image }, verbose: false)?.image.id == put.digest)
         }
     }
 
