@@ -103,7 +103,8 @@ extension StatusInput {
     }
 
     private func id(_ run: CRI.ContainerStatus) -> String {
-        runtimeName.isEmpty ? run.id : "\(runtimeName)://\(run.id)"
+        // Of a pod that only wants its images nothing runs.
+        runtimeName.isEmpty || run.id.isEmpty ? run.id : "\(runtimeName)://\(run.id)"
     }
 
     private func time(_ nanoseconds: Int64) -> Timestamp? {

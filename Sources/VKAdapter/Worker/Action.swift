@@ -8,6 +8,8 @@ enum Action: Sendable, Hashable {
     case startContainer(name: String, attempt: UInt32, sandbox: String)
     /// Starts a container that was made before: the adapter died in between.
     case startCreated(id: String, name: String)
+    /// Gets the image of a container of a pod that wants no more.
+    case pullImage(name: String)
     case stopContainer(id: String, name: String, grace: Int64, why: String)
     /// Gives a running container the resources its pod has been promised.
     case resize(id: String, name: String)
@@ -23,7 +25,8 @@ enum Action: Sendable, Hashable {
     var subject: Subject {
         switch self {
         case .createSandbox, .stopSandbox, .removeSandbox, .removeData: .sandbox
-        case .startContainer(let name, _, _), .startCreated(_, let name), .wait(let name, _, _): .container(name)
+        case .startContainer(let name, _, _), .startCreated(_, let name), .pullImage(let name), .wait(let name, _, _):
+            .container(name)
         case .stopContainer(let id, _, _, _), .removeContainer(let id, _), .resize(let id, _): .run(id)
         }
     }

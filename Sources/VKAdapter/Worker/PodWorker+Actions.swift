@@ -39,6 +39,10 @@ extension PodWorker {
             guard let container = container(name) else { return }
             try await start(container, id: id)
             backoff.succeeded(.container(name))
+        case .pullImage(let name):
+            guard let container = container(name) else { return }
+            try await pullImage(of: container)
+            backoff.succeeded(.container(name))
         case .stopContainer(let id, let name, let grace, let why):
             try await stop(id, name, grace: grace, why: why)
         case .resize(let id, let name): try await resize(id, name)
@@ -76,7 +80,7 @@ extension PodWorker {
         }
         tellFailure(action, error)
         switch action {
-        case .startContainer(let name, _, _), .startCreated(_, let name):
+        case .startContainer(let name, _, _), .startCreated(_, let name), .pullImage(let name):
             let failure = error as? StartFailure ?? StartFailure(.runContainerError("\(error)"), error)
             logger.error("\(failure.reason.reason): \(failure.reason.message)", metadata: ["container": "\(name)"])
             if let pull = failure.pull {
@@ -122,7 +126,7 @@ extension PodWorker {
     }
 
     /// Which runtime the pod's images ask for.
-    private func plan() async throws -> RuntimePlan {
+    func plan() async throws -> RuntimePlan {
         var images: [String: RuntimePlan.ImageRuntime] = [:]
         for container in pod.spec.allContainers where images[container.image] == nil {
             guard let runtime = try await context.provider.classify(image: container.image) else {

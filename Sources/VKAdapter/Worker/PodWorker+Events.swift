@@ -24,7 +24,7 @@ extension PodWorker {
         switch action {
         case .createSandbox:
             tell(.warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: \(error)")
-        case .startContainer(let name, _, _), .startCreated(_, let name):
+        case .startContainer(let name, _, _), .startCreated(_, let name), .pullImage(let name):
             let failure = error as? StartFailure ?? StartFailure(.runContainerError("\(error)"), error)
             let reason = failure.reason
             switch reason.reason {

@@ -12,6 +12,8 @@ actor PodWorker {
     var backoff = BackOffs()
     var logger: Logger
     var observed = ObservedPod()
+    /// Set when the pod only wants its images.
+    var pulls: PullOnly?
     private(set) var status: PodStatus?
     /// What was said of the pod's runs before this adapter started, by id.
     let known: [String: ContainerStatus]
@@ -67,6 +69,7 @@ actor PodWorker {
                 pod.status.reason, pod.status.message,
                 disruption: disruption?.reason == StatusInput.terminated ? disruption?.message : nil)
         }
+        pulls = PullOnly(pod)
         resizes = Resizes(pod, known: pod.status.startTime == nil ? nil : pod.status)
         known = Dictionary(
             (pod.status.initContainerStatuses + pod.status.containerStatuses).compactMap { status in
@@ -109,7 +112,7 @@ actor PodWorker {
         guard !isEcho else { return }
         considerResize()
         poke()
-        if !new.isOver, !isOver { await context.volumes.begin(new) }
+        if !new.isOver, !isOver, pulls == nil { await context.volumes.begin(new) }
     }
 
     /// Something the pod waits for may be there now: what failed for want of it is tried at once.
@@ -185,7 +188,7 @@ actor PodWorker {
 
     private func work() async {
         poke()
-        if !isRemoving, !pod.isOver { await context.volumes.begin(pod) }
+        if !isRemoving, !pod.isOver, pulls == nil { await context.volumes.begin(pod) }
         while !Task.isCancelled, !isGone {
             let (wasRemoving, hurried) = (isRemoving, hurries)
             await withDiscardingTaskGroup { group in
@@ -221,6 +224,9 @@ actor PodWorker {
         }
         wasUnreachable = false
         guard removing == isRemoving else { return [] }
+        // It got the annotation only after something of it had run.
+        if !observed.isEmpty { pulls = nil }
+        let shown = pulls?.observed(isEnding: removing || failure != nil) ?? observed
         countContainers()
         await readMessages()
         await askProbes()
@@ -233,14 +239,18 @@ actor PodWorker {
         let busy = before.union(busy)
         let now = context.now()
         let deadline = deadline(now)
-        isEnding = removing || failure != nil || isDone(spec: pod, observed: observed, backoff: backoff, now: now)
+        isEnding = removing || failure != nil || isDone(spec: pod, observed: shown, backoff: backoff, now: now)
         if !isEnding { ending = nil }
         let actions =
-            removing
-            ? removalActions(spec: pod, observed: observed, backoff: backoff, now: now, busy: busy)
-            : nextActions(
-                spec: pod, observed: observed, backoff: backoff, now: now, busy: busy, facts: facts,
-                isEnded: failure != nil)
+            if removing {
+                removalActions(spec: pod, observed: observed, backoff: backoff, now: now, busy: busy)
+            } else if let pulls {
+                failure == nil ? pulls.actions(spec: pod, backoff: backoff, now: now, busy: busy) : []
+            } else {
+                nextActions(
+                    spec: pod, observed: observed, backoff: backoff, now: now, busy: busy, facts: facts,
+                    isEnded: failure != nil)
+            }
         var waiting: [String: WaitingReason] = [:]
         var wake = deadline
         var work: [Action] = []
@@ -260,7 +270,7 @@ actor PodWorker {
         for action in work { self.busy.insert(action.subject) }
         waiting.merge(backoff.reasons(of: self.busy)) { one, _ in one }
         tell(waits: waiting)
-        publish(waiting, now)
+        publish(shown, waiting, now)
         schedule(wake, now)
         if !isOver, status?.phase == .succeeded || status?.phase == .failed {
             isOver = true
@@ -283,7 +293,7 @@ actor PodWorker {
         return nil
     }
 
-    private func publish(_ waiting: [String: WaitingReason], _ now: Timestamp) {
+    private func publish(_ observed: ObservedPod, _ waiting: [String: WaitingReason], _ now: Timestamp) {
         if isGone { return }
         var input = StatusInput(pod: pod, now: now)
         input.sandbox = observed.sandbox
@@ -299,6 +309,9 @@ actor PodWorker {
         input.readiness = findings.readiness
         input.startup = findings.startup
         for name in hooking.keys { input.startup[name] = false }
+        if pulls != nil {
+            for run in observed.containers { (input.readiness[run.name], input.startup[run.name]) = (true, true) }
+        }
         input.allocated = resizes.allocated
         input.actual = resizes.actual
         input.resizePending = resizes.pending
