@@ -6,6 +6,7 @@ public import NIOHTTP1
 import NIOPosix
 public import Registry
 import Sockets
+public import TLS
 
 /// A registry in this process, on loopback and over plain HTTP, that can be made to misbehave.
 public final class RegistryDouble: Sendable {
@@ -57,10 +58,13 @@ public final class RegistryDouble: Sendable {
     private init() {}
 
     /// Runs one for `body`.
-    public static func run<R>(_ body: (RegistryDouble) async throws -> R) async throws -> R {
+    /// - Parameter tls: nil is plain HTTP.
+    public static func run<R>(
+        tls: TLSContext? = nil, _ body: (RegistryDouble) async throws -> R
+    ) async throws -> R {
         let double = RegistryDouble()
         let server = HTTPServer(
-            listeners: [.tcp(host: "127.0.0.1", port: 0)], drainTime: .seconds(1),
+            listeners: [.tcp(host: "127.0.0.1", port: 0, tls: tls)], drainTime: .seconds(1),
             logger: Logger(label: "registry", factory: { _ in SwiftLogNoOpLogHandler() }),
             group: MultiThreadedEventLoopGroup.singleton
         ) { try await double.answer($0) }
@@ -133,7 +137,13 @@ public final class RegistryDouble: Sendable {
             state.seen.append(Seen(method: request.method, target: request.target, headers: request.headers))
             return state.hook
         }
-        if let answer = try await hook?(request) { return answer }
+        if var answer = try await hook?(request) {
+            // Without a length the answer to a HEAD would end as a body does that is not there.
+            if request.method == .HEAD, case .none = answer.body, !answer.headers.contains(name: "Content-Length") {
+                answer.headers.add(name: "Content-Length", value: "0")
+            }
+            return answer
+        }
         if request.path == "/token" { return try await token(request) }
         if let refusal = refusal(request) { return refusal }
         return try await route(request)

@@ -126,6 +126,28 @@ import Testing
         }
     }
 
+    @Test func `where a blob is needs to be asked once, until it is somewhere else`() async throws {
+        try await Harness.run { storage in
+            try await RegistryDouble.run { registry in
+                let content = Harness.bytes(5000)
+                let blob = storage.registry.add(blob: content, to: "store")
+                let place = "http://\(storage.registry.address)/v2/store/blobs/\(blob.digest)"
+                registry.intercept { _ in HTTPResponse(.temporaryRedirect, headers: ["Location": place]) }
+                let repository = try await storage.client.repository(
+                    ImageReference(parsing: registry.address + "/team/app"))
+                for start in [Int64(0), 1000, 2000] {
+                    _ = try await repository.blob(blob, range: start..<(start + 10)).bytes()
+                }
+                #expect(registry.seen.count == 1)
+                let counter = PullTests.Counter()
+                storage.registry.intercept { _ in counter.next() == 1 ? HTTPResponse(.forbidden) : nil }
+                let read = try await repository.blob(blob, range: 3000..<3010).bytes()
+                #expect(read == Array(content[3000..<3010]))
+                #expect(registry.seen.count == 2)
+            }
+        }
+    }
+
     @Test func `redirects without an end are not followed to it`() async throws {
         try await Harness.run { harness in
             harness.registry.intercept { HTTPResponse(.found, headers: ["Location": $0.target]) }

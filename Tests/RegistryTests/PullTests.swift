@@ -283,6 +283,33 @@ import Testing
 
     // MARK: Mirrors
 
+    @Test func `a mirror that stops half-way is left, and the registry has the rest`() async throws {
+        try await Harness.run { mirror in
+            try await RegistryDouble.run { registry in
+                let content = Harness.bytes(100_000)
+                let blob = registry.add(blob: content, to: "team/app")
+                mirror.registry.add(blob: content, to: "team/app")
+                let counter = Counter()
+                mirror.registry.intercept { _ in
+                    counter.next() == 1
+                        ? RegistryDouble.cut(ByteBuffer(bytes: content), after: 40_000) : HTTPResponse(.badGateway)
+                }
+                var configuration = Harness.hasty
+                var rule = RegistryRule(host: registry.address)
+                rule.mirrors = [mirror.registry.address]
+                configuration.rules = [rule]
+                try await Harness.with(configuration) { client in
+                    let repository = try await client.repository(
+                        ImageReference(parsing: registry.address + "/team/app"))
+                    let read = try await repository.blob(blob).bytes()
+                    #expect(read == content)
+                    #expect(registry.seen.count == 1)
+                    #expect(registry.seen.first?.headers.first(name: "Range") != nil)
+                }
+            }
+        }
+    }
+
     @Test func `a mirror is asked first, and what it does not have the registry has`() async throws {
         try await Harness.run { mirror in
             try await RegistryDouble.run { registry in

@@ -9,6 +9,8 @@ final class RegistryManifests: ManifestClassifier {
     /// How long a registry may take: Docker asks it too, and with more patience.
     private static let patience = Duration.seconds(15)
     private static let remembered = 2000
+    /// A registry that did not answer is left alone for this long, so that not every pull of Docker's waits for it.
+    private let quiet: Duration
     /// What the media types of machines' images begin with, whatever version of a format it is.
     private static let prefixes = [
         "application/vnd.vzcri.vm.", "application/vnd.agoda.macosvz.", "application/vnd.cirruslabs.tart.",
@@ -18,25 +20,31 @@ final class RegistryManifests: ManifestClassifier {
     private let logger: Logger
     /// By the digest of the manifest, or of the list it is in: what is under a digest never changes.
     private let known = Mutex<[String: RuntimeChoice.Kind]>([:])
+    /// By registry: until when it is left alone.
+    private let silent = Mutex<[String: ContinuousClock.Instant]>([:])
 
-    init(client: RegistryClient, logger: Logger) {
+    init(client: RegistryClient, quiet: Duration = .seconds(60), logger: Logger) {
         self.client = client
+        self.quiet = quiet
         self.logger = logger
     }
 
     func classify(_ image: ImageReference, auth: CRI.AuthConfig?) async throws -> RuntimeChoice.Kind? {
+        let registry = image.registry
+        if let end = silent.withLock({ $0[registry] }), ContinuousClock.now < end { return nil }
         do {
             let credentials = try auth.flatMap { try RegistryCredentials($0, registry: image.registry) }
             return try await withThrowingTaskGroup(of: RuntimeChoice.Kind?.self) { group in
                 group.addTask { try await self.kind(image, credentials) }
                 group.addTask {
                     try await Task.sleep(for: Self.patience)
-                    return nil
+                    throw RegistryError(.unavailable, "\(registry) did not answer within \(Self.patience)")
                 }
                 defer { group.cancelAll() }
                 return try await group.next() ?? nil
             }
         } catch let error as RegistryError {
+            if error.isWorthRetrying { silent.withLock { $0[registry] = .now + quiet } }
             // Who pulls asks again, and says why it failed.
             logger.debug(
                 "the registry does not say what an image is",

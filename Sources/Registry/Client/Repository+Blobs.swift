@@ -51,7 +51,7 @@ extension Repository {
         if !isWhole {
             request.headers.add(name: "Range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
         }
-        let response = try await perform(request, at: endpoint)
+        let response = try await performKnowing(digest, request, at: endpoint)
         if let encoding = response.headers.first(name: "Content-Encoding"), encoding.lowercased() != "identity" {
             throw RegistryError(.wrongContent, "\(what): it comes encoded (\(encoding)), which nobody asked for")
         }
@@ -94,6 +94,8 @@ private struct ResumingBlob: AsyncSequence, Sendable {
         private static let forgiving: Int64 = 1 << 20
 
         private let blob: ResumingBlob
+        /// Who is asked for the rest.
+        private var endpoint: Endpoint
         private let end: Int64
         private var body: HTTPClientResponse.Body.AsyncIterator?
         /// What is to be given next.
@@ -106,6 +108,7 @@ private struct ResumingBlob: AsyncSequence, Sendable {
 
         init(_ blob: ResumingBlob) {
             self.blob = blob
+            endpoint = blob.endpoint
             body = blob.first.body.makeAsyncIterator()
             let served = blob.first.served
             // The whole is what is given when the whole comes.
@@ -127,12 +130,12 @@ private struct ResumingBlob: AsyncSequence, Sendable {
                     if let bytes = try await advance() { return bytes }
                 } catch {
                     body = nil
-                    try await failed(Transport.explained(error, what, blob.endpoint.origin))
+                    try await failed(Transport.explained(error, what, endpoint.origin))
                 }
             }
         }
 
-        private var what: String { "fetching \(blob.descriptor.digest) of \(blob.endpoint.origin.authority)" }
+        private var what: String { "fetching \(blob.descriptor.digest) of \(endpoint.origin.authority)" }
 
         /// nil when the answer ended, or all of what came was here before.
         private mutating func advance() async throws -> ByteBuffer? {
@@ -157,7 +160,7 @@ private struct ResumingBlob: AsyncSequence, Sendable {
         }
 
         private mutating func reopen() async throws {
-            let opened = try await blob.repository.openBlob(blob.descriptor, offset..<end, at: blob.endpoint)
+            let opened = try await blob.repository.openBlob(blob.descriptor, offset..<end, at: endpoint)
             body = opened.body.makeAsyncIterator()
             position = opened.served.lowerBound
             bodyEnd = opened.served.upperBound
@@ -167,7 +170,13 @@ private struct ResumingBlob: AsyncSequence, Sendable {
             if offset - lastFailure >= Self.forgiving { failures = 0 }
             failures += 1
             lastFailure = offset
-            try await blob.repository.retries.wait(after: error, tried: failures)
+            do {
+                try await blob.repository.retries.wait(after: error, tried: failures)
+            } catch let error as RegistryError where endpoint.isMirror {
+                blob.repository.shun(endpoint, error)
+                endpoint = blob.repository.endpoint
+                failures = 0
+            }
         }
 
         /// Takes the end of the answer, so that the connection is good for the next request. All bytes are here: how it

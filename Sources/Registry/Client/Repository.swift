@@ -28,6 +28,8 @@ public struct Repository: BlobSource, BlobSink {
     private var attempts: Int
     /// Mirrors that did not have something, and are not asked again through this value.
     private let poor = Shunned()
+    /// Where blobs really are.
+    private let places = Places()
 
     init(client: RegistryClient, registry: String, name: String, endpoint: Endpoint, mirrors: [Endpoint]) {
         self.client = client
@@ -49,6 +51,14 @@ public struct Repository: BlobSource, BlobSink {
         private let list = Mutex<Set<Endpoint>>([])
         func insert(_ endpoint: Endpoint) { list.withLock { _ = $0.insert(endpoint) } }
         func contains(_ endpoint: Endpoint) -> Bool { list.withLock { $0.contains(endpoint) } }
+    }
+
+    /// A mirror that is of no use: the registry is asked in its place.
+    func shun(_ mirror: Endpoint, _ error: any Error) {
+        poor.insert(mirror)
+        client.logger.info(
+            "a mirror was of no use",
+            metadata: ["mirror": "\(mirror.origin)", "repository": "\(name)", "error": "\(error)"])
     }
 
     /// A request to one endpoint.
@@ -82,10 +92,7 @@ public struct Repository: BlobSource, BlobSink {
                 retries.attempts = min(2, retries.attempts)
                 return try await retries.run { try await body(mirror) }
             } catch let error as RegistryError {
-                poor.insert(mirror)
-                client.logger.info(
-                    "a mirror was of no use",
-                    metadata: ["mirror": "\(mirror.origin)", "repository": "\(name)", "error": "\(error)"])
+                shun(mirror, error)
             }
         }
         return try await retries.run { try await body(endpoint) }
@@ -96,12 +103,69 @@ public struct Repository: BlobSource, BlobSink {
     /// Sends a request, with credentials when they are asked for, and follows redirects of what is only read.
     /// - Returns: an answer of an expected status; its body is still to come.
     func perform(_ request: Request, at endpoint: Endpoint) async throws -> HTTPClientResponse {
+        try await follow(request, at: endpoint).response
+    }
+
+    /// The same for a part of a blob: where the last part was it is asked for at once, as long as that is not long ago.
+    func performKnowing(_ digest: String, _ request: Request, at endpoint: Endpoint) async throws -> HTTPClientResponse
+    {
+        if let place = places.find(digest, endpoint) {
+            do {
+                var direct = request
+                direct.address = place
+                return try await follow(direct, at: endpoint).response
+            } catch is RegistryError {
+                // The address was good for a while: the registry knows another one.
+                places.forget(digest, endpoint)
+            }
+        }
+        let (response, address) = try await follow(request, at: endpoint)
+        if address.origin != endpoint.origin { places.keep(address, digest, endpoint) }
+        return response
+    }
+
+    /// Addresses that the registry redirected to. They hold signatures that are good for some minutes.
+    private final class Places: Sendable {
+        private struct Key: Hashable {
+            var digest: String
+            var endpoint: Endpoint
+        }
+
+        private static let lifetime = Duration.seconds(60)
+        private static let remembered = 1000
+        private let known = Mutex<[Key: (address: WebAddress, until: ContinuousClock.Instant)]>([:])
+
+        func find(_ digest: String, _ endpoint: Endpoint) -> WebAddress? {
+            known.withLock { known in
+                guard let found = known[Key(digest: digest, endpoint: endpoint)], ContinuousClock.now < found.until
+                else {
+                    return nil
+                }
+                return found.address
+            }
+        }
+
+        func keep(_ address: WebAddress, _ digest: String, _ endpoint: Endpoint) {
+            known.withLock { known in
+                if known.count >= Self.remembered { known = [:] }
+                known[Key(digest: digest, endpoint: endpoint)] = (address, .now + Self.lifetime)
+            }
+        }
+
+        func forget(_ digest: String, _ endpoint: Endpoint) {
+            known.withLock { $0[Key(digest: digest, endpoint: endpoint)] = nil }
+        }
+    }
+
+    private func follow(
+        _ request: Request, at endpoint: Endpoint
+    ) async throws -> (response: HTTPClientResponse, address: WebAddress) {
         var address = request.address
         var hops = 0
         while true {
             let response = try await authorized(request, to: address, at: endpoint)
             let status = response.status.code
-            if request.expected.contains(status) { return response }
+            if request.expected.contains(status) { return (response, address) }
             guard request.method == .GET || request.method == .HEAD, [301, 302, 303, 307, 308].contains(status),
                 let location = response.headers.first(name: "Location")
             else { throw await refusal(response, request, address.origin) }

@@ -185,6 +185,21 @@ import VMImages
         }
     }
 
+    @Test func `a registry that does not answer is left alone for a while`() async throws {
+        try await with { node async throws in
+            let reference = try ImageReference(parsing: node.image)
+            for (quiet, kind) in [(Duration.seconds(3600), nil), (.zero, .vm)] as [(Duration, RuntimeChoice.Kind?)] {
+                let manifests = RegistryManifests(client: node.client, quiet: quiet, logger: Self.logger)
+                node.registry.intercept { _ in HTTPResponse(.serviceUnavailable) }
+                #expect(try await manifests.classify(reference, auth: nil) == nil)
+                node.registry.intercept { _ in nil }
+                let before = node.registry.seen.count
+                #expect(try await manifests.classify(reference, auth: nil) == kind)
+                #expect((node.registry.seen.count == before) == (kind == nil))
+            }
+        }
+    }
+
     @Test func `an image of a machine is never handed to Docker`() async throws {
         try await with { node async throws in
             let spec = CRI.ImageSpec {
