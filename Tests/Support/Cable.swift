@@ -93,6 +93,8 @@ private final class Link: Sendable {
         var isListening = false
         /// Never carries a byte again.
         var isLost = false
+        /// What was under way when the silence began: its sender sends it again until it gets through.
+        var held: [(bytes: ByteBuffer, fromClient: Bool)] = []
         var isCut = false
     }
 
@@ -120,6 +122,14 @@ private final class Link: Sendable {
             return state.server
         }
         guard let server else { return }
+        client.eventLoop.execute { [self] in
+            let held = state.withLockedValue { state -> [(bytes: ByteBuffer, fromClient: Bool)] in
+                guard state.isListening else { return [] }
+                defer { state.held = [] }
+                return state.held
+            }
+            for (bytes, fromClient) in held { (fromClient ? server : client).writeAndFlush(bytes, promise: nil) }
+        }
         for channel in [client, server] {
             channel.setOption(ChannelOptions.autoRead, value: isListening).whenComplete { _ in }
         }
@@ -131,9 +141,12 @@ private final class Link: Sendable {
     }
 
     func carry(_ bytes: ByteBuffer, fromClient: Bool) {
-        let (server, isListening) = state.withLockedValue { ($0.server, $0.isListening) }
-        // What still comes in while nobody listens is lost, and with it the whole connection.
-        guard isListening, let server else { return lose() }
+        let server = state.withLockedValue { state -> (any Channel)? in
+            if state.isListening, state.held.isEmpty { return state.server }
+            if !state.isLost { state.held.append((bytes, fromClient)) }
+            return nil
+        }
+        guard let server else { return }
         (fromClient ? server : client).writeAndFlush(bytes, promise: nil)
     }
 

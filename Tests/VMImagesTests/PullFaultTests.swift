@@ -62,7 +62,9 @@ import Testing
                 let place = Int64.random(in: 0..<Int64(registry.size(digest)), using: &random)
                 let hit = NIOLockedValueBox(false)
                 let source = registry.copy { _, request in
-                    guard request.digest == digest, request.range.map({ $0.contains(place) }) ?? true else { return nil }
+                    guard request.digest == digest, request.range.map({ $0.contains(place) }) ?? true else {
+                        return nil
+                    }
                     return hit.withLockedValue { hit in
                         defer { hit = true }
                         return hit ? nil : .flip(place)

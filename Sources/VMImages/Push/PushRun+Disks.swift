@@ -92,7 +92,8 @@ extension PushRun {
         guard tools.hash.finish() == work.chunk.digest else {
             throw VMImageError(
                 .badRecord,
-                "\(file.path) is damaged at byte \(work.chunk.offset): mend the image (cri-shim image verify), or remove it")
+                "\(file.path) is damaged at byte \(work.chunk.offset): mend the image (cri-shim image verify), or remove it"
+            )
         }
         if let local = work.local, let root = work.root {
             let base = try local.read(length, into: tools.base, root.digest, tools.hash)
@@ -151,7 +152,9 @@ private final class Packing: Sendable {
     /// - Returns: the pack before it, when that is full.
     func write(_ number: Int, _ ready: Ready) throws -> Full? {
         var full: Full?
-        if let writer = state.withLockedValue({ $0.writer }), writer.size + Int64(ready.count) > limit { full = close() }
+        if let writer = state.withLockedValue({ $0.writer }), writer.size + Int64(ready.count) > limit {
+            full = close()
+        }
         let writer: PackWriter
         if let open = state.withLockedValue({ $0.writer }) {
             writer = open

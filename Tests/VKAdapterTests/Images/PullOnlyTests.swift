@@ -25,7 +25,9 @@ struct PullOnlyTests {
         """
     }
 
-    @Test func `a pod that only pulls has completed once its images are there, and nothing of it ever ran`() async throws {
+    @Test func `a pod that only pulls has completed once its images are there, and nothing of it ever ran`()
+        async throws
+    {
         try await VKAdapterTests.Node.with { node in
             try node.write("bring.yaml", manifest("OnFailure"))
             try await node.running { adapter in
