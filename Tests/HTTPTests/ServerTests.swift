@@ -36,7 +36,7 @@ import Testing
 
     @Test func `HEAD has the head and nothing more`() async throws {
         try await Harness.run { harness async throws in
-            for path in ["/hello", "/stream", "/nothing-here", "/no-content"] {
+            for path in ["/hello", "/stream", "/nothing-here", "/no-content", "/inject"] {
                 let answer = try await harness.raw("HEAD \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 #expect(answer.hasSuffix("\r\n\r\n"))
                 #expect(answer.components(separatedBy: "\r\n\r\n").count == 2, "\(answer)")

@@ -43,7 +43,8 @@ import Testing
         _ host: String, _ configuration: RegistryConfiguration, _ credentials: RegistryCredentials? = nil
     ) async throws -> Descriptor {
         try await Harness.with(configuration) { client in
-            try await client.repository(ImageReference(parsing: host + "/team/app"), credentials: credentials).head("v1")
+            try await client.repository(ImageReference(parsing: host + "/team/app"), credentials: credentials).head(
+                "v1")
         }
     }
 
@@ -65,7 +66,8 @@ import Testing
             registry.intercept { _ in HTTPResponse(.found, headers: ["Location": "http://registry.test/elsewhere"]) }
             #expect(await code { _ = try await head(registry.address, configuration) } == .failed)
             registry.intercept { _ in
-                HTTPResponse(.unauthorized, headers: ["WWW-Authenticate": #"Bearer realm="http://registry.test/token""#])
+                HTTPResponse(
+                    .unauthorized, headers: ["WWW-Authenticate": #"Bearer realm="http://registry.test/token""#])
             }
             let credentials = RegistryCredentials.basic(user: "u", password: "p")
             #expect(await code { _ = try await head(registry.address, configuration, credentials) } == .failed)
@@ -84,7 +86,9 @@ import Testing
         }
     }
 
-    @Test func `a registry behind a proxy is reached through it, and the proxy sees no more than its name`() async throws {
+    @Test func `a registry behind a proxy is reached through it, and the proxy sees no more than its name`()
+        async throws
+    {
         try await with { registry, configuration, _, _ async throws in
             let port = try #require(Int(registry.address.split(separator: ":")[1]))
             try await ConnectProxy.run(to: port) { proxy in
@@ -115,7 +119,8 @@ import Testing
                 "token": #"{"Username":"<token>","Secret":"refresh"}"#,
             ]
             for (name, answer) in answers {
-                let script = "#!/bin/sh\nread server\n[ \"$server\" = registry.test:5000 ] && [ \"$1\" = get ] || exit 3\n"
+                let script =
+                    "#!/bin/sh\nread server\n[ \"$server\" = registry.test:5000 ] && [ \"$1\" = get ] || exit 3\n"
                     + "echo '\(answer)'\n"
                 try Data(script.utf8).write(to: URL(filePath: "\(directory)/docker-credential-\(name)"))
             }

@@ -39,7 +39,9 @@ extension HTTPServerHandler {
         let version = head.version == .http1_1 ? HTTPVersion.http1_1 : .http1_0
         switch response.body {
         case _ where !mayHaveBody: headers.remove(name: "content-length")
-        case .none where head.method != .HEAD: headers.replaceOrAdd(name: "content-length", value: "0")
+        // Without a length the encoder would make a body of chunks of it, and end that after a HEAD as well.
+        case .none where head.method != .HEAD || headers["content-length"].isEmpty:
+            headers.replaceOrAdd(name: "content-length", value: "0")
         case .bytes(let bytes): headers.replaceOrAdd(name: "content-length", value: "\(bytes.readableBytes)")
         case .stream where version == .http1_0: keepAlive = false
         case .none, .stream, .upgrade: break
