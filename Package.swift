@@ -197,6 +197,11 @@ let package = Package(
             name: "clone-bench", dependencies: clonefile + ["Measuring", "VZEngine"], path: "Benchmarks/clone-bench",
             swiftSettings: swiftSettings),
 
+        // Measures pulls of images; `make bench` runs it.
+        .executableTarget(
+            name: "image-bench", dependencies: ["Measuring", "Registry", "RegistryDouble", "VMImages", logging],
+            path: "Benchmarks/image-bench", swiftSettings: swiftSettings),
+
         // Measures the reading of logs; `make bench` runs it.
         .executableTarget(
             name: "log-bench",

@@ -16,6 +16,7 @@ enum Walls {
         "proto-bench": ["Proto", "RPC", "NIOCore"],
         "Measuring": [],
         "clone-bench": ["Measuring", "VZEngine", "Clonefile"],
+        "image-bench": ["Measuring", "Registry", "RegistryDouble", "VMImages", "Logging"],
         "ssh-bench": ["Measuring", "GuestSSH", "CSSH2", "Logging", "NIOCore"],
         "log-bench": ["Measuring", "HTTP", "HostFiles", "TLS", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix"],
         "vm-bench": ["Measuring", "Proto", "RPC", "Processes", "Sockets", "Logging", "NIOPosix"],

@@ -55,15 +55,19 @@ import Testing
         #expect(try decoded(AppleLZ4Decoder(), twice, pieces: 7...7, &random) == text + text)
     }
 
-    @Test(
-        "a damaged stream is refused, and its sizes are not believed",
-        arguments: [
-            Array("nonsense".utf8), Array("bv41".utf8) + [0, 0, 0, 0x40, 1, 0, 0, 0, 0],
-            Array("bv41".utf8) + [1, 0, 0, 0, 0, 0, 0, 0x7f], Array("bv41".utf8) + [1, 0, 0, 0, 0, 0, 0, 0],
-            Array("bv41".utf8) + [16, 0, 0, 0, 3, 0, 0, 0, 0x1f, 0xff, 0xff],
-            Array("bv4-".utf8) + [0xff, 0xff, 0xff, 0xff],
-            Array("bv4$x".utf8), Array("bv4".utf8), [],
-        ])
+    private static let plain = Array("bv4-".utf8)
+    private static let packed = Array("bv41".utf8)
+    private static let large: [UInt8] = [0, 0, 0, 0x40, 1, 0, 0, 0, 0]
+    private static let largePacked: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0x7f]
+    private static let nothing: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0]
+    private static let broken: [UInt8] = [16, 0, 0, 0, 3, 0, 0, 0, 0x1f, 0xff, 0xff]
+    private static let ended = Array("bv4$x".utf8)
+    static let damaged: [[UInt8]] = [
+        Array("nonsense".utf8), packed + large, packed + largePacked, packed + nothing, packed + broken,
+        plain + [0xff, 0xff, 0xff, 0xff] as [UInt8], ended, Array("bv4".utf8), [],
+    ]
+
+    @Test("a damaged stream is refused, and its sizes are not believed", arguments: damaged)
     func damagedLZ4(stream: [UInt8]) {
         var random = SeededRandom(seed: 1)
         #expect(throws: CodecError.self) { try decoded(AppleLZ4Decoder(), stream, pieces: 1...3, &random) }

@@ -177,6 +177,11 @@ enum FilePlaces {
     }
 }
 
+extension stat {
+    /// What the file takes on disk, in bytes.
+    var allocated: Int64 { Int64(st_blocks) * 512 }
+}
+
 extension VMImageError {
     /// What the last system call said.
     static func system(_ what: String, isMissing: Bool = false) -> VMImageError {

@@ -103,6 +103,17 @@ extension PullRun {
         return found
     }
 
+    /// Brings frames to a disk of the store.
+    func mend(_ frames: [PackIndex.Frame], of index: PackIndex, _ disk: StagedDisk) async throws {
+        let local = try await workers.run {
+            try LocalFrames(self.store, needed: Set(frames.compactMap(\.base?.digest)))
+        }
+        meter.expect(frames.reduce(0) { $0 + Int64($1.length) })
+        var target = FrameTarget(index: index, disk: disk)
+        target.bases = try await bases(frames, of: index, disk.number, local)
+        try await fetch(frames, to: target)
+    }
+
     /// Files of what disks build on have the numbers from here on.
     private static let baseNumber = 1 << 20
 

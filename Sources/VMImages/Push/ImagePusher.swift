@@ -98,7 +98,7 @@ private struct PushSource: Sendable {
         let base = contents.manifest.base.flatMap { index.entry(published: $0) }
         let packs = try (base?.packs ?? []).map { try store.packIndex($0) }
         baseDigest = packs.isEmpty ? nil : base.map { $0.published?.first ?? $0.id }
-        bases = (base?.names ?? []).map(ImageStore.repository)
+        bases = Set((base?.names ?? []).compactMap { try? ImageReference(parsing: $0).repository }).sorted()
         disks = try contents.config.disks.enumerated().map { number, disk in
             guard let bytes = try FilePlaces.contents(of: store.layout.blob(disk.digest), limit: PackIndex.sizeLimit)
             else {

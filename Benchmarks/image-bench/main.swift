@@ -1,0 +1,1 @@
+await ImageBench.main()
