@@ -79,10 +79,18 @@ enum ImageBench {
         }
         await client.shutdown()
         let pull = Measuring.median(times["pull"] ?? [0])
-        for way in ["pull", "gzip", "zstd"] { print("\(way): \(Measuring.text(Measuring.median(times[way] ?? [0]))) s") }
-        let (gzip, zstd) = (Measuring.median(times["gzip"] ?? [0]) / pull, pull / Measuring.median(times["zstd"] ?? [1]))
-        print("as fast as gzip and a digest: \(Measuring.text(gzip)) times; wanted at least 3: \(gzip >= 3 ? "met" : "missed")")
-        print("of the time of zstd and two digests: \(Measuring.text(zstd)); wanted at most 1.3: \(zstd <= 1.3 ? "met" : "missed")")
+        for way in ["pull", "gzip", "zstd"] {
+            print("\(way): \(Measuring.text(Measuring.median(times[way] ?? [0]))) s")
+        }
+        let (gzip, zstd) = (
+            Measuring.median(times["gzip"] ?? [0]) / pull, pull / Measuring.median(times["zstd"] ?? [1])
+        )
+        print(
+            "as fast as gzip and a digest: \(Measuring.text(gzip)) times; wanted at least 3: \(gzip >= 3 ? "met" : "missed")"
+        )
+        print(
+            "of the time of zstd and two digests: \(Measuring.text(zstd)); wanted at most 1.3: \(zstd <= 1.3 ? "met" : "missed")"
+        )
         if most > 0 {
             print("RssAnon: \(most) MiB at most; wanted below 256: \(most < 256 ? "met" : "missed")")
         }
@@ -110,7 +118,9 @@ enum DiskMaker {
         guard descriptor >= 0, ftruncate(descriptor, off_t(mebibytes) << 20) == 0 else {
             throw BenchError(description: "\(path) cannot be made")
         }
-        let words = ["image ", "machine ", "registry ", "frame ", "index ", "\n", "0123 ", "of the "].map { Array($0.utf8) }
+        let words = ["image ", "machine ", "registry ", "frame ", "index ", "\n", "0123 ", "of the "].map {
+            Array($0.utf8)
+        }
         var random = SystemRandomNumberGenerator()
         for stretch in stride(from: 0, to: mebibytes, by: 16) {
             let kind = stretch / 16 % 4
@@ -121,7 +131,11 @@ enum DiskMaker {
             while bytes.count < count {
                 var number = random.next()
                 for _ in 0..<8 {
-                    if kind == 2 { bytes += words[Int(number & 7)] } else { bytes.append(UInt8(truncatingIfNeeded: number)) }
+                    if kind == 2 {
+                        bytes += words[Int(number & 7)]
+                    } else {
+                        bytes.append(UInt8(truncatingIfNeeded: number))
+                    }
                     number >>= 8
                 }
             }

@@ -91,7 +91,7 @@ extension ImageStoreOptions {
         }
     }
 
-    private static func failure(_ error: any Error) -> any Error {
+    static func failure(_ error: any Error) -> any Error {
         switch error {
         case let error as VMImageError where error.code == .invalidArgument:
             ProgramFailure("\(error)", exitCode: Exit.usage)

@@ -19,8 +19,7 @@ struct Image: ParsableCommand {
         discussion: "A running daemon sees each change at once. Docker's images are Docker's: docker images.",
         subcommands: [
             ImageImportCommand.self, ImagePull.self, ImagePush.self, ImageList.self, ImageInspect.self, ImageTag.self,
-            ImageRemove.self,
-            ImagePrune.self,
+            ImageRemove.self, ImagePrune.self, ImageConvert.self, ImageCommitCommand.self, ImageVerify.self,
         ])
 }
 
@@ -32,17 +31,20 @@ struct ImageStoreOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Configuration file (YAML).", valueName: "file"))
     var config: String?
 
-    /// Runs `body` with the store, and turns its failure into one line and an exit code.
-    func run(_ body: (ImageStore, _ root: String) throws -> Void) throws {
+    func settings() throws -> ShimSettings {
         var flags = FlagValues()
         flags.set("root", root)
-        let root = try Start.configured {
+        return try Start.configured {
             ShimSettings(
                 try Configuration.load(
                     section: ShimSettings.section, file: config, flags: flags.byKey,
-                    platform: .current(environment: ProcessInfo.processInfo.environment))
-            ).root
+                    platform: .current(environment: ProcessInfo.processInfo.environment)))
         }
+    }
+
+    /// Runs `body` with the store, and turns its failure into one line and an exit code.
+    func run(_ body: (ImageStore, _ root: String) throws -> Void) throws {
+        let root = try settings().root
         var logger = Logger(label: "image") { _ in StandardErrorLog() }
         logger.logLevel = .warning
         do {

@@ -8,15 +8,27 @@ import Glibc
 import Darwin
 #endif
 
-/// How far a transfer is, on one line of a terminal; nothing where standard error is none.
+/// How far a transfer is: on one line of a terminal, or as a line of its own now and then where standard error is none.
 final class TransferBar: Sendable {
-    private let isTerminal: Bool
+    private let isWanted: Bool
+    private let isTerminal = isatty(2) == 1
     private let isShown = Mutex(false)
+    private let lastLine = Mutex(ContinuousClock.now)
+    /// Between lines of their own: a short transfer has none.
+    private static let pause = Duration.seconds(10)
 
-    init(isWanted: Bool) { isTerminal = isWanted && isatty(2) == 1 }
+    init(isWanted: Bool) { self.isWanted = isWanted }
 
     func show(_ progress: PullProgress) {
-        guard isTerminal else { return }
+        guard isWanted else { return }
+        guard isTerminal else {
+            lastLine.withLock { last in
+                guard ContinuousClock.now - last >= Self.pause else { return }
+                last = .now
+                Self.put(Self.text(progress) + "\n")
+            }
+            return
+        }
         isShown.withLock { isShown in
             isShown = true
             Self.put("\r\u{1b}[K" + Self.text(progress))

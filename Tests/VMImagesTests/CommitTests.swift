@@ -30,7 +30,7 @@ import Testing
         let base = try await ImagePusher(store: host.store).push("base", to: registry, tag: "base")
 
         let request = ImageCommit(
-            name: "child", base: "base", disks: [.init(path: try host.file("changed", changed), isOverlay: false)])
+            name: "child", base: "base", disks: [try host.file("changed", changed)])
         let child = try await host.store.commit(request)
         #expect(try content(of: host.store, child) == changed)
         let before = Set(registry.uploads)
@@ -51,7 +51,8 @@ import Testing
         let third = try Fixture()
         let puller = ImagePuller(store: third.store)
         _ = try await puller.pull(
-            ImageReference(parsing: "registry.example/base"), manifest: try #require(registry.bytes(base)), from: registry)
+            ImageReference(parsing: "registry.example/base"), manifest: try #require(registry.bytes(base)),
+            from: registry)
         let counted = registry.copy()
         let pulled = try await puller.pull(name, manifest: manifest, from: counted)
         #expect(try content(of: third.store, pulled) == changed)
@@ -63,7 +64,7 @@ import Testing
         _ = try await third.store.commit(
             ImageCommit(
                 name: "grandchild", base: pulled.id,
-                disks: [.init(path: try third.file("again", again), isOverlay: false)]))
+                disks: [try third.file("again", again)]))
         let last = try await ImagePusher(store: third.store).push("grandchild", to: registry, tag: nil)
         let fourth = try Fixture()
         let grandchild = try await ImagePuller(store: fourth.store).pull(
@@ -164,7 +165,7 @@ struct RealRegistryImageTests {
             _ = try await other.store.commit(
                 ImageCommit(
                     name: child.canonical, base: image.id,
-                    disks: [.init(path: try other.file("changed", changed), isOverlay: false)]))
+                    disks: [try other.file("changed", changed)]))
             let children = try await client.repository(child)
             _ = try await ImagePusher(store: other.store).push(child.canonical, to: children, tag: "1")
             let made = try await children.resolve("1")

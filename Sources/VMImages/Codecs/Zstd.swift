@@ -28,8 +28,9 @@ final class ZstdEncoder {
         _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
         base: UnsafeRawBufferPointer? = nil
     ) throws -> Int {
-        // All of both, or what follows each other in the one is not found in the other.
+        // All of both, and matches at any distance, or what is in the one is not found in the other.
         ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, base == nil ? 0 : 23)
+        ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, base == nil ? 0 : 1)
         if let base { ZSTD_CCtx_refPrefix(context, base.baseAddress, base.count) }
         let count = ZSTD_compress2(context, target.baseAddress, target.count, source.baseAddress, source.count)
         guard ZSTD_isError(count) == 0 else {

@@ -5,28 +5,17 @@ import Registry
 
 /// A machine's disks, to become an image on top of the one it was made of.
 public struct ImageCommit: Sendable {
-    public struct Disk: Sendable {
-        /// Absolute. Nobody writes to it.
-        public var path: String
-        /// A qcow2 file on top of another, whose own content is to be joined with that of the other.
-        public var isOverlay: Bool
-
-        public init(path: String, isOverlay: Bool) {
-            self.path = path
-            self.isOverlay = isOverlay
-        }
-    }
-
     /// `[REGISTRY/]NAME[:TAG]`
     public var name: String
     /// The image that the machine was made of: a name or an id.
     public var base: String
-    /// In the order of the base's.
-    public var disks: [Disk]
+    /// Absolute paths of the machine's disks, in the order of the base's. Nobody writes to them. Of a qcow2 file on top of
+    /// another one raw disk is made.
+    public var disks: [String]
     /// The machine's own non-volatile store; nil leaves that of the base.
     public var variables: String?
 
-    public init(name: String, base: String, disks: [Disk], variables: String? = nil) {
+    public init(name: String, base: String, disks: [String], variables: String? = nil) {
         self.name = name
         self.base = base
         self.disks = disks
@@ -54,9 +43,18 @@ extension ImageStore {
         defer { withExtendedLifetime(place) {} }
         var disks: [String] = []
         for (number, disk) in request.disks.enumerated() {
-            disks.append(disk.isOverlay ? try await flatten(disk.path, number, place) : disk.path)
+            disks.append(
+                try await Self.offload { try Self.isOverlay(disk) } ? try await flatten(disk, number, place) : disk)
         }
         return try await Self.offload { [disks] in try self.commit(request, disks, progress) }
+    }
+
+    private static func isOverlay(_ path: String) throws -> Bool {
+        let file = try OpenFile.reading(path)
+        var header = [UInt8](repeating: 0, count: 16)
+        _ = try header.withUnsafeMutableBytes { try file.read($0, at: 0) }
+        // qcow2, and where the name of the other file is.
+        return header.starts(with: [0x51, 0x46, 0x49, 0xfb]) && header[8..<16].contains { $0 != 0 }
     }
 
     /// Makes one raw file of a disk and what it lies on.
