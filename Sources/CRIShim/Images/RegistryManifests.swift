@@ -7,7 +7,7 @@ import VMImages
 /// Tells by an image's manifest in its registry whether it is a machine's.
 final class RegistryManifests: ManifestClassifier {
     /// How long a registry may take: Docker asks it too, and with more patience.
-    private static let patience = Duration.seconds(15)
+    private let patience: Duration
     private static let remembered = 2000
     /// A registry that did not answer is left alone for this long, so that not every pull of Docker's waits for it.
     private let quiet: Duration
@@ -23,9 +23,10 @@ final class RegistryManifests: ManifestClassifier {
     /// By registry: until when it is left alone.
     private let silent = Mutex<[String: ContinuousClock.Instant]>([:])
 
-    init(client: RegistryClient, quiet: Duration = .seconds(60), logger: Logger) {
+    init(client: RegistryClient, quiet: Duration = .seconds(60), patience: Duration = .seconds(15), logger: Logger) {
         self.client = client
         self.quiet = quiet
+        self.patience = patience
         self.logger = logger
     }
 
@@ -36,9 +37,9 @@ final class RegistryManifests: ManifestClassifier {
             let credentials = try auth.flatMap { try RegistryCredentials($0, registry: image.registry) }
             return try await withThrowingTaskGroup(of: RuntimeChoice.Kind?.self) { group in
                 group.addTask { try await self.kind(image, credentials) }
-                group.addTask {
-                    try await Task.sleep(for: Self.patience)
-                    throw RegistryError(.unavailable, "\(registry) did not answer within \(Self.patience)")
+                group.addTask { [patience] in
+                    try await Task.sleep(for: patience)
+                    throw RegistryError(.unavailable, "\(registry) did not answer within \(patience)")
                 }
                 defer { group.cancelAll() }
                 return try await group.next() ?? nil

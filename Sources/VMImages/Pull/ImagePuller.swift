@@ -65,6 +65,13 @@ public struct ImagePuller: Sendable {
             if let image = try await workers.run({ try store.rename(id, to: reference) }) { return image }
             let staging = try await workers.run { try PullStaging.open(store.layout, manifest: id) }
             if let staging {
+                // Who was at it may have ended between the two looks.
+                let there = try await workers.run { () throws -> VMImage? in
+                    guard let image = try store.rename(id, to: reference) else { return nil }
+                    try staging.remove()
+                    return image
+                }
+                if let there { return there }
                 let run = PullRun(
                     store: store, source: source, staging: staging, workers: workers, meter: PullMeter(),
                     name: reference.familiar)

@@ -71,7 +71,7 @@ import VMImages
                 store: ImageStore(directory: directory + "/images", logger: logger), root: directory)
             choice = RuntimeChoice(
                 vmImage: { try await machines.find($0)?.id }, dockerImage: { _ in nil },
-                manifests: RegistryManifests(client: client, logger: logger))
+                manifests: RegistryManifests(client: client, patience: .seconds(300), logger: logger))
             machinePulls = VMImagePulls(client: client, catalog: machines, pulls: board)
             images = NodeImages(
                 machines: machines, docker: Docker(), dockerHealth: { .ready }, choice: choice, pulls: machinePulls)
@@ -158,7 +158,7 @@ import VMImages
                 to: "a",
                 tag: "list")
             let client = RegistryClient(logger: Self.logger)
-            let manifests = RegistryManifests(client: client, logger: Self.logger)
+            let manifests = RegistryManifests(client: client, patience: .seconds(300), logger: Self.logger)
             var kinds: [RuntimeChoice.Kind?] = []
             for tag in ["plain", "list"] {
                 let reference = try ImageReference(parsing: "\(registry.address)/a:\(tag)")
@@ -189,7 +189,8 @@ import VMImages
         try await with { node async throws in
             let reference = try ImageReference(parsing: node.image)
             for (quiet, kind) in [(Duration.seconds(3600), nil), (.zero, .vm)] as [(Duration, RuntimeChoice.Kind?)] {
-                let manifests = RegistryManifests(client: node.client, quiet: quiet, logger: Self.logger)
+                let manifests = RegistryManifests(
+                    client: node.client, quiet: quiet, patience: .seconds(300), logger: Self.logger)
                 node.registry.intercept { _ in HTTPResponse(.serviceUnavailable) }
                 #expect(try await manifests.classify(reference, auth: nil) == nil)
                 node.registry.intercept { _ in nil }
