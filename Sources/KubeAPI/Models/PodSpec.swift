@@ -51,6 +51,8 @@ public struct PodSpec: KubeModel {
     public var readinessGates: [ReadinessGate] = []
     public var runtimeClassName: String?
     public var enableServiceLinks: Bool?
+    /// What all containers may use together; where it says nothing, what they ask for themselves counts.
+    public var resources: ResourceRequirements?
     public var overhead: [String: Quantity] = [:]
     public var setHostnameAsFQDN: Bool?
     public var os: PodOS?
@@ -91,6 +93,7 @@ public struct PodSpec: KubeModel {
         $0("readinessGates", \.readinessGates)
         $0("runtimeClassName", \.runtimeClassName)
         $0("enableServiceLinks", \.enableServiceLinks)
+        $0("resources", \.resources)
         $0("overhead", \.overhead)
         $0("setHostnameAsFQDN", \.setHostnameAsFQDN)
         $0("os", \.os)

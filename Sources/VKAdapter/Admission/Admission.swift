@@ -159,11 +159,13 @@ struct Admission: Sendable {
     func isTooLarge(_ pod: Pod) -> Bool { shortage(for: pod, beside: []) != nil }
 
     /// What a pod asks for, in thousandths: the sum of its containers and side-cars, or what the hungriest init container
-    /// needs beside the side-cars before it, and the overhead of its runtime class.
+    /// needs beside the side-cars before it, or what is asked for the pod as a whole; and the overhead of its runtime class.
     static func request(_ pod: Pod, _ name: String) -> Int64 {
         func milli(_ container: Container) -> Int64 {
             max(0, (container.resources.requests[name] ?? container.resources.limits[name])?.milliValue ?? 0)
         }
+        let overhead = max(0, pod.spec.overhead[name]?.milliValue ?? 0)
+        if let whole = pod.spec.whole(name) { return added(max(0, whole.milliValue), overhead) }
         var sidecars: Int64 = 0
         var most: Int64 = 0
         for container in pod.spec.initContainers {
@@ -171,7 +173,7 @@ struct Admission: Sendable {
             most = max(most, container.isSidecar ? sidecars : added(sidecars, milli(container)))
         }
         let regular = pod.spec.containers.reduce(sidecars) { added($0, milli($1)) }
-        return added(max(most, regular), max(0, pod.spec.overhead[name]?.milliValue ?? 0))
+        return added(max(most, regular), overhead)
     }
 
     static func added(_ left: Int64, _ right: Int64) -> Int64 {

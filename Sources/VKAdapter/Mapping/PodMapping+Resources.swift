@@ -4,21 +4,22 @@ import Proto
 extension PodMapping {
     /// The quality of service class of a pod, from its containers' cpu and memory.
     static func qosClass(_ pod: Pod) -> String {
-        let containers = pod.spec.initContainers + pod.spec.containers
         let names = ["cpu", "memory"]
+        let isWhole = names.contains { pod.spec.whole($0).map { $0.milliValue > 0 } ?? false }
+        let asking =
+            isWhole
+            ? [pod.spec.resources].compactMap(\.self) : (pod.spec.initContainers + pod.spec.containers).map(\.resources)
         func positive(_ list: [String: Quantity], _ name: String) -> Quantity? {
             list[name].flatMap { $0.milliValue > 0 ? $0 : nil }
         }
-        let anything = containers.contains { container in
-            names.contains {
-                positive(container.resources.requests, $0) != nil || positive(container.resources.limits, $0) != nil
-            }
+        let anything = asking.contains { resources in
+            names.contains { positive(resources.requests, $0) != nil || positive(resources.limits, $0) != nil }
         }
         if !anything { return "BestEffort" }
-        let guaranteed = containers.allSatisfy { container in
+        let guaranteed = asking.allSatisfy { resources in
             names.allSatisfy { name in
-                guard let limit = positive(container.resources.limits, name) else { return false }
-                return (positive(container.resources.requests, name) ?? limit) == limit
+                guard let limit = positive(resources.limits, name) else { return false }
+                return (positive(resources.requests, name) ?? limit) == limit
             }
         }
         return guaranteed ? "Guaranteed" : "Burstable"
@@ -28,10 +29,15 @@ extension PodMapping {
         -> CRI.LinuxContainerResources
     {
         var resources = resources(
-            cpuRequest: container.resources.requests["cpu"], cpuLimit: container.resources.limits["cpu"],
-            memoryLimit: container.resources.limits["memory"])
+            cpuRequest: container.resources.requests["cpu"], cpuLimit: limit(pod, container, "cpu"),
+            memoryLimit: limit(pod, container, "memory"))
         resources.oomScoreAdj = oomScore(pod, container, context)
         return resources
+    }
+
+    /// A container without a limit of its own may use what the pod may.
+    private static func limit(_ pod: Pod, _ container: Container, _ name: String) -> Quantity? {
+        container.resources.limits[name] ?? pod.spec.resources?.limits[name]
     }
 
     /// Shares, quota and memory limit as the kubelet computes them. A limit without a request is the request too.
@@ -66,7 +72,13 @@ extension PodMapping {
         case "BestEffort": return 1000
         default:
             guard let capacity = context.memoryCapacity, capacity > 0 else { return 999 }
-            let request = container.resources.requests["memory"]?.value ?? 0
+            var request = container.resources.requests["memory"]?.value ?? 0
+            if let whole = pod.spec.resources?.requests["memory"]?.value {
+                // What the pod asks for beyond its containers is shared by them evenly.
+                let all = pod.spec.initContainers.filter(\.isSidecar) + pod.spec.containers
+                let asked = all.reduce(Int64(0)) { added($0, $1.resources.requests["memory"]?.value ?? 0) }
+                request = added(request, max(0, whole - asked) / Int64(max(1, all.count)))
+            }
             let score = 1000 - multiplied(request, 1000) / capacity
             return min(max(score, 3), 999)
         }
@@ -90,6 +102,7 @@ extension PodMapping {
     private static func total(
         _ pod: Pod, _ name: String, _ list: KeyPath<ResourceRequirements, [String: Quantity]>, allNeeded: Bool
     ) -> Quantity? {
+        if let whole = pod.spec.resources?[keyPath: list][name] { return whole.milliValue > 0 ? whole : nil }
         func milli(_ container: Container) -> Int64? { container.resources[keyPath: list][name]?.milliValue }
         let sidecars = pod.spec.initContainers.filter(\.isSidecar)
         if allNeeded, (pod.spec.containers + sidecars).contains(where: { milli($0) == nil }) { return nil }
@@ -113,4 +126,9 @@ extension PodMapping {
         let (sum, overflow) = left.addingReportingOverflow(right)
         return overflow ? .max : sum
     }
+}
+
+extension PodSpec {
+    /// What is asked for the pod as a whole; `nil` where its containers ask for themselves.
+    func whole(_ name: String) -> Quantity? { resources?.requests[name] ?? resources?.limits[name] }
 }

@@ -31,6 +31,11 @@ import Testing
             name: "too little cpu", pod: pod(["cpu": "500m"]), others: [pod(["cpu": "3800m"])], reason: "OutOfcpu",
             message: "Node didn't have enough resource: cpu, requested: 500, used: 3800, capacity: 4000"),
         Case(
+            name: "too little cpu for the pod as a whole",
+            pod: pod(["cpu": "500m"]) { $0.spec.resources = ResourceRequirements { $0.requests = ["cpu": "5"] } },
+            reason: "OutOfcpu",
+            message: "Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000"),
+        Case(
             name: "too little memory", pod: pod(["memory": "9Gi"]), reason: "OutOfmemory",
             message:
                 "Node didn't have enough resource: memory, requested: 9663676416, used: 0, capacity: 8589934592"),

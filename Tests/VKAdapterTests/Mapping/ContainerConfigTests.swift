@@ -150,6 +150,32 @@ import Testing
         #expect(PodMapping.podResources(open).cpuQuota == 0)
         #expect(PodMapping.podResources(open).cpuShares == 512)
     }
+
+    @Test("what is asked for the pod as a whole counts before its sum, and is a container's limit where it has none")
+    func wholePod() throws {
+        let pod = Sample.pod {
+            $0.spec.containers = [
+                Sample.container("a") { $0.resources.limits = ["memory": "1Gi"] }, Sample.container("b"),
+            ]
+            $0.spec.resources = ResourceRequirements {
+                $0.requests = ["cpu": "1", "memory": "2Gi"]
+                $0.limits = ["cpu": "1", "memory": "2Gi"]
+            }
+        }
+        #expect(PodMapping.qosClass(pod) == "Guaranteed")
+        let whole = PodMapping.podResources(pod)
+        #expect(whole.cpuShares == 1024 && whole.cpuQuota == 100_000 && whole.memoryLimitInBytes == 2 << 30)
+        let own = pod.spec.containers.map { PodMapping.containerResources(pod, $0, Sample.context) }
+        #expect(own.map(\.memoryLimitInBytes) == [1 << 30, 2 << 30] && own.map(\.cpuQuota) == [100_000, 100_000])
+        var burstable = pod
+        burstable.spec.resources?.limits = [:]
+        #expect(PodMapping.qosClass(burstable) == "Burstable")
+        // The first asks for what it is limited to, 1 GiB; the other GiB of the pod is shared. The node has 8.
+        let scores = burstable.spec.containers.map {
+            PodMapping.containerResources(burstable, $0, Sample.context).oomScoreAdj
+        }
+        #expect(scores == [813, 938])
+    }
 }
 
 @Suite struct SecurityTests {
