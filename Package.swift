@@ -122,9 +122,12 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
+        room("NBD", nio + ["Sockets", logging]),
         room(
             "VMImages",
-            nio + ["CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", logging]),
+            nio + [
+                "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", logging,
+            ]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
         .target(
             name: "VZEngineApple",
@@ -249,10 +252,12 @@ let package = Package(
         tests(
             "RegistryTests",
             nio + [nioHTTP1, "Registry", "RegistryDouble", "HTTP", "Sockets", "TLS", "Support", logging]),
+        tests("NBDTests", nio + ["NBD", "Processes", "Sockets", "Support", logging]),
         tests(
             "VMImagesTests",
             nio + [
-                "VMImages", "Registry", "RegistryDouble", "CZlib", "CLZ4", "HostFiles", "Processes", "Support", logging,
+                "VMImages", "NBD", "Registry", "RegistryDouble", "CZlib", "CLZ4", "HostFiles", "Processes", "Support",
+                logging,
             ]),
         tests(
             "VZEngineTests",

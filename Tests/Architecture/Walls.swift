@@ -27,8 +27,9 @@ enum Walls {
         "Processes": nio.union(["CSpawn", "Logging"]),
         "GuestSSH": nio.union(["CSSH2", "Logging"]),
         "Registry": nioHTTP1.union(["AsyncHTTPClient", "NIOSSL", "COpenSSL", "HostFiles", "Processes", "Logging"]),
+        "NBD": nio.union(["Sockets", "Logging"]),
         "VMImages": nio.union([
-            "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "Processes", "Registry", "Logging",
+            "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Logging",
         ]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
         "VMHost": nio.union([
