@@ -16,6 +16,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -83,6 +84,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
     ],
     targets: [
@@ -136,7 +138,7 @@ let package = Package(
         room(
             "KubeAPI",
             nio + [
-                nioHTTP1, "HostFiles", "Processes", yams, logging,
+                nioHTTP1, nioHTTP2, "HostFiles", "Processes", yams, logging,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
@@ -273,7 +275,11 @@ let package = Package(
                 "VMHost", "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Support", "vm-host", logging,
             ]),
         tests("DoctorTests", nio + ["Doctor", "Docker", "Sockets", "Support", logging]),
-        tests("KubeAPITests", nio + [nioHTTP1, "KubeAPI", "APIServer", "HTTP", "Sockets", "TLS", "Support", logging]),
+        tests(
+            "KubeAPITests",
+            nio + [
+                nioHTTP1, nioHTTP2, nioEmbedded, "KubeAPI", "APIServer", "HTTP", "Sockets", "TLS", "Support", logging,
+            ]),
         tests("SettingsTests", ["Settings", "Support"]),
         tests("LaunchTests", ["Launch", "Settings", "Support", arguments, logging]),
         tests(

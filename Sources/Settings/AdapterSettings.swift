@@ -30,6 +30,10 @@ public struct AdapterSettings: Sendable {
     public var vmSlots: Int?
     /// How many images are pulled at once; 0 is no limit.
     public var maxParallelImagePulls: Int
+    /// Of which images that are here a pod must show that it may have them.
+    public var imagePullCredentialsVerificationPolicy: String
+    /// Names of images without tag and digest.
+    public var preloadedImagesVerificationAllowlist: [String]
     /// In percent: from where on and down to where images go that nobody uses.
     public var imageGCHighThreshold: Int
     public var imageGCLowThreshold: Int
@@ -148,6 +152,13 @@ public struct AdapterSettings: Sendable {
                     "maxParallelImagePulls", .integer(0...1000), flag: "--max-parallel-image-pulls",
                     standard: .integer(5)),
                 SettingKey(
+                    "imagePullCredentialsVerificationPolicy",
+                    .choice([
+                        "NeverVerify", "NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify",
+                    ]),
+                    standard: .text("NeverVerifyPreloadedImages")),
+                SettingKey("preloadedImagesVerificationAllowlist", .list, standard: .list([])),
+                SettingKey(
                     "imageGCHighThreshold", .integer(1...100), flag: "--image-gc-high-threshold",
                     standard: .integer(85)),
                 SettingKey(
@@ -259,6 +270,9 @@ public struct AdapterSettings: Sendable {
         maxPods = resolved.integer("maxPods") ?? 110
         vmSlots = resolved.integer("vmSlots")
         maxParallelImagePulls = resolved.integer("maxParallelImagePulls") ?? 5
+        imagePullCredentialsVerificationPolicy =
+            resolved.text("imagePullCredentialsVerificationPolicy") ?? "NeverVerifyPreloadedImages"
+        preloadedImagesVerificationAllowlist = resolved.list("preloadedImagesVerificationAllowlist")
         imageGCHighThreshold = resolved.integer("imageGCHighThreshold") ?? 85
         imageGCLowThreshold = resolved.integer("imageGCLowThreshold") ?? 80
         evictionHard = resolved.list("evictionHard")

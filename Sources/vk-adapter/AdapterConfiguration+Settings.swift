@@ -41,6 +41,8 @@ extension AdapterConfiguration {
         maximumPods = settings.maxPods
         machineSlots = settings.vmSlots
         maximumParallelPulls = settings.maxParallelImagePulls
+        imageVerification = settings.imagePullCredentialsVerificationPolicy
+        imageVerificationAllowlist = settings.preloadedImagesVerificationAllowlist
         imageHigh = settings.imageGCHighThreshold
         imageLow = settings.imageGCLowThreshold
         guard imageLow < imageHigh else {

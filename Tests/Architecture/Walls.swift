@@ -38,7 +38,9 @@ enum Walls {
         ]),
         // Apple's framework is the system's on a Mac, and a target of tests elsewhere.
         "VZEngineApple": nio.union(["VZEngine", "HostFiles", "Processes", "Logging", "Virtualization"]),
-        "KubeAPI": nioHTTP1.union(["AsyncHTTPClient", "NIOSSL", "HostFiles", "Processes", "Yams", "Logging"]),
+        "KubeAPI": nioHTTP1.union([
+            "AsyncHTTPClient", "NIOSSL", "NIOHTTP2", "HostFiles", "Processes", "Yams", "Logging",
+        ]),
         "Settings": ["Yams"],
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
         "Launch": ["Settings", "ArgumentParser", "Logging"],

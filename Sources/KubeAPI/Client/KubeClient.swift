@@ -49,6 +49,13 @@ public final class KubeClient: Sendable {
     /// Ends everything. To be called once, before the client is let go.
     public func shutdown() async { await transport.shutdown() }
 
+    /// Waits before a further try: so long, or until the API server, which was away, has answered somebody. It does not wait
+    /// when that was after the failed try began.
+    /// - Throws: `CancellationError`.
+    public func pause(_ time: Duration, since began: ContinuousClock.Instant) async throws {
+        try await transport.recovery.pause(time, since: began)
+    }
+
     // MARK: Objects
 
     public func get<Object>(

@@ -37,6 +37,7 @@ final class KubeTransport: Sendable {
 
     private let connection: ClusterConnection
     private let credentials: CredentialStore
+    let recovery = Recovery()
     private let userAgent: String
     private let onCall: (@Sendable (KubeCall) -> Void)?
     private let group: any EventLoopGroup
@@ -74,6 +75,9 @@ final class KubeTransport: Sendable {
                     authorization: proxy.login.map { .basic(username: $0.user, password: $0.password) })
             }
         }
+        configuration.http2ConnectionDebugInitializer = { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(ConnectionPings()) }
+        }
         return HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
     }
 
@@ -110,11 +114,15 @@ final class KubeTransport: Sendable {
         let start = ContinuousClock.now
         do {
             let response = try await (lane ?? http).execute(message, timeout: TimeAmount(timeout), logger: nil)
+            // A gateway's 502 to 504 say that nobody is behind it.
+            if (502...504).contains(response.status.code) { recovery.failed() } else { recovery.answered() }
             note(request, Int(response.status.code), start)
             return response
         } catch {
             note(request, nil, start)
-            throw unavailable(request, error)
+            let failure = unavailable(request, error)
+            if !(failure is CancellationError) { recovery.failed() }
+            throw failure
         }
     }
 

@@ -19,9 +19,4 @@ public struct JitteredBackOff: Sendable {
         next = min(next * 2, maximum)
         return delay
     }
-
-    /// - Throws: `CancellationError`.
-    mutating func wait(atLeast minimum: Duration? = nil) async throws {
-        try await Task.sleep(for: max(step(), minimum ?? .zero))
-    }
 }

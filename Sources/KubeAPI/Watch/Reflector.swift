@@ -59,15 +59,19 @@ public struct Reflector<Object: KubeObject>: Sendable {
         var listed: WatchProgress?
         var isLosing = false
         while !Task.isCancelled {
+            let began = ContinuousClock.now
             do {
                 let progress = if let listed { listed } else { WatchProgress(version: try await list(deliver)) }
                 listed = progress
                 if isLosing { logger.info("the API server answers again") }
                 isLosing = false
-                let began = ContinuousClock.now
                 try await watch(progress, deliver)
                 // A server that ends every watch at once is not asked all the time.
-                if began.duration(to: .now) > .seconds(5) { backOff.reset() } else { try await backOff.wait() }
+                if began.duration(to: .now) > .seconds(5) {
+                    backOff.reset()
+                } else {
+                    try await Task.sleep(for: backOff.step())
+                }
             } catch {
                 if Task.isCancelled { return }
                 if (error as? KubeAPIError)?.isExpired == true {
@@ -78,7 +82,8 @@ public struct Reflector<Object: KubeObject>: Sendable {
                     isLosing = true
                     await options.failed(error)
                 }
-                do { try await backOff.wait(atLeast: (error as? KubeAPIError)?.retryAfter) } catch { return }
+                let delay = max(backOff.step(), (error as? KubeAPIError)?.retryAfter ?? .zero)
+                do { try await client.pause(delay, since: began) } catch { return }
             }
         }
     }

@@ -4,6 +4,7 @@ import KubeAPI
 /// were bound by hand, two schedulers, and a node that changed make it worth asking again.
 struct Admission: Sendable {
     var nodeName: String
+    /// Those the node gives itself: what counts until the cluster's ones are heard.
     var labels: [String: String] = [:]
     /// `linux` or `darwin`.
     var os: String
@@ -14,6 +15,8 @@ struct Admission: Sendable {
     var resources: NodeResources?
     var situation: NodeSituation?
     var sysctls = Sysctls()
+    /// Whether this host enforces AppArmor profiles; `nil` where containers run on another one.
+    var hasAppArmor: Bool?
 
     enum Decision: Sendable, Hashable {
         case take
@@ -69,12 +72,16 @@ struct Admission: Sendable {
             return WaitingReason(
                 "SupplementalGroupsPolicyNotSupported", "SupplementalGroupsPolicy=Strict is not supported in this node")
         }
+        if hasAppArmor == false, pod.wantsAppArmor {
+            return WaitingReason("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+        }
         return nil
     }
 
     /// Why it is another node's.
     private func mismatch(_ pod: Pod, _ others: [Pod]) -> WaitingReason? {
-        guard NodeSelection.matches(pod.spec, labels: labels, name: nodeName) else {
+        let own = situation?.own
+        guard NodeSelection.matches(pod.spec, labels: own?.labels ?? labels, name: nodeName) else {
             return predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
         }
         guard pod.spec.nodeName.isEmpty || pod.spec.nodeName == nodeName else {
@@ -83,6 +90,10 @@ struct Admission: Sendable {
         let taken = others.flatMap(Self.hostPorts)
         if Self.hostPorts(pod).contains(where: { port in taken.contains { $0.collides(with: port) } }) {
             return predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+        }
+        let repels = (own?.taints ?? []).contains { $0.effect == "NoExecute" && !pod.spec.tolerates($0) }
+        if repels, !pod.isStatic {
+            return predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")
         }
         return nil
     }
@@ -96,7 +107,7 @@ struct Admission: Sendable {
         if pressure.conditions.isEmpty || pod.isCritical { return true }
         guard pressure.conditions == ["MemoryPressure"] else { return false }
         return PodMapping.qosClass(pod) != "BestEffort"
-            || pod.spec.tolerates(taint: "node.kubernetes.io/memory-pressure", effect: "NoSchedule")
+            || pod.spec.tolerates(Taint(key: "node.kubernetes.io/memory-pressure", effect: "NoSchedule"))
     }
 
     /// Containers are Linux's on a Mac as well: Docker runs them in a virtual machine.

@@ -6,6 +6,7 @@ final class NodeSituation: Sendable {
         var pressure = NodePressure()
         var isEnding = false
         var keepsStrictGroups: Bool?
+        var own: OwnNode.Facts?
     }
     private let state = NIOLockedValueBox(State())
 
@@ -25,5 +26,11 @@ final class NodeSituation: Sendable {
     var keepsStrictGroups: Bool? {
         get { state.withLockedValue { $0.keepsStrictGroups } }
         set { state.withLockedValue { $0.keepsStrictGroups = newValue } }
+    }
+
+    /// What the cluster says of this node; `nil` before it was heard, and without a cluster.
+    var own: OwnNode.Facts? {
+        get { state.withLockedValue { $0.own } }
+        set { state.withLockedValue { $0.own = newValue } }
     }
 }

@@ -1,14 +1,15 @@
 import KubeAPI
 
 extension PodSpec {
-    /// Whether a toleration fits the taint (its value is empty).
-    func tolerates(taint key: String, effect: String) -> Bool {
+    /// Whether a toleration fits the taint.
+    func tolerates(_ taint: Taint) -> Bool {
         tolerations.contains { toleration in
             let wanted = toleration["key"]?.string ?? ""
             let isExists = toleration["operator"]?.string == "Exists"
-            guard wanted == key || wanted.isEmpty && isExists else { return false }
-            guard isExists || (toleration["value"]?.string ?? "").isEmpty else { return false }
-            return [effect, ""].contains(toleration["effect"]?.string ?? "")
+            guard wanted == taint.key || wanted.isEmpty && isExists else { return false }
+            guard isExists || ["", "Equal"].contains(toleration["operator"]?.string ?? "") else { return false }
+            guard isExists || toleration["value"]?.string ?? "" == taint.value else { return false }
+            return [taint.effect, ""].contains(toleration["effect"]?.string ?? "")
         }
     }
 }

@@ -14,6 +14,7 @@ struct ClusterMode: Sendable {
     private let mirrors: MirrorPods
     private let manifests: ManifestDirectory?
     private let pods: Reflector<Pod>
+    private let own: OwnNode
 
     init(
         node: NodeDescription, provider: CRIProvider, pulls: ImagePulls,
@@ -31,6 +32,7 @@ struct ClusterMode: Sendable {
         monitor = NodeMonitor(
             provider: provider, keeper: keeper, situation: situation, interval: configuration.healthInterval)
         images = NodeImages(store: provider, keeper: keeper, pulls: pulls, logger: logger)
+        own = OwnNode(name: node.name, client: client, situation: situation, logger: logger)
         pods = Reflector(
             .pods, namespace: configuration.namespace, fields: "spec.nodeName=\(node.name)", client: client,
             logger: logger)
@@ -46,7 +48,12 @@ struct ClusterMode: Sendable {
             group.addTask { await images.run() }
             group.addTask { await mirrors.run() }
             let sources = WantedSources(manager: manager, mirrors: mirrors, hasFiles: manifests != nil)
-            group.addTask { await pods.run { await sources.take(cluster: $0) } }
+            group.addTask { await own.run() }
+            group.addTask {
+                // A pod that was bound for a label somebody gave the node must not be judged without it.
+                await own.known()
+                await pods.run { await sources.take(cluster: $0) }
+            }
             if let manifests {
                 group.addTask {
                     await manifests.run { await sources.take(files: WantedPods(pods: $0, unreadableFiles: $1)) }

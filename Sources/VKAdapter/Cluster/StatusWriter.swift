@@ -62,6 +62,7 @@ actor StatusWriter {
     private func write(_ uid: String) async {
         var backOff = backOff
         while !Task.isCancelled, let news = waiting.removeValue(forKey: uid) {
+            let began = ContinuousClock.now
             do {
                 try await write(news)
                 backOff.reset()
@@ -79,7 +80,7 @@ actor StatusWriter {
                         : "cannot tell the cluster how a pod is, trying on: \(error)",
                     metadata: ["pod": "\(news.pod.fullName)"])
                 if waiting[uid] == nil, !isPermanent { waiting[uid] = news }
-                do { try await Task.sleep(for: backOff.step()) } catch { return }
+                do { try await client.pause(backOff.step(), since: began) } catch { return }
             }
         }
         busy.remove(uid)

@@ -51,6 +51,11 @@ public struct AdapterConfiguration: Sendable {
     public var machineSlots: Int?
     /// How many images are pulled at once; 0 is no limit.
     public var maximumParallelPulls = 5
+    /// Of which images that are here a pod must show that it may have them: a kubelet's
+    /// `imagePullCredentialsVerificationPolicy`.
+    public var imageVerification = "NeverVerifyPreloadedImages"
+    /// Names without tag and digest that are everybody's with `NeverVerifyAllowlistedImages`.
+    public var imageVerificationAllowlist: [String] = []
     /// In percent of the disk images are on: when more is used, images nobody uses go, until no more than ``imageLow`` is.
     /// 100 is never.
     public var imageHigh = 100

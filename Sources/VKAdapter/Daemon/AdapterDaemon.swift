@@ -110,7 +110,8 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         context.mountPolicy.initial = configuration.mountRetryInterval
         context.events = recent
         context.images = ImagePulls(
-            secrets: kube.map { ClusterPullSecrets(client: $0) }, atOnce: configuration.maximumParallelPulls)
+            secrets: kube.map { ClusterPullSecrets(client: $0) }, records: setup.pullRecords(),
+            atOnce: configuration.maximumParallelPulls)
         context.objects = material
         context.postStartTimeout = configuration.postStartTimeout
         context.admission = try await setup.admission(mapping, resources, situation, host)

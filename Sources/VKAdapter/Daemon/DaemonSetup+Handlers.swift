@@ -13,7 +13,19 @@ extension DaemonSetup {
         host.apply(to: &node)
         return Admission(
             nodeName: node.name, labels: node.labels, os: node.info.operatingSystem, resources: resources,
-            situation: situation, sysctls: Sysctls(allowed: configuration.allowedUnsafeSysctls))
+            situation: situation, sysctls: Sysctls(allowed: configuration.allowedUnsafeSysctls),
+            hasAppArmor: SystemFacts.hasAppArmor(of: configuration.runtime))
+    }
+
+    /// Who may use which image.
+    func pullRecords() -> PullRecords? {
+        guard let kind = ImageAccessPolicy.Kind(rawValue: configuration.imageVerification), kind != .neverVerify else {
+            return nil
+        }
+        return PullRecords(
+            directory: "\(configuration.root)/image_manager",
+            policy: ImageAccessPolicy(kind: kind, allowed: configuration.imageVerificationAllowlist), pool: pool,
+            logger: logger)
     }
 
     /// What the node has at first, and what of it pods do not get.

@@ -15,7 +15,8 @@ extension DaemonSetup {
         policy.high = UInt64(configuration.imageHigh)
         policy.low = UInt64(configuration.imageLow)
         let images = ImageCollector(
-            store: provider, policy: policy, nodeName: configuration.nodeName, events: cluster.events, logger: logger,
+            store: provider, records: context.images.records, policy: policy, nodeName: configuration.nodeName,
+            events: cluster.events, logger: logger,
             space: { try await levels.imageDisk() })
         let thresholds = try thresholds()
         let store = context.store

@@ -13,6 +13,7 @@ struct DiskSpace: Sendable, Hashable {
 /// Removes images nobody uses when their disk fills up, the longest unused first; never one that a container has.
 actor ImageCollector {
     private let store: any ImageStore
+    private let records: PullRecords?
     private let policy: ImageGarbage.Policy
     private let space: @Sendable () async throws -> DiskSpace?
     private let events: EventRecorder?
@@ -23,11 +24,13 @@ actor ImageCollector {
 
     /// - Parameter space: of the disk the images are on; `nil` where nobody can tell.
     init(
-        store: any ImageStore, policy: ImageGarbage.Policy = .init(), nodeName: String, events: EventRecorder?,
+        store: any ImageStore, records: PullRecords? = nil, policy: ImageGarbage.Policy = .init(), nodeName: String,
+        events: EventRecorder?,
         logger: Logger, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
         space: @escaping @Sendable () async throws -> DiskSpace?
     ) {
         self.store = store
+        self.records = records
         self.policy = policy
         self.space = space
         self.events = events
@@ -54,9 +57,10 @@ actor ImageCollector {
     /// - Returns: bytes that were freed, as the images say it.
     @discardableResult
     func collect(all: Bool = false) async throws -> UInt64 {
-        let images = try await store.images()
-        let inUse = try await store.imagesInUse()
         let now = now()
+        let images = try await store.images()
+        await records?.prune(keeping: Set(images.map(\.id)), since: now)
+        let inUse = try await store.imagesInUse()
         garbage.look(images, inUse: inUse, now: now)
         var wanted = UInt64.max
         if !all {

@@ -24,12 +24,15 @@ struct ClusterPullSecrets: PullSecrets {
 final class ImagePulls: Sendable {
     /// `nil` without a cluster.
     let secrets: (any PullSecrets)?
+    /// `nil` where nobody is asked for anything.
+    let records: PullRecords?
     private let turns: Turns
     private let (pulled, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
     /// - Parameter atOnce: 0 is no limit.
-    init(secrets: (any PullSecrets)? = nil, atOnce: Int = 0) {
+    init(secrets: (any PullSecrets)? = nil, records: PullRecords? = nil, atOnce: Int = 0) {
         self.secrets = secrets
+        self.records = records
         turns = Turns(atOnce)
     }
 
@@ -41,16 +44,34 @@ final class ImagePulls: Sendable {
     func pull(
         _ spec: CRI.ImageSpec, with logins: [RegistryKeyRing.Login], sandbox: CRI.PodSandboxConfig,
         by provider: any Provider
-    ) async throws -> (ref: String, time: Duration) {
+    ) async throws -> (image: CRI.Image, time: Duration) {
         try await turns.take()
         defer { turns.give() }
+        try await records?.begin(spec.image)
         let start = ContinuousClock.now
+        do {
+            let (ref, login) = try await pulled(spec, with: logins, sandbox: sandbox, by: provider)
+            let time = ContinuousClock.now - start
+            let image = try await provider.image(spec) ?? CRI.Image { $0.id = ref }
+            await records?.finished(spec.image, id: image.id, with: login?.use)
+            return (image, time)
+        } catch {
+            let isCertain = !(error is CancellationError) && (error as? AdapterError)?.code != .unavailable
+            await records?.failed(spec.image, isCertain: isCertain)
+            throw error
+        }
+    }
+
+    private func pulled(
+        _ spec: CRI.ImageSpec, with logins: [RegistryKeyRing.Login], sandbox: CRI.PodSandboxConfig,
+        by provider: any Provider
+    ) async throws -> (ref: String, login: RegistryKeyRing.Login?) {
         var failures: [any Error] = []
         for login in logins.isEmpty ? [nil] : logins.map(Optional.some) {
             do {
                 let ref = try await provider.pull(spec, auth: login.map(\.auth), sandbox: sandbox)
                 signal.yield()
-                return (ref, ContinuousClock.now - start)
+                return (ref, login)
             } catch {
                 if Task.isCancelled { throw CancellationError() }
                 failures.append(error)

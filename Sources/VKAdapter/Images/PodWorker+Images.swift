@@ -24,7 +24,13 @@ extension PodWorker {
         } catch {
             throw StartFailure(.imageInspectError(image: image, cause: "\(error)"), error)
         }
-        if present == nil || container.imagePullPolicy == .always {
+        if container.imagePullPolicy == .always {
+            present = nil
+        } else if let image = present, try await mustShow(spec.image, id: image.id) {
+            // As if it were not here: that it is here is not for everybody to know.
+            present = nil
+        }
+        if present == nil {
             if container.imagePullPolicy == .never {
                 throw StartFailure(
                     .errImageNeverPull(image: image), AdapterError(.failed, "the image \(image) is not present"))
@@ -50,11 +56,10 @@ extension PodWorker {
             let keys = try await keyRing()
             tell(.normal, "Pulling", "Pulling image \"\(image)\"", container: name)
             logger.info("pulling image \(image)", metadata: ["container": "\(name)"])
-            let (ref, pulling) = try await tellingProgress(of: spec, for: name) { [context] in
+            let (present, pulling) = try await tellingProgress(of: spec, for: name) { [context] in
                 try await context.images.pull(
                     spec, with: keys.credentials(for: image), sandbox: sandbox, by: context.provider)
             }
-            let present = try await context.provider.image(spec) ?? CRI.Image { $0.id = ref }
             backoff.pulled(image)
             let whole = ContinuousClock.now - start
             tell(
@@ -69,6 +74,13 @@ extension PodWorker {
             let cause = (error as? AdapterError)?.cause.map { "\($0)" } ?? "\(error)"
             throw StartFailure(.errImagePull(cause), error, pull: (image, cause))
         }
+    }
+
+    /// Whether the registry has to see the pod's secrets before it may use an image that is here.
+    private func mustShow(_ image: String, id: String) async throws -> Bool {
+        try await context.images.records?.mustPull(image, id: id) {
+            try await self.keyRing().credentials(for: image).map(\.use)
+        } ?? false
     }
 
     /// Says now and then how far a long pull is, where the runtime tells.

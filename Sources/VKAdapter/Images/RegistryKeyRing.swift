@@ -15,6 +15,16 @@ struct RegistryKeyRing: Sendable {
         var password = ""
         var identityToken = ""
         var registryToken = ""
+        /// Where it is from.
+        var secret = PullSecretUse()
+
+        /// That it was shown, without what is secret of it.
+        var use: PullSecretUse {
+            var use = secret
+            let parts = [username, password, identityToken, registryToken].map { "\($0.utf8.count):\($0)" }
+            use.credentialHash = ContentHash.sha256(Array(parts.joined().utf8))
+            return use
+        }
     }
 
     private static let standardRegistry = "index.docker.io"
@@ -48,13 +58,19 @@ struct RegistryKeyRing: Sendable {
             throw failure("holds no JSON")
         }
         guard case .object(let members)? = list?.kind else { return }
-        for member in members { try add(member.value, for: member.name, failure) }
+        let origin = PullSecretUse {
+            $0.uid = secret.metadata.uid
+            $0.namespace = secret.metadata.namespace
+            $0.name = secret.metadata.name
+        }
+        for member in members { try add(member.value, for: member.name, of: origin, failure) }
     }
 
     private mutating func add(
-        _ value: Value, for place: String, _ failure: (String) -> AdapterError
+        _ value: Value, for place: String, of origin: PullSecretUse, _ failure: (String) -> AdapterError
     ) throws(AdapterError) {
         var login = Login()
+        login.secret = origin
         login.username = value["username"]?.string ?? ""
         login.password = value["password"]?.string ?? ""
         login.identityToken = value["identitytoken"]?.string ?? ""

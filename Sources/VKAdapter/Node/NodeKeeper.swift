@@ -75,6 +75,7 @@ actor NodeKeeper {
         var backOff = JitteredBackOff(initial: intervals.retry, maximum: intervals.retry * 10)
         for await _ in signals {
             while !Task.isCancelled {
+                let began = ContinuousClock.now
                 do {
                     try await report()
                     backOff.reset()
@@ -85,7 +86,7 @@ actor NodeKeeper {
                     if Task.isCancelled { return }
                     logger.warning("cannot tell the cluster of this node, trying on: \(error)")
                     known = nil
-                    do { try await Task.sleep(for: backOff.step()) } catch { return }
+                    do { try await client.pause(backOff.step(), since: began) } catch { return }
                 }
             }
         }

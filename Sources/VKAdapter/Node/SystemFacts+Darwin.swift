@@ -1,5 +1,6 @@
 #if os(macOS)
 import Darwin
+import Sockets
 
 extension SystemFacts {
     /// The hardware's UUID.
@@ -19,6 +20,9 @@ extension SystemFacts {
 
     static var bootID: String { value("kern.bootsessionuuid") ?? "" }
     static var osImage: String? { value("kern.osproductversion").map { "macOS \($0)" } }
+
+    /// Docker runs containers in a virtual machine, whose kernel is not asked.
+    static func hasAppArmor(of runtime: Endpoint) -> Bool? { nil }
 
     private static func value(_ name: String) -> String? {
         var size = 0

@@ -30,7 +30,8 @@ final class Gate: Sendable {
         }
     }
 
-    private func wait() async {
+    /// Returns when it has happened or when the task is cancelled.
+    func wait() async {
         let id = state.withLockedValue { state in
             state.next += 1
             return state.next

@@ -12,6 +12,8 @@ import Testing
         var pressure = NodePressure()
         var isEnding = false
         var keepsStrictGroups: Bool?
+        var own: KubeAPI.Node?
+        var hasAppArmor: Bool?
         /// `REASON: message`; empty where the pod is taken.
         var words = ""
         var testDescription: String { name }
@@ -119,6 +121,33 @@ import Testing
             name: "labels", pod: pod { $0.spec.nodeSelector = ["disk": "hdd"] },
             words: "NodeAffinity: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"),
         Case(
+            name: "labels that others gave the node",
+            pod: pod {
+                $0.spec.nodeSelector = ["disk": "fast"]
+                $0.spec.tolerations = [toleration("maintenance", "NoExecute")]
+            }, own: tainted),
+        Case(
+            name: "a taint that ends pods", pod: pod(), own: tainted,
+            words: "TaintToleration: Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"),
+        Case(
+            name: "a taint that ends pods, tolerated",
+            pod: pod { $0.spec.tolerations = [toleration("maintenance", "NoExecute")] }, own: tainted),
+        Case(
+            name: "a taint that ends pods, tolerated with another value",
+            pod: pod { $0.spec.tolerations = [toleration("maintenance", "NoExecute", equals: "disk")] }, own: tainted,
+            words: "TaintToleration: Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"),
+        Case(
+            name: "a taint that ends pods, tolerated with its value",
+            pod: pod { $0.spec.tolerations = [toleration("maintenance", "", equals: "network")] }, own: tainted),
+        Case(
+            name: "a taint that ends pods, and a manifest of this host",
+            pod: pod { $0.metadata.annotations = ["kubernetes.io/config.source": "file"] }, own: tainted),
+        Case(
+            name: "no AppArmor", pod: confined(nil, "RuntimeDefault"), hasAppArmor: false,
+            words: "AppArmor: Cannot enforce AppArmor: AppArmor is not enabled on the host"),
+        Case(name: "no AppArmor, and unconfined", pod: confined("Unconfined", nil), hasAppArmor: false),
+        Case(name: "AppArmor", pod: confined("RuntimeDefault", nil), hasAppArmor: true),
+        Case(
             name: "another node's", pod: pod { $0.spec.nodeName = "m" },
             words: "NodeName: Predicate NodeName failed: node(s) didn't match the requested node name"),
         Case(
@@ -127,11 +156,28 @@ import Testing
             words: "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"),
     ]
 
-    private static func toleration(_ key: String, _ effect: String) -> Value {
+    private static let tainted = KubeAPI.Node {
+        $0.metadata.labels = ["disk": "fast", "kubernetes.io/os": "linux"]
+        $0.spec.taints = [
+            Taint(key: "maintenance", value: "network", effect: "NoExecute"),
+            Taint(key: "reserved", effect: "NoSchedule"),
+        ]
+    }
+
+    private static func confined(_ whole: String?, _ one: String?) -> Pod {
+        func profile(_ type: String?) -> SecurityProfile? { type.map { type in SecurityProfile { $0.type = type } } }
+        return pod {
+            $0.spec.securityContext = PodSecurityContext { $0.appArmorProfile = profile(whole) }
+            $0.spec.containers[0].securityContext = SecurityContext { $0.appArmorProfile = profile(one) }
+        }
+    }
+
+    private static func toleration(_ key: String, _ effect: String, equals value: String? = nil) -> Value {
         Value(
             .object([
-                Member("key", Value(.string(key))), Member("operator", Value(.string("Exists"))),
-                Member("effect", Value(.string(effect))),
+                Member("key", Value(.string(key))),
+                Member("operator", Value(.string(value == nil ? "Exists" : "Equal"))),
+                Member("value", Value(.string(value ?? ""))), Member("effect", Value(.string(effect))),
             ]))
     }
 
@@ -141,10 +187,12 @@ import Testing
         situation.pressure = one.pressure
         situation.isEnding = one.isEnding
         situation.keepsStrictGroups = one.keepsStrictGroups
+        situation.own = one.own.map(OwnNode.Facts.init)
         var node = AdmissionTests.node
         node.resources = NodeResources(
             capacity: ["cpu": "4", "memory": "8Gi", "pods": "3", "vzcri.dev/vm": "2", "ephemeral-storage": "1Gi"])
         node.situation = situation
+        node.hasAppArmor = one.hasAppArmor
         node.sysctls = Sysctls(allowed: ["kernel.msg*"])
         let refusal = node.refusal(of: one.pod, beside: one.others)
         #expect(refusal.map { "\($0.reason): \($0.message)" } ?? "" == one.words)

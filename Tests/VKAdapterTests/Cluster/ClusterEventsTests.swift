@@ -128,4 +128,57 @@ import Testing
             }
         }
     }
+
+    @Test func `a private image that is here is only for pods whose secrets its registry accepts`() async throws {
+        try await cluster { server, node in
+            node.runtime.edit {
+                $0.registry.insert("r.example/team/app:1")
+                $0.passwords["r.example/team/app:1"] = "right"
+            }
+            for (name, password) in [("good", "right"), ("bad", "wrong")] {
+                let config = #"{"auths":{"r.example":{"username":"a","password":"\#(password)"}}}"#
+                try await server.client { client async throws in
+                    _ = try await client.create(
+                        Secret {
+                            $0.metadata.name = name
+                            $0.metadata.namespace = "default"
+                            $0.type = "kubernetes.io/dockerconfigjson"
+                            $0.data[".dockerconfigjson"] = Data(config.utf8).base64EncodedString()
+                        }, as: .secrets, namespace: "default")
+                }
+            }
+            try await node.running(in: server) { _ in
+                func run(_ name: String, with secret: String?, policy: PullPolicy = .ifNotPresent) async throws {
+                    let made = pod(name, image: "r.example/team/app:1") {
+                        $0.spec.containers[0].imagePullPolicy = policy
+                        $0.spec.imagePullSecrets =
+                            secret.map { name in [LocalObjectReference { $0.name = name }] } ?? []
+                    }
+                    try await create(made, in: server)
+                }
+                func waiting(_ name: String) throws -> String? {
+                    let pod = try server.object("pods", namespace: "default", name: name).map { try Pod($0) }
+                    return pod?.status.containerStatuses.first?.state.waiting?.reason
+                }
+                func isReady(_ name: String) throws -> Bool {
+                    let pod = try server.object("pods", namespace: "default", name: name).map { try Pod($0) }
+                    return pod?.status.condition(.ready)?.status == "True"
+                }
+                try await run("owner", with: "good")
+                try await eventually("it runs") { try isReady("owner") }
+                let pulls = node.runtime.calls["PullImage"] ?? 0
+                try await run("friend", with: "good")
+                try await eventually("who has the same secret needs no registry") { try isReady("friend") }
+                #expect(node.runtime.calls["PullImage"] == pulls)
+                try await run("stranger", with: nil)
+                try await run("liar", with: "bad")
+                try await run("quiet", with: nil, policy: .never)
+                try await eventually("strangers are refused") {
+                    try ["ErrImagePull", "ImagePullBackOff"].contains(waiting("stranger") ?? "")
+                        && ["ErrImagePull", "ImagePullBackOff"].contains(waiting("liar") ?? "")
+                        && waiting("quiet") == "ErrImageNeverPull"
+                }
+            }
+        }
+    }
 }

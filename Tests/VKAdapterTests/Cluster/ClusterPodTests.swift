@@ -59,6 +59,39 @@ import Testing
         }
     }
 
+    /// The pods were bound before the adapter began: it hears of its node first.
+    @Test("labels and taints that others gave the node decide which pods it takes")
+    func ownNode() async throws {
+        try await APIServerDouble.with { server in
+            let marked = KubeAPI.Node {
+                $0.metadata.name = "n"
+                $0.metadata.labels = ["kubernetes.io/os": "linux", "disk": "fast"]
+                $0.spec.taints = [Taint(key: "maintenance", effect: "NoExecute")]
+            }
+            try await server.client { client async throws in _ = try await client.create(marked, as: .nodes) }
+            let tolerates = Value(
+                .object([Member("key", Value(.string("maintenance"))), Member("operator", Value(.string("Exists")))]))
+            try await create("fast", in: server) {
+                $0.spec.nodeSelector = ["disk": "fast"]
+                $0.spec.tolerations = [tolerates]
+            }
+            try await create("slow", in: server) {
+                $0.spec.nodeSelector = ["disk": "slow"]
+                $0.spec.tolerations = [tolerates]
+            }
+            try await create("sensitive", in: server) { _ in }
+            try await VKAdapterTests.Node.with { node in
+                try await node.running(in: server) { _ in
+                    try await eventually("the pods are judged") {
+                        try seen("fast", server)?.status.phase == .running
+                            && seen("slow", server)?.status.reason == "NodeAffinity"
+                            && seen("sensitive", server)?.status.reason == "TaintToleration"
+                    }
+                }
+            }
+        }
+    }
+
     @Test("a readiness gate follows the condition somebody else sets, both ways")
     func gates() async throws {
         try await cluster { server, _ in

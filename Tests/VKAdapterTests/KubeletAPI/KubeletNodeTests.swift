@@ -218,9 +218,19 @@ import Testing
     }
 
     @Test func `the configuration that holds is shown`() async throws {
-        try await serving([], { $0.maximumPods = 17 }) { (_, _, client) async throws in
+        try await serving(
+            [],
+            {
+                $0.maximumPods = 17
+                $0.evictionHard = ["memory.available<100Mi"]
+                $0.kubeReserved = ["cpu=200m"]
+            }
+        ) { (_, _, client) async throws in
             let shown = try object(try await client.get("/configz").1)["kubeletconfig"] as? [String: Any]
             #expect(shown?["maxPods"] as? Int == 17)
+            #expect(shown?["evictionHard"] as? [String: String] == ["memory.available": "100Mi"])
+            #expect(shown?["kubeReserved"] as? [String: String] == ["cpu": "200m"])
+            #expect(shown?["imagePullCredentialsVerificationPolicy"] as? String == "NeverVerifyPreloadedImages")
             let authentication = shown?["authentication"] as? [String: Any]
             #expect((authentication?["anonymous"] as? [String: Any])?["enabled"] as? Bool == false)
             #expect((shown?["authorization"] as? [String: Any])?["mode"] as? String == "AlwaysAllow")
