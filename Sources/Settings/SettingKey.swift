@@ -138,10 +138,10 @@ extension SettingKey.Kind {
     }
 }
 
-/// `90`, `90s`, `1h30m`; nil when it is no such text.
-private func secondsMeant(by text: String) -> Int? {
+/// `90`, `90s`, `1h30m`, `7d`; nil when it is no such text.
+public func secondsMeant(by text: String) -> Int? {
     if let number = Int(text) { return number }
-    let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
+    let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
     var total = 0
     var digits = ""
     for character in text {

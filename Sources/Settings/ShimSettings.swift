@@ -25,6 +25,19 @@ public struct ShimSettings: Sendable {
     public var pauseImage: String?
     /// Patterns of names that are VM images wherever they come from.
     public var vmImages: [String]
+    /// Patterns of names of VM images that no collection removes.
+    public var pinnedImages: [String]
+    /// Seconds; 0 is forever.
+    public var imageMaximumAge: Int
+    /// Percent.
+    public var imageGCHighThreshold: Int
+    public var imageGCLowThreshold: Int
+    /// Names of images that are brought before anybody needs them.
+    public var prePullImages: [String]
+    /// Bytes for each second, as Kubernetes writes amounts.
+    public var prePullRate: String?
+    /// `01:00-05:00`
+    public var prePullWindow: String?
     /// Fields: `host`, `mirrors`, `plainHTTP`, `insecure`, `ca`, `cert`, `key`.
     public var registries: [[String: String]]
     /// A Docker configuration file, for pulls that bring no credentials.
@@ -84,6 +97,13 @@ public struct ShimSettings: Sendable {
                 SettingKey("dockerTLSVerify", .boolean, variable: "DOCKER_TLS_VERIFY", standard: .boolean(false)),
                 SettingKey("pauseImage", .text, flag: "--pause-image"),
                 SettingKey("vmImages", .list, standard: .list([])),
+                SettingKey("pinnedImages", .list, standard: .list([])),
+                SettingKey("imageMaximumAge", .seconds(0...315_360_000), standard: .integer(0)),
+                SettingKey("imageGCHighThreshold", .integer(0...100), standard: .integer(85)),
+                SettingKey("imageGCLowThreshold", .integer(0...100), standard: .integer(80)),
+                SettingKey("prePull.images", .list, standard: .list([])),
+                SettingKey("prePull.rate", .text),
+                SettingKey("prePull.window", .text),
                 SettingKey("registries", .records(registryFields)),
                 SettingKey("imageCredentials", .path),
                 SettingKey("guests", .records(guestFields)),
@@ -147,6 +167,13 @@ public struct ShimSettings: Sendable {
         dockerTLSVerify = resolved.boolean("dockerTLSVerify")
         pauseImage = resolved.text("pauseImage")
         vmImages = resolved.list("vmImages")
+        pinnedImages = resolved.list("pinnedImages").filter { !$0.isEmpty }
+        imageMaximumAge = resolved.integer("imageMaximumAge") ?? 0
+        imageGCHighThreshold = resolved.integer("imageGCHighThreshold") ?? 85
+        imageGCLowThreshold = resolved.integer("imageGCLowThreshold") ?? 80
+        prePullImages = resolved.list("prePull.images").filter { !$0.isEmpty }
+        prePullRate = resolved.text("prePull.rate")
+        prePullWindow = resolved.text("prePull.window")
         registries = resolved.records("registries")
         imageCredentials = resolved.text("imageCredentials")
         guests = resolved.records("guests")

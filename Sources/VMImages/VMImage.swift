@@ -25,6 +25,8 @@ public struct VMImage: Sendable, Hashable {
     public var importedAt: Int64
     /// Whether it came from a registry: who may have it, that registry says.
     public var wasPulled = false
+    /// Whether somebody pinned it: it goes only when it is removed by name or id.
+    public var isPinned = false
 }
 
 /// What an image says about its guest: the config blob of its manifest, media type ``mediaType``.

@@ -1,5 +1,8 @@
 import ArgumentParser
+import CRIControl
+import CRIShim
 import Launch
+import Settings
 import VMImages
 
 struct ImageRemove: ParsableCommand {
@@ -33,14 +36,38 @@ struct ImageRemove: ParsableCommand {
 
 struct ImagePrune: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prune", abstract: "Remove data that no name, no machine and no checkpoint needs any more.")
+        commandName: "prune", abstract: "Remove data that no name, no machine and no checkpoint needs any more.",
+        discussion: "Images that are pinned, or that pinnedImages names, stay whatever their age.")
     @OptionGroup var options: ImageStoreOptions
+    @Option(
+        help: ArgumentHelp(
+            "Also images of which no machine was made for longer: 7d, 12h, 90m.", valueName: "time"))
+    var olderThan: String?
 
     func run() throws {
+        let age = try olderThan.map { text in
+            guard let seconds = secondsMeant(by: text), seconds >= 0 else {
+                throw ProgramFailure("--older-than: \"\(text)\" is no time: write 7d, 12h or 90m", exitCode: Exit.usage)
+            }
+            return Duration.seconds(seconds)
+        }
+        let kept = try Start.configured { try KeptImages(try options.settings()) }
         try options.run { store, root in
+            if let age { try removeUnused(store, root, age, kept) }
             let collected = try store.collect(keeping: .zero) { try MachineReferences.digests(ofRoot: root) }
             for id in collected.images { print("deleted \(id)") }
             print("removed \(collected.files) files")
+        }
+    }
+
+    private func removeUnused(_ store: ImageStore, _ root: String, _ age: Duration, _ kept: KeptImages) throws {
+        let now = CtlDefaults.now()
+        for unused in try store.unused(inUse: try MachineReferences.digests(ofRoot: root))
+        where unused.age(now: now) >= age && kept.reason(unused.image) == nil {
+            let removed = try store.remove(unused) { try MachineReferences.digests(ofRoot: root) }
+            guard removed != nil else { continue }
+            for name in unused.image.names { print("untagged \(name)") }
+            print("deleted \(unused.image.id)")
         }
     }
 }

@@ -19,7 +19,8 @@ struct Image: ParsableCommand {
         discussion: "A running daemon sees each change at once. Docker's images are Docker's: docker images.",
         subcommands: [
             ImageImportCommand.self, ImagePull.self, ImagePush.self, ImageList.self, ImageInspect.self, ImageTag.self,
-            ImageRemove.self, ImagePrune.self, ImageConvert.self, ImageCommitCommand.self, ImageVerify.self,
+            ImageRemove.self, ImagePrune.self, ImagePinCommand.self, ImageUnpinCommand.self, ImageConvert.self,
+            ImageCommitCommand.self, ImageVerify.self,
         ])
 }
 
@@ -71,16 +72,17 @@ struct ImageList: ParsableCommand {
             if quiet {
                 for image in images { print(image.id) }
             } else if output == .json {
-                print(try ImageReport.text(images.map { ImageReport($0) }))
+                print(try ImageReport.text(try images.map { ImageReport($0, lastUsed: try store.lastUsed($0)) }))
             } else {
-                print(table(images).text, terminator: "")
+                print(try table(images, store).text, terminator: "")
             }
         }
     }
 
-    private func table(_ images: [VMImage]) -> Table {
-        var table = Table(["NAME", "IMAGE ID", "OS/ARCH", "BOOT", "DISK", "SIZE", "IMPORTED"])
+    private func table(_ images: [VMImage], _ store: ImageStore) throws -> Table {
+        var table = Table(["NAME", "IMAGE ID", "OS/ARCH", "BOOT", "DISK", "SIZE", "IMPORTED", "USED", "PINNED"])
         for image in images {
+            let used = try store.lastUsed(image)
             for name in image.names.isEmpty ? ["<none>"] : image.names {
                 table.add([
                     name, Display.shortID(image.id), "\(image.config.os.rawValue)/\(image.config.architecture)",
@@ -88,6 +90,8 @@ struct ImageList: ParsableCommand {
                     image.config.disks.first.map { Display.size(UInt64(max(0, $0.capacity))) } ?? "-",
                     Display.size(UInt64(max(0, image.size))),
                     Display.age(of: image.importedAt, now: CtlDefaults.now()),
+                    used == image.importedAt ? "-" : Display.age(of: used, now: CtlDefaults.now()),
+                    image.isPinned ? "yes" : "-",
                 ])
             }
         }
@@ -107,7 +111,8 @@ struct ImageInspect: ParsableCommand {
                 guard let image = try store.resolve(reference, prefixes: true) else {
                     throw ImageMissing.error(reference)
                 }
-                return ImageReport(image, files: store.files(of: image))
+                return ImageReport(
+                    image, files: store.files(of: image), lastUsed: try store.lastUsed(image))
             }
             print(try ImageReport.text(found))
         }

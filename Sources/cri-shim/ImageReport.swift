@@ -43,9 +43,12 @@ struct ImageReport: Encodable {
     var login: Login?
     var sizeBytes: Int64
     var importedAt: String
+    /// When a machine was last made of it, or it came here.
+    var lastUsedAt: String
+    var pinned: Bool
 
     /// - Parameter files: shows paths instead of digests.
-    init(_ image: VMImage, files: VMImageFiles? = nil) {
+    init(_ image: VMImage, files: VMImageFiles? = nil, lastUsed: Int64) {
         id = image.id
         names = image.names
         digests = image.digests
@@ -61,6 +64,8 @@ struct ImageReport: Encodable {
         login = image.config.login.map { Login(user: $0.user, keyFile: $0.keyFile) }
         sizeBytes = image.size
         importedAt = Date(timeIntervalSince1970: Double(image.importedAt / 1_000_000_000)).ISO8601Format()
+        lastUsedAt = Date(timeIntervalSince1970: Double(lastUsed / 1_000_000_000)).ISO8601Format()
+        pinned = image.isPinned
         boot =
             switch image.config.boot {
             case .kernel(let digest, let initrd, let line):

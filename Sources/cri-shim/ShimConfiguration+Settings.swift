@@ -28,6 +28,7 @@ extension ShimConfiguration {
         advertiseAddress = settings.advertiseAddress
         pauseImage = settings.pauseImage
         registries = try RegistryConfiguration(settings)
+        images = try ImageUpkeep(settings)
         try takeGuests(settings)
         try takeNetwork(settings)
     }
@@ -131,7 +132,7 @@ extension ShimConfiguration {
         return numbers.count == 4 && numbers.allSatisfy { UInt8($0) != nil }
     }
 
-    private static func pattern(_ text: String, of key: String, in resolved: ResolvedSettings) throws -> ImagePattern {
+    static func pattern(_ text: String, of key: String, in resolved: ResolvedSettings) throws -> ImagePattern {
         guard let pattern = ImagePattern(text) else {
             throw resolved.invalid(
                 key, "\"\(text)\" is no pattern: write a name such as registry.example/vms/*, without spaces")

@@ -95,6 +95,14 @@ import Testing
                   dockerTLSVerify: true                    # environment DOCKER_TLS_VERIFY
                   pauseImage: "yes"                        # /etc/c.yaml:2
                   vmImages: []                             # default
+                  pinnedImages: []                         # default
+                  imageMaximumAge: 0                       # default
+                  imageGCHighThreshold: 85                 # default
+                  imageGCLowThreshold: 80                  # default
+                  prePull:
+                    images: []                             # default
+                    rate:                                  # default
+                    window:                                # default
                   registries:                              # default
                   imageCredentials:                        # default
                   guests:                                  # default

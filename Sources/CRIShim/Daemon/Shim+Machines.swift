@@ -10,7 +10,8 @@ extension Shim {
         let root = configuration.rootDirectory
         return StoreImages(
             catalog: VMImageCatalog(
-                store: ImageStore(directory: root + "/images", logger: logger), root: root),
+                store: ImageStore(directory: root + "/images", logger: logger), root: root,
+                keep: configuration.images.keep),
             credentials: GuestCredentials(profiles: configuration.guests, environment: login))
     }
 

@@ -57,6 +57,8 @@ public struct ShimConfiguration: Sendable {
     public var pauseImage: String?
     /// Patterns of names that are VM images wherever they come from.
     public var vmImages: [ImagePattern] = []
+    /// What becomes of VM images by themselves.
+    public var images = ImageUpkeep()
     /// How registries are reached.
     public var registries = RegistryConfiguration()
     /// How to log in to which guests; the first that fits counts.

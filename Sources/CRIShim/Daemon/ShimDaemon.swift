@@ -51,6 +51,7 @@ public final class Shim: Service {
     let pulls: PullBoard
     private let vmImages: VMImageCatalog
     private let registries: RegistryClient
+    private let prePuller: PrePuller
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
     /// How long the first answer of the engine is waited for before serving without.
@@ -98,16 +99,20 @@ public final class Shim: Service {
         self.pulls = pulls
         let containers = Containers(
             store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger)
+        let nodeImages = NodeImages(
+            machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
+            dockerHealth: dockerHealth, choice: choice,
+            pulls: VMImagePulls(
+                client: registries, catalog: vmImages, pulls: pulls, rate: configuration.images.prePull.rate))
+        prePuller = PrePuller(configuration.images.prePull, logger: logger, pull: nodeImages.prePull)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
             containers: containers,
-            images: NodeImages(
-                machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
-                dockerHealth: dockerHealth, choice: choice,
-                pulls: VMImagePulls(client: registries, catalog: vmImages, pulls: pulls)),
+            images: nodeImages,
             runtimes: runtimes,
             statistics: ContainerStatistics(store: store, runtimes: runtimes),
-            streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, logger: logger)
+            streaming: StreamingSessions(server: streaming, addresses: addresses), info: info, prePull: prePuller,
+            logger: logger)
         var router = Router()
         service.register(in: &router)
         let host = HostService(
@@ -162,12 +167,16 @@ public final class Shim: Service {
         try await machines.adopt()
         await vmImages.collectUnused()
         await machines.lookAtDisk()
-        supervision.withLock { [docker, sandboxes, machines] in
+        let collector = VMImageCollector(
+            catalog: vmImages, root: root.path, policy: configuration.images.collection, logger: logger)
+        supervision.withLock { [docker, sandboxes, machines, prePuller] in
             $0 = Task {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await sandboxes.keepHolders() }
                     group.addTask { await docker.run() }
                     group.addTask { await machines.options.disk?.run(machines) }
+                    group.addTask { await collector.run() }
+                    group.addTask { await prePuller.run() }
                 }
             }
         }

@@ -26,11 +26,11 @@ final class NodeImages: ImageManager {
     /// Without an engine the list is of what is left.
     func list(_ filter: CRI.ImageFilter?) async throws -> [CRI.Image] {
         if let wanted = filter?.image, !wanted.image.isEmpty {
-            if let found = try await machines.find(wanted.image) { return [found.cri] }
+            if let found = try await machines.find(wanted.image) { return [machines.cri(found)] }
             guard dockerHealth().isReady else { return [] }
             return try await docker.list(filter)
         }
-        let found = try await machines.list().map(\.cri)
+        let found = try await machines.list().map(machines.cri)
         guard dockerHealth().isReady else { return found }
         return try await found + docker.list(filter)
     }
@@ -38,7 +38,9 @@ final class NodeImages: ImageManager {
     func status(
         _ image: CRI.ImageSpec, verbose: Bool
     ) async throws -> (image: CRI.Image, details: [String: String])? {
-        if let found = try await machines.find(image.image) { return (found.cri, verbose ? found.details : [:]) }
+        if let found = try await machines.find(image.image) {
+            return (machines.cri(found), verbose ? found.details : [:])
+        }
         try requireDocker(for: image.image)
         return try await docker.status(image, verbose: verbose)
     }
@@ -48,7 +50,12 @@ final class NodeImages: ImageManager {
         switch (decision.kind, decision.id) {
         case (.vm, let id):
             let local = try await machines.find(image.image)
-            if let pulls { return try await pulls.pull(image, auth: auth, local: local) }
+            if let pulls {
+                let id = try await pulls.pull(image, auth: auth, local: local)
+                // Who pulls it is about to use it.
+                await machines.markUsed(id)
+                return id
+            }
             if let id = local?.id ?? id { return id }
             throw ShimError(
                 .notFound,
@@ -58,6 +65,14 @@ final class NodeImages: ImageManager {
             try requireDocker(for: image.image)
             return try await docker.pull(image, auth: auth)
         }
+    }
+
+    /// Brings an image that nobody needs yet, and asks whether its name still means it.
+    func prePull(_ image: CRI.ImageSpec) async throws -> String {
+        let decision = try await choice.decide(image: image.image)
+        guard decision.kind == .vm, let pulls else { return try await pull(image, auth: nil) }
+        return try await pulls.pull(
+            image, auth: nil, local: try await machines.find(image.image), isHurried: false)
     }
 
     func remove(_ image: CRI.ImageSpec) async throws {

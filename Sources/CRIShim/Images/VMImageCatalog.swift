@@ -9,11 +9,31 @@ final class VMImageCatalog: Sendable {
     let store: ImageStore
     /// Where machines and checkpoints say what they need.
     private let root: String
+    /// Names of images that no collection removes.
+    let keep: KeptImages
 
     /// - Parameter root: the shim's.
-    init(store: ImageStore, root: String) {
+    init(store: ImageStore, root: String, keep: KeptImages = KeptImages()) {
         self.store = store
         self.root = root
+        self.keep = keep
+    }
+
+    /// As the CRI has it.
+    func cri(_ image: VMImage) -> CRI.Image {
+        var answer = image.cri
+        answer.pinned = keep.reason(image) != nil
+        return answer
+    }
+
+    /// Says that an image is used now. That this did not work is logged: it is only older than it might be.
+    func markUsed(_ id: String) async {
+        do {
+            try await offload { [store] in try store.markUsed([id]) }
+        } catch {
+            store.logger.warning(
+                "an image's last use could not be noted", metadata: ["image": "\(id)", "error": "\(error)"])
+        }
     }
 
     /// By id or name; nil when it is not here.

@@ -9,11 +9,15 @@ final class VMImagePulls: Sendable {
     private let catalog: VMImageCatalog
     private let pulls: PullBoard
     private let work = SharedWork<String, VMImage, PullProgress>()
+    /// nil: nothing is limited.
+    private let paces: PullPaces?
 
-    init(client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard) {
+    /// - Parameter rate: bytes for each second of downloads that nobody needs yet.
+    init(client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard, rate: Int64? = nil) {
         self.client = client
         self.catalog = catalog
         self.pulls = pulls
+        paces = rate.map { PullPaces(rate: $0) }
     }
 
     /// How many wait for images.
@@ -21,8 +25,11 @@ final class VMImagePulls: Sendable {
 
     /// - Parameter local: the image of that name that is here. It is used when the registry says that who asks may have it,
     ///   and that it still has that name; one that was made here is used as it is.
+    /// - Parameter isHurried: whether somebody needs it now.
     /// - Returns: the image's id.
-    func pull(_ image: CRI.ImageSpec, auth: CRI.AuthConfig?, local: VMImage?) async throws -> String {
+    func pull(
+        _ image: CRI.ImageSpec, auth: CRI.AuthConfig?, local: VMImage?, isHurried: Bool = true
+    ) async throws -> String {
         if let local, !local.wasPulled { return local.id }
         guard !ImageReference.isID(image.image) else {
             if let local { return local.id }
@@ -38,14 +45,25 @@ final class VMImagePulls: Sendable {
             if let local, local.id == head.digest { return local.id }
             let resolved = try await repository.resolve(head.digest)
             if let local, local.id == resolved.descriptor.digest { return local.id }
-            return try await download(reference, shownAs: image.image, resolved, repository)
+            return try await paced(resolved.descriptor.digest, isHurried: isHurried, repository) { source in
+                try await download(reference, shownAs: image.image, resolved, source)
+            }
         } catch let error as RegistryError {
             throw Self.explained(error, image.image)
         }
     }
 
+    private func paced(
+        _ digest: String, isHurried: Bool, _ repository: Repository, _ body: (any BlobSource) async throws -> String
+    ) async throws -> String {
+        guard let paces else { return try await body(repository) }
+        return try await paces.running(digest, isHurried: isHurried) { pace in
+            try await body(PacedSource(source: repository, pace: pace))
+        }
+    }
+
     private func download(
-        _ reference: ImageReference, shownAs name: String, _ resolved: ResolvedImage, _ repository: Repository
+        _ reference: ImageReference, shownAs name: String, _ resolved: ResolvedImage, _ repository: any BlobSource
     ) async throws -> String {
         let puller = ImagePuller(store: catalog.store)
         let digest = resolved.descriptor.digest

@@ -73,7 +73,7 @@ extension CRIService {
     private func details() -> [String: String] {
         let engine = info.engine ?? RuntimeInfo.Engine()
         let disk = runtimes.machines?.options.disk?.current ?? DiskState()
-        return [
+        var details = [
             "machines": JSONText.object([
                 ("diskLevel", .text(disk.level.rawValue)),
                 ("diskFreeBytes", .number(Int(clamping: disk.freeBytes))),
@@ -100,5 +100,7 @@ extension CRIService {
                 ("securityOptions", JSONText.array(engine.securityOptions)),
             ]),
         ]
+        if let prePull, !prePull.entries.isEmpty { details["prePull"] = prePull.report }
+        return details
     }
 }

@@ -13,6 +13,8 @@ struct CRIService: Sendable {
     let statistics: ContainerStatistics
     let streaming: StreamingSessions
     let info: RuntimeInfo
+    /// Tells what becomes of the images that are brought beforehand.
+    var prePull: PrePuller?
     let logger: Logger
 
     func register(in router: inout Router) {

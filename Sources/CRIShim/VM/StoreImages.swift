@@ -14,6 +14,7 @@ struct StoreImages: MachineImages {
         try await RootDirectory.offload {
             // Held until the machine is on disk, where collections find it.
             guard let lease = try store.lease(reference) else { return nil }
+            try store.markUsed([lease.image.id])
             let login = try credentials.resolve(
                 names: [reference] + lease.image.names, image: lease.image.config.login,
                 profile: annotations[GuestCredentials.annotation])

@@ -34,5 +34,7 @@ extension OpenFile {
 extension stat {
     /// Seconds since 1970.
     var modified: Int { st_mtimespec.tv_sec }
+    /// Nanoseconds since 1970.
+    var modifiedAt: Int64 { Int64(st_mtimespec.tv_sec) * 1_000_000_000 + Int64(st_mtimespec.tv_nsec) }
 }
 #endif

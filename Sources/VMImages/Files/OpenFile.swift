@@ -78,6 +78,12 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Sets the time of its last change, in nanoseconds since 1970.
+    func touch(_ time: Int64) throws {
+        let time = timespec(tv_sec: Int(time / 1_000_000_000), tv_nsec: Int(time % 1_000_000_000))
+        guard futimens(descriptor, [time, time]) == 0 else { throw VMImageError.system("set the time of \(path)") }
+    }
+
     func sync() throws {
         guard fsync(descriptor) == 0 else { throw VMImageError.system("sync \(path)") }
     }
@@ -157,6 +163,16 @@ enum FilePlaces {
         guard statvfs(directory, &facts) == 0 else { throw VMImageError.system("look at the space of \(directory)") }
         return Int64(
             clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize)).partialValue)
+    }
+
+    /// What a file takes on disk, in bytes; 0 when there is none. One with several names takes nothing: it stays.
+    static func allocated(_ path: String) throws -> Int64 {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else {
+            if errno == ENOENT { return 0 }
+            throw VMImageError.system("look at \(path)")
+        }
+        return facts.st_nlink > 1 ? 0 : facts.allocated
     }
 
     /// - Returns: nil when there is no such file.

@@ -34,7 +34,8 @@ extension ImageStore {
             {
                 names = [parsed.canonical]
             }
-            index.removeNames(names)
+            // What the last name, or the id, was pinned by goes with them.
+            index.removeNames(names.count == entry.names.count ? names.union([entry.id]) : names)
             try index.write(to: layout.index)
             let collected = try collectLocked(&index, inUse: inUse)
             return Removal(
@@ -49,6 +50,8 @@ extension ImageStore {
         public var images: [String] = []
         /// Blobs, disks, and what dead processes left.
         public var files = 0
+        /// What those files took on disk.
+        public var bytes: Int64 = 0
     }
 
     /// Removes images without a name, files that belong to no image, and what dead imports left; nothing that is in use,
@@ -73,7 +76,7 @@ extension ImageStore {
     /// A day: longer than any network is away that somebody waits for.
     public static var unfinishedPulls: Duration { .seconds(86_400) }
 
-    private func collectLocked(
+    func collectLocked(
         _ index: inout StoreIndex, keeping pulls: Duration = ImageStore.unfinishedPulls, inUse: () throws -> Set<String>
     ) throws -> Collected {
         var collected = Collected()
@@ -82,7 +85,7 @@ extension ImageStore {
         let used = try inUse()
         let unused = Set(
             try index.images.filter { entry in
-                try entry.names.isEmpty && !leased.contains(entry.id) && !isUsed(entry, used)
+                try entry.names.isEmpty && entry.pins == nil && !leased.contains(entry.id) && !isUsed(entry, used)
             }.map(\.id))
         if !unused.isEmpty {
             index.images.removeAll { unused.contains($0.id) }
@@ -128,17 +131,32 @@ extension ImageStore {
         }
         for (directory, needed) in [(layout.blobs, blobs), (layout.disks, disks)] {
             for name in try Directories.names(directory) where !needed.contains(name) {
-                try FilePlaces.remove("\(directory)/\(name)")
+                let path = "\(directory)/\(name)"
+                collected.bytes += try FilePlaces.allocated(path)
+                try FilePlaces.remove(path)
                 collected.files += 1
             }
         }
-        for name in try Directories.names(layout.staging) where try isAbandoned(name, keeping: pulls) {
-            try Staging.remove("\(layout.staging)/\(name)")
-            collected.files += 1
+        try removeUnfinished(keeping: pulls, &collected)
+        let ids = Set(index.images.map { StoreLayout.hex($0.id) })
+        for name in try Directories.names(layout.uses) where !ids.contains(name) {
+            try FilePlaces.remove("\(layout.uses)/\(name)")
         }
         let index = "index.json."
         for name in try Directories.names(layout.directory) where name.hasPrefix(index) && name.hasSuffix(".tmp") {
             try FilePlaces.remove("\(layout.directory)/\(name)")
+            collected.files += 1
+        }
+    }
+
+    /// Removes what dead imports left, and unfinished pulls that nobody is at. Call it with the store's lock held.
+    func removeUnfinished(keeping pulls: Duration, _ collected: inout Collected) throws {
+        for name in try Directories.names(layout.staging) where try isAbandoned(name, keeping: pulls) {
+            let directory = "\(layout.staging)/\(name)"
+            for file in try Directories.names(directory) {
+                collected.bytes += try FilePlaces.allocated("\(directory)/\(file)")
+            }
+            try Staging.remove(directory)
             collected.files += 1
         }
     }

@@ -46,6 +46,8 @@ public final class ImageStore: Sendable {
     }
 
     public var directory: String { layout.directory }
+    /// Whether anything was ever put into it.
+    public var isMade: Bool { FilePlaces.exists(layout.directory) }
 
     /// All images, those with names first, by name. One that cannot be read is logged and left out.
     public func list() throws -> [VMImage] {
@@ -189,7 +191,7 @@ public final class ImageStore: Sendable {
             id: entry.id, names: names.filter { !$0.contains("@") },
             digests: Set(repositories).sorted().map { "\($0)@\(entry.id)" },
             config: contents.config, size: entry.size, importedAt: entry.importedAt,
-            wasPulled: entry.contents != nil)
+            wasPulled: entry.contents != nil, isPinned: entry.pins != nil)
     }
 
     /// What an image's blobs say.

@@ -18,6 +18,8 @@ struct StoreIndex: Codable, Sendable, Equatable {
         var packs: [String]?
         /// Canonical, sorted; empty for an image that only stays because it is used.
         var names: [String]
+        /// Those of its names, and its id, that somebody pinned.
+        var pins: [String]?
         /// What its files take, in bytes.
         var size: Int64
         /// Nanoseconds since 1970.
@@ -62,16 +64,32 @@ struct StoreIndex: Codable, Sendable, Equatable {
     }
     func entry(name: String) -> Entry? { images.first { $0.names.contains(name) } }
 
-    /// Gives an image a name; whoever had it loses it.
+    /// Gives an image a name; whoever had it loses it. A name that is pinned stays so.
     mutating func name(_ id: String, _ name: String) {
+        let isPinned = images.contains { $0.pins?.contains(name) ?? false }
         for index in images.indices {
             images[index].names.removeAll { $0 == name }
-            if images[index].id == id { images[index].names = (images[index].names + [name]).sorted() }
+            images[index].pin(name, false)
+            if images[index].id == id {
+                images[index].names = (images[index].names + [name]).sorted()
+                images[index].pin(name, isPinned)
+            }
         }
     }
 
     mutating func removeNames(_ names: Set<String>) {
-        for index in images.indices { images[index].names.removeAll { names.contains($0) } }
+        for index in images.indices {
+            images[index].names.removeAll { names.contains($0) }
+            for name in names { images[index].pin(name, false) }
+        }
+    }
+}
+
+extension StoreIndex.Entry {
+    /// - Parameter name: canonical, or the image's id.
+    mutating func pin(_ name: String, _ isPinned: Bool) {
+        let rest = Set(pins ?? []).subtracting([name]).union(isPinned ? [name] : [])
+        pins = rest.isEmpty ? nil : rest.sorted()
     }
 }
 

@@ -8,6 +8,7 @@ import HostFiles
 /// disks/sha256/HEX     disks, sparse, by the digest of their index
 /// staging/RANDOM/      an import under way; its `lock` is held
 /// leases/RANDOM        the id of an image that must stay; held as long as it must
+/// used/HEX             empty; its time says when the image with this id was last used
 /// lock                 held for each change
 /// ```
 struct StoreLayout: Sendable {
@@ -20,13 +21,14 @@ struct StoreLayout: Sendable {
     var disks: String { directory + "/disks/sha256" }
     var staging: String { directory + "/staging" }
     var leases: String { directory + "/leases" }
+    var uses: String { directory + "/used" }
 
     func blob(_ digest: String) -> String { "\(blobs)/\(Self.hex(digest))" }
     func disk(_ digest: String) -> String { "\(disks)/\(Self.hex(digest))" }
 
     /// Makes what is missing. Blocks.
     func make() throws {
-        for path in [blobs, disks, staging, leases] { try Directories.make(path, mode: 0o700) }
+        for path in [blobs, disks, staging, leases, uses] { try Directories.make(path, mode: 0o700) }
     }
 
     static func hex(_ digest: String) -> String {

@@ -44,7 +44,7 @@ import VMImages
         let digest: String
         let layers: [Descriptor]
 
-        init(_ directory: String, _ registry: RegistryDouble) async throws {
+        init(_ directory: String, _ registry: RegistryDouble, rate: Int64? = nil) async throws {
             self.registry = registry
             let logger = RegistryImagesTests.logger
             var configuration = RegistryConfiguration()
@@ -72,7 +72,7 @@ import VMImages
             choice = RuntimeChoice(
                 vmImage: { try await machines.find($0)?.id }, dockerImage: { _ in nil },
                 manifests: RegistryManifests(client: client, patience: .seconds(300), logger: logger))
-            machinePulls = VMImagePulls(client: client, catalog: machines, pulls: board)
+            machinePulls = VMImagePulls(client: client, catalog: machines, pulls: board, rate: rate)
             images = NodeImages(
                 machines: machines, docker: Docker(), dockerHealth: { .ready }, choice: choice, pulls: machinePulls)
         }
@@ -92,10 +92,10 @@ import VMImages
 
     }
 
-    private func with(_ body: (Node) async throws -> Void) async throws {
+    private func with(rate: Int64? = nil, _ body: (Node) async throws -> Void) async throws {
         try await withTemporaryDirectory { directory in
             try await RegistryDouble.run { registry in
-                let node = try await Node(directory, registry)
+                let node = try await Node(directory, registry, rate: rate)
                 do {
                     try await body(node)
                 } catch {
@@ -229,6 +229,23 @@ import VMImages
             #expect(node.board.all.contains { $0.pull.done > 0 })
             let before = node.fetches()
             #expect(try await node.pull() == node.digest)
+            #expect(node.fetches() == before)
+        }
+    }
+
+    @Test func `who needs an image that is brought slowly beforehand gets it at once, of the same download`()
+        async throws
+    {
+        // An image takes longer than any test at this rate.
+        try await with(rate: 1) { node async throws in
+            let slow = Task { try await node.images.prePull(.init { $0.image = node.image }) }
+            try await eventually("the download has begun") { !node.fetches().isEmpty }
+            #expect(node.board.all.allSatisfy { !$0.pull.isFinished })
+            #expect(try await node.pull() == node.digest)
+            #expect(try await slow.value == node.digest)
+            #expect(node.fetches().values.allSatisfy { $0 == 1 })
+            let before = node.fetches()
+            #expect(try await node.images.prePull(.init { $0.image = node.image }) == node.digest)
             #expect(node.fetches() == before)
         }
     }
