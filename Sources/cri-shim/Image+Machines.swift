@@ -7,6 +7,12 @@ import Settings
 import VMImages
 import VZEngine
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -18,7 +24,8 @@ struct ImageCommitCommand: AsyncParsableCommand {
         commandName: "commit",
         abstract: "Make a VM image of a machine that has stopped, as a child of the one it was made of.",
         discussion: """
-            A machine is named as for cri-shim vm. When the new image is pushed, only what differs from its base is sent.
+            A machine is named as for cri-shim vm. The disk of one that has ended is there when its pod has the annotation
+            vzcri.dev/keep-disk: "true". When the new image is pushed, only what differs from its base is sent.
 
             Example: cri-shim image commit builder registry.example/team/guest:2
             """)
@@ -44,6 +51,13 @@ struct ImageCommitCommand: AsyncParsableCommand {
                 MachineConfig.self, from: Data(contentsOf: URL(filePath: bundle + "/config.json")))
             // Others are the pod's.
             let disks = config.disks.filter { !$0.readOnly && $0.path.hasPrefix(bundle + "/") }.map(\.path)
+            guard disks.allSatisfy({ access($0, R_OK) == 0 }) else {
+                throw ProgramFailure(
+                    """
+                    machine \(machine) has ended and its disk went with it: a pod with the annotation \
+                    vzcri.dev/keep-disk: "true" keeps it until its container is removed
+                    """)
+            }
             let variables: String? =
                 switch config.boot {
                 case .kernel: nil

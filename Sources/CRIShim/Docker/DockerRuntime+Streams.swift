@@ -17,7 +17,7 @@ extension DockerRuntime {
                     attachStderr: options.stderr && !options.tty, tty: options.tty))
             do {
                 let connection = try await client.startExec(exec, tty: options.tty)
-                try await connect(connection, to: io) { [client] size in
+                try await connect(connection, to: io, closesInput: true) { [client] size in
                     try await client.resizeExec(exec, width: Int(size.width), height: Int(size.height))
                 }
                 try Task.checkCancellation()
@@ -46,7 +46,9 @@ extension DockerRuntime {
                 // kubectl shows the log then.
                 return .failed(message: "container \(container.record.name) has just ended: its output is in its log")
             }
-            try await connect(connection, to: io) { [client] size in
+            // Where the container's input outlives a client the engine takes the end of it for the client's going.
+            let closesInput = container.record.stdinOnce && !container.record.tty
+            try await connect(connection, to: io, closesInput: closesInput) { [client] size in
                 try await client.resizeContainer(id, width: Int(size.width), height: Int(size.height))
             }
             return .exited(code: 0)
@@ -62,8 +64,9 @@ extension DockerRuntime {
     }
 
     /// Moves bytes between an engine's stream and a client's until the engine's output ends.
+    /// - Parameter closesInput: the end of the client's input is that of the process's.
     private func connect(
-        _ connection: DockerStream, to io: RemoteCommandIO,
+        _ connection: DockerStream, to io: RemoteCommandIO, closesInput: Bool,
         resize: @escaping @Sendable (TerminalSize) async throws -> Void
     ) async throws {
         let logger = self.logger
@@ -78,6 +81,7 @@ extension DockerRuntime {
                                 return false
                             }
                         }
+                        guard closesInput else { return false }
                         do { try await connection.closeInput() } catch {
                             logger.debug("input has ended already", metadata: ["error": "\(error)"])
                         }

@@ -23,7 +23,8 @@ public struct DailyWindow: Sendable, Hashable, CustomStringConvertible {
     /// `24:00` is midnight as well.
     private static func minutes(_ text: Substring) -> Int? {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 2 && $0.utf8.allSatisfy { (48...57).contains($0) } }),
+        guard parts.count == 2,
+            parts.allSatisfy({ $0.utf8.count == 2 && $0.utf8.allSatisfy { (48...57).contains($0) } }),
             let hours = Int(parts[0]), let minutes = Int(parts[1]), hours * 60 + minutes <= day, minutes < 60
         else { return nil }
         return hours * 60 + minutes

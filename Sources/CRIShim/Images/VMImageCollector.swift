@@ -83,7 +83,9 @@ struct VMImageCollector: Sendable {
         }
         for unused in candidates {
             if try isEnough() { return removed }
-            guard let bytes = try remove(unused, "their disk is more than \(policy.high) % full", time) else { continue }
+            guard let bytes = try remove(unused, "their disk is more than \(policy.high) % full", time) else {
+                continue
+            }
             freed &+= UInt64(clamping: bytes)
             removed.append(unused.image.id)
         }

@@ -25,7 +25,11 @@ import Testing
         #expect(window.untilChange(at: second) == rest)
     }
 
-    @Test("what is no window", arguments: ["", "1:00-5:00", "01:00", "01:00-01:00", "00:00-24:00", "25:00-26:00", "01:60-02:00", "-1:00-02:00"])
+    @Test(
+        "what is no window",
+        arguments: [
+            "", "1:00-5:00", "01:00", "01:00-01:00", "00:00-24:00", "25:00-26:00", "01:60-02:00", "-1:00-02:00",
+        ])
     func noWindow(text: String) { #expect(DailyWindow(text) == nil) }
 
     // MARK: Rates

@@ -37,7 +37,8 @@ import VMImages
         ///   - later: how many seconds from now it is.
         ///   - full: percent of the disk.
         func collector(
-            _ policy: ImageCollectionPolicy, keep: [String] = [], later: Int64 = 0, full: @escaping @Sendable () -> UInt64
+            _ policy: ImageCollectionPolicy, keep: [String] = [], later: Int64 = 0,
+            full: @escaping @Sendable () -> UInt64
         ) -> VMImageCollector {
             var kept = KeptImages()
             kept.patterns = keep.compactMap { ImagePattern($0) }

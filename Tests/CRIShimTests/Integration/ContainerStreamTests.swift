@@ -145,6 +145,27 @@ struct ContainerStreamTests {
         }
     }
 
+    /// As `echo word | kubectl attach -i` does. The end of one client's input is not the end of the container's.
+    @Test func `output goes on to a client whose input has ended, and the next client's input arrives`() async throws {
+        try await with(script: "read a; sleep 1; echo \"got $a\"; read b; echo \"then $b\"") {
+            $0.stdin = true
+        } _: { shim, container in
+            func attach(_ word: String) async throws -> Session {
+                let answer: CRI.AttachResponse = try await shim.call(CRI.RuntimeService.attach) {
+                    $0.containerId = container
+                    ($0.stdin, $0.stdout, $0.stderr) = (true, true, true)
+                }
+                return try await session(answer.url, stdin: input([ByteBuffer(string: "\(word)\n")]))
+            }
+            let first = Task { try await attach("one") }
+            try await eventually("the first word has arrived") {
+                try await shim.log(shim.status(container)).contains { $0.contains("got one") }
+            }
+            #expect(try await attach("two").output.contains("then two\n"))
+            #expect(try await first.value.output == "got one\nthen two\n")
+        }
+    }
+
     @Test func `a terminal of no size is one all the same, has its input, and every later size (C11)`() async throws {
         try await with { shim, container in
             // Whose end would be the end of the terminal.

@@ -82,7 +82,8 @@ extension ShimProcess {
 
     func createMachine(
         _ name: String, in sandbox: String, _ config: CRI.PodSandboxConfig, command: [String] = [],
-        mounts: [CRI.Mount] = [], tty: Bool = false, stdin: Bool = false, annotations: [String: String] = [:]
+        mounts: [CRI.Mount] = [], tty: Bool = false, stdin: Bool = false, annotations: [String: String] = [:],
+        image: String = MachineHost.image
     ) async throws -> String {
         try await call(
             CRI.RuntimeService.createContainer,
@@ -90,7 +91,7 @@ extension ShimProcess {
                 $0.podSandboxId = sandbox
                 $0.config = .init {
                     $0.metadata = .init { $0.name = name }
-                    $0.image = .init { $0.image = MachineHost.image }
+                    $0.image = .init { $0.image = image }
                     $0.command = command
                     $0.logPath = name + ".log"
                     $0.mounts = mounts
