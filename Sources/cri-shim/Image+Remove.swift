@@ -51,8 +51,10 @@ struct ImagePrune: ParsableCommand {
             }
             return Duration.seconds(seconds)
         }
-        let kept = try Start.configured { try KeptImages(try options.settings()) }
-        try options.run { store, root in
+        var kept = try Start.configured { try KeptImages(try options.settings()) }
+        // Somebody asks for it.
+        kept.keepsMade = false
+        try options.run { [kept] store, root in
             if let age { try removeUnused(store, root, age, kept) }
             let collected = try store.collect(keeping: .zero) { try MachineReferences.digests(ofRoot: root) }
             for id in collected.images { print("deleted \(id)") }

@@ -16,12 +16,15 @@ public struct ImageUpkeep: Sendable {
 public struct KeptImages: Sendable {
     /// Of names, configured.
     public var patterns: [ImagePattern] = []
+    /// Those that were imported or committed on this host: no registry may have them, so they would be lost.
+    public var keepsMade = true
 
     public init() {}
 
     /// Why an image stays; nil when nothing keeps it.
     public func reason(_ image: VMImage) -> String? {
         if image.isPinned { return "it is pinned" }
+        if keepsMade, !image.wasPulled { return "it was made here" }
         let names = image.names + image.digests
         guard let pattern = patterns.first(where: { names.contains(where: $0.matches) }) else { return nil }
         return "its name fits \(pattern)"

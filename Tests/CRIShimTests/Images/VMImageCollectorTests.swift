@@ -37,11 +37,12 @@ import VMImages
         ///   - later: how many seconds from now it is.
         ///   - full: percent of the disk.
         func collector(
-            _ policy: ImageCollectionPolicy, keep: [String] = [], later: Int64 = 0,
+            _ policy: ImageCollectionPolicy, keep: [String] = [], keepsMade: Bool = false, later: Int64 = 0,
             full: @escaping @Sendable () -> UInt64
         ) -> VMImageCollector {
             var kept = KeptImages()
             kept.patterns = keep.compactMap { ImagePattern($0) }
+            kept.keepsMade = keepsMade
             var collector = VMImageCollector(
                 catalog: VMImageCatalog(store: store, root: directory, keep: kept), root: directory, policy: policy,
                 logger: log.logger)
@@ -114,6 +115,10 @@ import VMImages
             #expect(catalog.cri(named).pinned)
             let pinned = try node.store.pin("other")
             #expect(catalog.cri(pinned).pinned)
+            let careful = node.collector(.init(), keepsMade: true, later: 600) { 99 }
+            _ = try node.add("made")
+            #expect(try careful.look().isEmpty, "no registry has what was made here")
+            #expect(careful.catalog.cri(other).pinned)
         }
     }
 
