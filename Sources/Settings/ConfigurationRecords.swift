@@ -1,6 +1,6 @@
 import Yams
 
-/// Reads a list of mappings of the configuration file: fields that exist, each a text, none missing.
+/// Reads a list of mappings of the configuration file: fields that exist, each a text or a truth value, none missing.
 struct ConfigurationRecords {
     var path: String
     /// For messages: `shim.guests`.
@@ -32,6 +32,15 @@ struct ConfigurationRecords {
                     throw ConfigurationFile.error(path, value, "\(name): \(field.name) must be a list of texts")
                 }
                 record[field.name] = texts.joined(separator: ", ")
+                continue
+            }
+            if field.isFlag {
+                // Quoted as well: the report writes it so.
+                guard let flag = value.bool ?? value.string.flatMap(Bool.init) else {
+                    throw ConfigurationFile.error(
+                        path, value, "\(name): \(field.name) must be true or false\(value.found)")
+                }
+                record[field.name] = flag ? "true" : "false"
                 continue
             }
             guard let text = value.plainText, !text.isEmpty else {

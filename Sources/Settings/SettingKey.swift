@@ -25,12 +25,17 @@ public struct SettingKey: Sendable {
         public var isRequired: Bool
         /// Also a list of texts, which are one text with commas then.
         public var isList: Bool
+        /// A truth value, which is the text `true` or `false` then.
+        public var isFlag: Bool
 
-        public init(_ name: String, isPath: Bool = false, isRequired: Bool = false, isList: Bool = false) {
+        public init(
+            _ name: String, isPath: Bool = false, isRequired: Bool = false, isList: Bool = false, isFlag: Bool = false
+        ) {
             self.name = name
             self.isPath = isPath
             self.isRequired = isRequired
             self.isList = isList
+            self.isFlag = isFlag
         }
     }
 

@@ -146,8 +146,9 @@ public struct ShimSettings: Sendable {
     ]
 
     private static let registryFields: [SettingKey.Field] = [
-        .init("host", isRequired: true), .init("mirrors", isList: true), .init("plainHTTP"), .init("insecure"),
-        .init("ca", isPath: true), .init("cert", isPath: true), .init("key", isPath: true),
+        .init("host", isRequired: true), .init("mirrors", isList: true), .init("plainHTTP", isFlag: true),
+        .init("insecure", isFlag: true), .init("ca", isPath: true), .init("cert", isPath: true),
+        .init("key", isPath: true),
     ]
 
     public init(_ resolved: ResolvedSettings) {

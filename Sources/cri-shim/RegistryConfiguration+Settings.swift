@@ -19,19 +19,11 @@ extension RegistryConfiguration {
             func invalid(_ why: String) -> SettingsError {
                 resolved.invalid("registries", "the entry for \(fields["host"] ?? ""): \(why)")
             }
-            func flag(_ name: String) throws -> Bool? {
-                switch fields[name] {
-                case nil: nil
-                case "true": true
-                case "false": false
-                case let text?: throw invalid("\(name) is true or false, not \"\(text)\"")
-                }
-            }
             var rule = RegistryRule(host: fields["host"] ?? "")
             guard rule.isValid else { throw invalid("host is no HOST[:PORT], *.DOMAIN or *") }
             rule.mirrors = (fields["mirrors"] ?? "").split { $0 == "," || $0 == " " }.map(String.init)
-            rule.plainHTTP = try flag("plainHTTP")
-            rule.insecure = try flag("insecure") ?? false
+            rule.plainHTTP = fields["plainHTTP"].map { $0 == "true" }
+            rule.insecure = fields["insecure"] == "true"
             rule.authorities = fields["ca"]
             rule.certificate = fields["cert"]
             rule.key = fields["key"]

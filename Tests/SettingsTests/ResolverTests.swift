@@ -178,6 +178,23 @@ import Testing
         #expect(try resolve(file: resolved.report).records("guests") == expected)
     }
 
+    @Test("a truth value in a list of mappings is written as anywhere else, also as the report writes it")
+    func flagsInRecords() throws {
+        let file = """
+            shim:
+              registries:
+                - {host: a, plainHTTP: true}
+                - {host: b, insecure: "true", plainHTTP: false}
+
+            """
+        let resolved = try resolve(file: file)
+        let expected = [
+            ["host": "a", "plainHTTP": "true"], ["host": "b", "insecure": "true", "plainHTTP": "false"],
+        ]
+        #expect(resolved.records("registries") == expected)
+        #expect(try resolve(file: resolved.report).records("registries") == expected)
+    }
+
     @Test(
         "a list of mappings with something wrong is named by its line",
         arguments: [
@@ -195,6 +212,10 @@ import Testing
             ),
             ("guests:\n  - match: a\n    user: [b]", 4, "user must be a text, not a list"),
             ("guests:\n  - user: b\n  - match: a", 4, "an entry has no user"),
+            (
+                "registries:\n  - {host: a, plainHTTP: 1}", 3,
+                "shim.registries: plainHTTP must be true or false, not \"1\""
+            ),
         ])
     func badRecords(text: String, line: Int, why: String) throws {
         let error = try #require(throws: SettingsError.self) { try resolve(file: "shim:\n  \(text)\n") }
