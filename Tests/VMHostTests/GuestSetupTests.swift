@@ -84,6 +84,7 @@ struct GuestSetupTests {
         try await withTemporaryDirectory { directory in
             let target = directory + "/target"
             let config = config { config in
+                config.kernelSettings = ["kernel/shm_rmid_forced": "1", "net/ipv4/ping_group_range": "0 7"]
                 config.naming.hostname = "guest-1"
                 config.naming.nameServers = ["10.96.0.10"]
                 config.naming.hosts = [.init(address: "10.9.8.7", names: ["db", "db.local"])]
@@ -108,6 +109,7 @@ struct GuestSetupTests {
                 PATH=\(directory)/bin:$PATH
                 setup() { /bin/sh -c \(GuestSetup.quoted(script)); }
                 setup && setup || exit 1
+                cat /proc/sys/kernel/shm_rmid_forced /proc/sys/net/ipv4/ping_group_range
                 hostname
                 grep -c 'vzcri begin' /etc/hosts
                 grep db.local /etc/hosts
@@ -120,6 +122,8 @@ struct GuestSetupTests {
             #expect(outcome.code == 0, "\(outcome.errors)")
             #expect(
                 outcome.output == """
+                    1
+                    0\t7
                     guest-1
                     1
                     10.9.8.7\tdb\tdb.local
@@ -132,6 +136,17 @@ struct GuestSetupTests {
 
                     """, "\(outcome.errors)")
         }
+    }
+
+    @Test(
+        "a setting that the kernel does not have or does not take ends the set-up and is named",
+        .enabled(if: Namespace.isUsable, "skipped, because mount namespaces need root"),
+        arguments: [("kernel/no_such_setting", "1"), ("kernel/shm_rmid_forced", "it's none")])
+    func kernelSettings(path: String, value: String) async throws {
+        let script = GuestSetup.script(config { $0.kernelSettings = [path: value] }, now: Moment.Clock.wall())
+        let outcome = try await Namespace.run("/bin/sh -c \(GuestSetup.quoted(script))")
+        #expect(outcome.code == 1)
+        #expect(outcome.errors == "vzcri: this guest's kernel does not take \(value) for \(path)\n")
     }
 
     @Test(
@@ -189,7 +204,10 @@ enum Namespace {
                 \(script)
                 """
             return try await ChildProcess.run(
-                "/usr/bin/unshare", ["--mount", "--uts", "--propagation", "private", "/bin/sh", "-c", inside])
+                "/usr/bin/unshare",
+                [
+                    "--mount", "--uts", "--ipc", "--net", "--propagation", "private", "/bin/sh", "-c", inside,
+                ])
         }
     }
 }

@@ -41,7 +41,7 @@ final class NodeImages: ImageManager {
         if let found = try await machines.find(image.image) {
             return (machines.cri(found), verbose ? found.details : [:])
         }
-        try requireDocker(for: image.image)
+        guard try await isDockers(image) else { return nil }
         return try await docker.status(image, verbose: verbose)
     }
 
@@ -77,13 +77,26 @@ final class NodeImages: ImageManager {
 
     func remove(_ image: CRI.ImageSpec) async throws {
         if try await machines.remove(image.image) { return }
-        try requireDocker(for: image.image)
+        guard try await isDockers(image) else { return }
         try await docker.remove(image)
     }
 
     func fileSystems() async throws -> [CRI.FilesystemUsage] {
         let ours = try await machines.fileSystem()
         return try await docker.fileSystems() + (ours.map { [$0] } ?? [])
+    }
+
+    /// Whether Docker is to be asked for an image that is none of a machine's here. Who answers decides; only without an answer
+    /// it matters what the image would be: one of a machine's is simply not here, and can be pulled. What is wanted for a pod
+    /// of machines is taken for one: its registry may ask for credentials, which come with the pull.
+    /// - Throws: `unavailable` when Docker does not answer, and nothing says that the image is a machine's.
+    private func isDockers(_ image: CRI.ImageSpec) async throws -> Bool {
+        if !dockerHealth().isReady {
+            if image.runtimeHandler == RuntimeChoice.Kind.vm.rawValue { return false }
+            if try await choice.decide(image: image.image).kind == .vm { return false }
+        }
+        try requireDocker(for: image.image)
+        return true
     }
 
     private func requireDocker(for image: String) throws {

@@ -18,6 +18,8 @@ enum MachineMapping {
         var namespace: String?
         /// The machine's place in its pod, from 0.
         var index = 0
+        /// What the pod's other machines have.
+        var takenPorts: Set<MachineConfig.Network.Port> = []
         /// The bridge it is to be on.
         var bridge: String?
         /// Without a bridge it has an address that the host gives it.
@@ -43,7 +45,8 @@ enum MachineMapping {
         config.disks = input.disks
         config.shares = input.mounts.shares
         config.mounts = input.mounts.mounts
-        let ports = try MachinePorts.split(annotations: container.annotations, sandbox: sandbox, what: what)
+        let ports = try MachinePorts.split(
+            annotations: container.annotations, sandbox: sandbox, taken: input.takenPorts, what: what)
         config.network.namespace = input.namespace
         config.network.guestPorts = ports.own
         config.network.peerPorts = ports.peers
@@ -62,6 +65,7 @@ enum MachineMapping {
         config.naming.searchDomains = sandbox.dns?.searches ?? []
         config.naming.resolverOptions = sandbox.dns?.options ?? []
         config.naming.hosts = input.hosts
+        config.kernelSettings = try kernelSettings(sandbox, what)
         config.logPath = input.creation.logPath
         config.cgroupParent = sandbox.cgroupParent
         input.wishes.apply(to: &config)
@@ -73,6 +77,18 @@ enum MachineMapping {
             config.terminationMessagePath = path
         }
         return config
+    }
+
+    /// The guest has a kernel of its own: what the pod asks of the kernel is asked of that one. nil for none.
+    private static func kernelSettings(_ sandbox: SandboxRecord, _ what: String) throws -> [String: String]? {
+        var settings: [String: String] = [:]
+        for (name, value) in sandbox.sysctls {
+            guard !value.contains("\0") else {
+                throw ShimError(.invalidArgument, "\(what): the value of the kernel setting \(name) is no text")
+            }
+            settings[try KernelSettings.relativePath(name)] = value
+        }
+        return settings.isEmpty ? nil : settings
     }
 
     private static func main(_ container: CRI.ContainerConfig, _ what: String) throws -> MachineConfig.Main {

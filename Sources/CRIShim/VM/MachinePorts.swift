@@ -6,6 +6,8 @@ import VZEngine
 enum MachinePorts {
     /// The kubelet's annotation with the ports of one container, as the pod's spec has them.
     static let annotation = "io.kubernetes.container.ports"
+    /// One that a kubelet writes on every container: who has it and not ``annotation`` declares no port.
+    static let kubeletAnnotation = "io.kubernetes.container.hash"
 
     private struct Declared: Decodable {
         var containerPort: Int
@@ -18,9 +20,14 @@ enum MachinePorts {
         var peers: [Int] = []
     }
 
-    /// Without the annotation every port of the pod is the machine's: a client that says less has one container.
+    /// A client that is no kubelet does not say which container has a port: then all of the pod's are the machine's, but for
+    /// those that another has.
+    /// - Parameter taken: by the pod's other machines.
     /// - Throws: `invalidArgument` for an annotation that is no list of ports.
-    static func split(annotations: [String: String], sandbox: SandboxRecord, what: String) throws -> Split {
+    static func split(
+        annotations: [String: String], sandbox: SandboxRecord, taken: Set<MachineConfig.Network.Port> = [],
+        what: String
+    ) throws -> Split {
         let pod = sandbox.ports.compactMap { mapping -> MachineConfig.Network.Port? in
             guard mapping.containerPort > 0 else { return nil }
             switch mapping.protocol {
@@ -29,7 +36,10 @@ enum MachinePorts {
             default: return nil
             }
         }
-        guard let text = annotations[annotation] else { return Split(own: unique(pod)) }
+        guard let text = annotations[annotation] else {
+            let own = annotations[kubeletAnnotation] == nil ? pod.filter { !taken.contains($0) } : []
+            return Split(own: unique(own), peers: peers(in: pod, of: own))
+        }
         let declared: [Declared]
         do {
             declared = try JSONDecoder().decode([Declared].self, from: Data(text.utf8))
@@ -50,8 +60,13 @@ enum MachinePorts {
                     .unsupported, "\(what) declares a port of the protocol \(other), which a machine cannot serve")
             }
         }
-        let peers = pod.filter { $0.transport == .tcp && !own.contains($0) }.map(\.number)
-        return Split(own: unique(own), peers: unique(peers))
+        return Split(own: unique(own), peers: peers(in: pod, of: own))
+    }
+
+    private static func peers(
+        in pod: [MachineConfig.Network.Port], of own: [MachineConfig.Network.Port]
+    ) -> [Int] {
+        unique(pod.filter { $0.transport == .tcp && !own.contains($0) }.map(\.number))
     }
 
     private static func unique<Element: Hashable>(_ elements: [Element]) -> [Element] {

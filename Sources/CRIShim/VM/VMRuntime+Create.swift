@@ -104,7 +104,9 @@ extension VMRuntime {
             namespace: creation.sandbox.namespace, hardwareAddress: address, size: size, wishes: wishes,
             readinessTimeout: options.readinessTimeout)
         (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
-        input.index = freeIndex(inSandbox: creation.sandbox.id)
+        let others = machines(inSandbox: creation.sandbox.id).filter { !$0.gone.isOpen }.map(\.config.network)
+        input.index = Self.freeIndex(beside: others)
+        input.takenPorts = Set(others.flatMap(\.guestPorts))
         input.bridge = bridge(for: creation.sandbox.record)
         input.isBehindHost = options.engine.givesAddresses
         input.hosts = try await RootDirectory.offload {
@@ -142,8 +144,8 @@ extension VMRuntime {
     }
 
     /// The lowest number that no machine of the pod has which still lives.
-    private func freeIndex(inSandbox id: String) -> Int {
-        let taken = Set(machines(inSandbox: id).filter { !$0.gone.isOpen }.map(\.config.network.index))
+    private static func freeIndex(beside others: [MachineConfig.Network]) -> Int {
+        let taken = Set(others.map(\.index))
         return (0...).first { !taken.contains($0) }!
     }
 }

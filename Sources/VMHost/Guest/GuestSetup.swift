@@ -38,8 +38,8 @@ enum GuestSetup {
     ]
 
     static func script(_ config: MachineConfig, now: Int64) -> String {
-        ([prelude] + places(config) + naming(config) + clock(now) + mounts(config) + termination(config)).joined(
-            separator: "\n") + "\n"
+        ([prelude] + places(config) + kernel(config) + naming(config) + clock(now) + mounts(config)
+            + termination(config)).joined(separator: "\n") + "\n"
     }
 
     /// `fail` ends the set-up and with it the container; `warn` goes on.
@@ -60,6 +60,16 @@ enum GuestSetup {
             umask 022
             """
         ]
+    }
+
+    // MARK: The kernel
+
+    /// A container that would run without what its pod asks for does not run.
+    private static func kernel(_ config: MachineConfig) -> [String] {
+        (config.kernelSettings ?? [:]).sorted { $0.key < $1.key }.map { path, value in
+            let failure = quoted("this guest's kernel does not take \(value) for \(path)")
+            return "{ printf %s \(quoted(value)) > \(quoted("/proc/sys/" + path)); } 2>/dev/null || fail \(failure)"
+        }
     }
 
     // MARK: Names

@@ -214,6 +214,8 @@ public struct MachineConfig: Codable, Sendable, Hashable {
     public var diskCaching: DiskCaching?
     /// What of a guest's flush reaches the host's disk; nil is what suits an ephemeral clone.
     public var diskSynchronization: DiskSynchronization?
+    /// Settings of a Linux guest's kernel, by their path below /proc/sys; nil is none.
+    public var kernelSettings: [String: String]?
 
     /// A screen, in pixels.
     public struct Display: Codable, Sendable, Hashable {

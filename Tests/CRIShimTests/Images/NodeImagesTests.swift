@@ -123,6 +123,14 @@ import VMImages
             }
             try await node.images.remove(spec("machine"))
             #expect(try await node.images.list(nil).isEmpty)
+            // What is a machine's by its name, and is not here, is not Docker's to look for.
+            #expect(try await node.images.status(spec("vms/a"), verbose: false) == nil)
+            try await node.images.remove(spec("vms/a"))
+            let wanted = CRI.ImageSpec {
+                $0.image = "private/guest"
+                $0.runtimeHandler = "vm"
+            }
+            #expect(try await node.images.status(wanted, verbose: false) == nil)
         }
     }
 

@@ -68,6 +68,18 @@ import VZEngine
         let none = try MachinePorts.split(
             annotations: [MachinePorts.annotation: "[]"], sandbox: sandbox, what: "container a")
         #expect(none == .init(own: [], peers: [80, 8080]))
+        // As a kubelet tells of a container without ports.
+        let silent = try MachinePorts.split(
+            annotations: [MachinePorts.kubeletAnnotation: "1a"], sandbox: sandbox, what: "container a")
+        #expect(silent == none)
+        // What another machine has is not claimed again; where it is declared, the start says that it is there twice.
+        let second = try MachinePorts.split(
+            annotations: [:], sandbox: sandbox, taken: [.init(.tcp, 80), .init(.udp, 53)], what: "container a")
+        #expect(second == .init(own: [.init(.tcp, 8080)], peers: [80]))
+        let declared = try MachinePorts.split(
+            annotations: [MachinePorts.annotation: #"[{"containerPort":80}]"#], sandbox: sandbox,
+            taken: [.init(.tcp, 80)], what: "container a")
+        #expect(declared == some)
         for bad in ["{", #"[{"containerPort":0}]"#, #"[{"containerPort":70000}]"#] {
             #expect(throws: ShimError.self) {
                 try MachinePorts.split(
