@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Extra flags for every `swift build` and `swift test` here; .ci/run makes warnings errors with it.
 export SWIFTFLAGS ?=
 
-.PHONY: help deps build demo test soak bench format lint proto sign dist mac-check clean
+.PHONY: help deps build demo test soak bench critest format lint proto sign dist mac-check clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ soak: ## the fault tests at length: make soak N=200 SEED=1
 
 bench: ## ratios against a small grpc-go server in the same run
 	@Benchmarks/run
+
+critest: ## cri-tools' critest, with virtual machines as containers (docs/conformance.md)
+	@scripts/critest
 
 format: ## rewrite our Swift files in the project's style
 	@scripts/format
