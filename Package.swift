@@ -177,7 +177,7 @@ let package = Package(
                 "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings", "Sockets",
                 "TLS",
                 arguments,
-                logging, lifecycle,
+                logging, lifecycle, signals,
             ]),
         daemon("vm-host", ["VMHost", "Launch", arguments, logging]),
         daemon(

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// Which process is meant, also after its number was given to another: what adoption after a restart compares.
 public struct ProcessIdentity: Codable, Sendable, Hashable {
     public var id: Int32
@@ -17,6 +23,9 @@ public struct ProcessIdentity: Codable, Sendable, Hashable {
         guard let startTime = SystemProcesses.startTime(of: id) else { return nil }
         return ProcessIdentity(id: id, startTime: startTime, bootID: SystemProcesses.bootID)
     }
+
+    /// This process.
+    public static var current: ProcessIdentity? { of(getpid()) }
 
     /// Whether this very process still runs.
     public var isAlive: Bool { Self.of(id) == self }

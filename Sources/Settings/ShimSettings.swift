@@ -65,6 +65,8 @@ public struct ShimSettings: Sendable {
     public var vmSlots: Int?
     /// `10Gi`, `5%`, `0`; nil: the smaller of 10 GiB and 5 %.
     public var diskReserve: String?
+    /// Whether machines start before their images are here.
+    public var lazyStart: Bool
     /// nil: beside `cri-shim`.
     public var vmHost: String?
     /// nil: a free private range.
@@ -131,6 +133,7 @@ public struct ShimSettings: Sendable {
                 SettingKey("vm.holdOnFailure", .seconds(0...604_800), standard: .integer(0)),
                 SettingKey("vmSlots", .integer(0...4096)),
                 SettingKey("diskReserve", .text),
+                SettingKey("lazyStart", .boolean, standard: .boolean(false)),
                 SettingKey("vmHost", .path),
                 SettingKey("podCIDR", .text),
                 SettingKey("cniConfDir", .path),
@@ -191,6 +194,7 @@ public struct ShimSettings: Sendable {
         vm = VM(resolved)
         vmSlots = resolved.integer("vmSlots")
         diskReserve = resolved.text("diskReserve")
+        lazyStart = resolved.boolean("lazyStart")
         vmHost = resolved.text("vmHost")
         podCIDR = resolved.text("podCIDR")
         cniConfDir = resolved.text("cniConfDir")

@@ -27,6 +27,8 @@ public struct VMImage: Sendable, Hashable {
     public var wasPulled = false
     /// Whether somebody pinned it: it goes only when it is removed by name or id.
     public var isPinned = false
+    /// Whether all of it is here; false while its disks are fetched and machines run from them all the same.
+    public var isWhole = true
 }
 
 /// What an image says about its guest: the config blob of its manifest, media type ``mediaType``.

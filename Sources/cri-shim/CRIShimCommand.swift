@@ -5,7 +5,10 @@ struct CRIShimCommand: ParsableCommand {
         commandName: "cri-shim",
         abstract: "A CRI v1 server: Kubernetes pods as Docker containers.",
         version: versionText,
-        subcommands: [Serve.self, Image.self, VM.self, Ctl.self, DoctorCommand.self, Version.self])
+        subcommands: [
+            Serve.self, Image.self, VM.self, Ctl.self, DoctorCommand.self, Version.self,
+            ImageServer.self,
+        ])
 
     static let versionText = "0.1.0"
 }

@@ -83,6 +83,8 @@ extension ShimConfiguration {
             diskReserve = reserve
         }
         vmHostPath = settings.vmHost
+        lazyStart = settings.lazyStart
+        logLevel = settings.logLevel
     }
 
     private static func machines(_ settings: ShimSettings) throws -> MachineDefaults {

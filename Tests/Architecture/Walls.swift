@@ -56,7 +56,8 @@ enum Walls {
             "ServiceLifecycle", "UnixSignals",
         ]),
         "cri-shim": daemon.union(nio).union([
-            "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings", "Sockets",
+            "UnixSignals", "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings",
+            "Sockets",
             "TLS",
         ]),
         "vm-host": ["VMHost", "Launch", "ArgumentParser", "Logging"],

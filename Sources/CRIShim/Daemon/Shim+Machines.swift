@@ -4,15 +4,24 @@ import VMImages
 
 /// What virtual machines need of a shim.
 extension Shim {
-    static func machineImages(_ configuration: ShimConfiguration, logger: Logger) throws -> StoreImages {
+    static func machineImages(
+        _ configuration: ShimConfiguration, group: any EventLoopGroup, logger: Logger
+    ) throws -> StoreImages {
         // What was given in clear is put where a supervisor can read it.
         let login = try configuration.guestLogin.withFiles(in: configuration.rootDirectory + "/guests")
         let root = configuration.rootDirectory
-        return StoreImages(
-            catalog: VMImageCatalog(
-                store: ImageStore(directory: root + "/images", logger: logger), root: root,
-                keep: configuration.images.keep),
+        let store = ImageStore(directory: root + "/images", logger: logger)
+        var images = StoreImages(
+            catalog: VMImageCatalog(store: store, root: root, keep: configuration.images.keep),
             credentials: GuestCredentials(profiles: configuration.guests, environment: login))
+        // An overlay over what is served is QEMU's.
+        if HostEngine.current == .qemu {
+            images.servers = ImageServers(
+                store: store, root: root, state: configuration.stateDirectory,
+                program: configuration.imageServerPath ?? ExecutablePath.current(), logLevel: configuration.logLevel,
+                group: group, logger: logger)
+        }
+        return images
     }
 
     static func machines(

@@ -79,6 +79,12 @@ public struct ShimConfiguration: Sendable {
     public var diskReserve = DiskReserve.standard
     /// The program `vm-host`; nil: beside this one.
     public var vmHostPath: String?
+    /// Whether machines start before their images are here, unless their pods say otherwise.
+    public var lazyStart = false
+    /// The program that serves images meanwhile (`cri-shim`); nil: this one.
+    public var imageServerPath: String?
+    /// What it logs.
+    public var logLevel: String?
     /// Where ``vmHostPath`` is unless configured.
     public static var standardVMHost: String { VMHostLauncher.standardProgram() }
     /// Addresses of pods that get their network from us (`10.88.0.0/24`); nil: a free private range.

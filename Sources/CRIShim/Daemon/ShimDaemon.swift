@@ -50,6 +50,7 @@ public final class Shim: Service {
     private let host: HostService
     let pulls: PullBoard
     private let vmImages: VMImageCatalog
+    private let imageServers: ImageServers?
     private let registries: RegistryClient
     private let prePuller: PrePuller
     private let tls: TLSContext?
@@ -75,7 +76,8 @@ public final class Shim: Service {
             client: client, store: store, root: root, info: info, pauseImage: configuration.pauseImage,
             isLocal: isLocal,
             logger: logger)
-        let images = try Self.machineImages(configuration, logger: logger)
+        let images = try Self.machineImages(configuration, group: group, logger: logger)
+        imageServers = images.servers
         let slots = VMSlots(linux: configuration.vmSlots ?? MachineResources.Host.this.cpus)
         machines = Self.machines(
             configuration, store: store, slots: slots, images: images, instance: root.instance, group: group,
@@ -103,7 +105,8 @@ public final class Shim: Service {
             machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
             dockerHealth: dockerHealth, choice: choice,
             pulls: VMImagePulls(
-                client: registries, catalog: vmImages, pulls: pulls, rate: configuration.images.prePull.rate))
+                client: registries, catalog: vmImages, pulls: pulls, rate: configuration.images.prePull.rate,
+                lazy: LazyStart(isWanted: configuration.lazyStart, servers: images.servers, logger: logger)))
         prePuller = PrePuller(configuration.images.prePull, logger: logger, pull: nodeImages.prePull)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
@@ -166,6 +169,7 @@ public final class Shim: Service {
         try await sandboxes.adoptNetworks()
         try await machines.adopt()
         await vmImages.collectUnused()
+        await imageServers?.adopt(keeping: machines.machineIDs)
         await machines.lookAtDisk()
         let collector = VMImageCollector(
             catalog: vmImages, root: root.path, policy: configuration.images.collection, logger: logger)
@@ -207,6 +211,7 @@ public final class Shim: Service {
         supervising?.cancel()
         await supervising?.value
         await machines.shutDown()
+        await imageServers?.shutDown()
         await client.close()
         await registries.shutdown()
         try await group.shutdownGracefully()

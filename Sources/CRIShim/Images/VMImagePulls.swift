@@ -11,12 +11,17 @@ final class VMImagePulls: Sendable {
     private let work = SharedWork<String, VMImage, PullProgress>()
     /// nil: nothing is limited.
     private let paces: PullPaces?
+    private let lazy: LazyStart
 
     /// - Parameter rate: bytes for each second of downloads that nobody needs yet.
-    init(client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard, rate: Int64? = nil) {
+    init(
+        client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard, rate: Int64? = nil,
+        lazy: LazyStart = .never
+    ) {
         self.client = client
         self.catalog = catalog
         self.pulls = pulls
+        self.lazy = lazy
         paces = rate.map { PullPaces(rate: $0) }
     }
 
@@ -37,14 +42,27 @@ final class VMImagePulls: Sendable {
                 .notFound, "image \(image.image) is not here, and nothing can be pulled by an id: use a name")
         }
         let reference = try ImageReference(parsing: image.image)
+        // Who brings an image beforehand means all of it.
+        let servers = isHurried ? try lazy.servers(for: image.annotations, image: image.image) : nil
+        // Who wants all of an image waits for the rest of it.
+        let local = local.flatMap { $0.isWhole || servers != nil ? $0 : nil }
         do {
             let credentials = try auth.flatMap { try RegistryCredentials($0, registry: reference.registry) }
             let repository = try await client.repository(reference, credentials: credentials)
             // The registry itself: a mirror may not know who may have what.
             let head = try await repository.check(reference.manifestName)
-            if let local, local.id == head.digest { return local.id }
+            if let local, local.isWhole, local.id == head.digest { return local.id }
             let resolved = try await repository.resolve(head.digest)
-            if let local, local.id == resolved.descriptor.digest { return local.id }
+            if let local, local.isWhole, local.id == resolved.descriptor.digest { return local.id }
+            if let servers {
+                let origin = LazySource(reference, credentials: credentials, configuration: client.configuration)
+                let begun = try await ImagePuller(store: catalog.store).begin(
+                    Self.named(reference, resolved), manifest: resolved.bytes, from: repository, origin: origin)
+                if let begun {
+                    if !begun.isWhole { servers.ensure(begun.id) }
+                    return begun.id
+                }
+            }
             return try await paced(resolved.descriptor.digest, isHurried: isHurried, repository) { source in
                 try await download(reference, shownAs: image.image, resolved, source)
             }
@@ -67,22 +85,25 @@ final class VMImagePulls: Sendable {
     ) async throws -> String {
         let puller = ImagePuller(store: catalog.store)
         let digest = resolved.descriptor.digest
-        // What a list leads to has a name of its own: the digest said is the list's.
-        var named = reference
-        if let said = reference.digest, said != digest {
-            named.digest = digest
-        }
+        let named = Self.named(reference, resolved)
         return try await pulls.showing(name) { id in
             let image = try await work.run(digest) { [pulls] progress in
                 pulls.note(
                     id, part: digest, done: UInt64(clamping: progress.done), total: UInt64(clamping: progress.total))
-            } _: { [named] tell in
+            } _: { tell in
                 try await puller.pull(named, manifest: resolved.bytes, from: repository, progress: tell)
             }
             if image.names.contains(named.familiar) { return image.id }
             // Who waited with another name gives the image that name; nothing is fetched for it.
             return try await puller.pull(named, manifest: resolved.bytes, from: repository).id
         }
+    }
+
+    /// What a list leads to has a name of its own: the digest said is the list's.
+    private static func named(_ reference: ImageReference, _ resolved: ResolvedImage) -> ImageReference {
+        var named = reference
+        if let said = reference.digest, said != resolved.descriptor.digest { named.digest = resolved.descriptor.digest }
+        return named
     }
 
     /// The codes and words that kubelets know.

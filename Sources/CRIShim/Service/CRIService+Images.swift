@@ -16,7 +16,9 @@ extension CRIService {
             }
         }
         work(CRI.ImageService.pullImage, in: &router) { request, _ in
-            let image = try Self.named(request.image)
+            var image = try Self.named(request.image)
+            // Not every client says them of the image.
+            image.annotations.merge(request.sandboxConfig?.annotations ?? [:]) { own, _ in own }
             logger.info("pulling image", metadata: ["image": "\(image.image)"])
             let id = try await images.pull(image, auth: request.auth)
             logger.info("image pulled", metadata: ["image": "\(image.image)", "id": "\(id)"])

@@ -30,4 +30,18 @@ protocol MachineImages: Sendable {
     ///   - size: how many bytes it has; nil is as many as the image's.
     /// - Returns: the new disk with its full path and its format, which may be another one.
     func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk
+    /// Sees to it that what a machine's disks lie upon can be read, until ``ended(_:)``.
+    /// - Parameter waits: until it can be; else that is seen to meanwhile.
+    func prepare(_ machine: MachineConfig, waits: Bool) async throws
+    /// A machine's guest has started.
+    func started(_ machine: MachineConfig) async
+    /// Nobody reads a machine's disks any more.
+    func ended(_ machine: MachineConfig) async
+}
+
+/// Where images are files and nothing else.
+extension MachineImages {
+    func prepare(_ machine: MachineConfig, waits: Bool) async throws {}
+    func started(_ machine: MachineConfig) async {}
+    func ended(_ machine: MachineConfig) async {}
 }

@@ -7,6 +7,8 @@ struct StoreImages: MachineImages {
     let credentials: GuestCredentials
     var engine = HostEngine.current
     var sharing = BlockSharing.system
+    /// Serve the disks of images that are still being fetched; nil: machines are made of whole images alone.
+    var servers: ImageServers?
 
     private var store: ImageStore { catalog.store }
 
@@ -35,9 +37,41 @@ struct StoreImages: MachineImages {
                 }
             return MachineImage(
                 id: lease.image.id, guestOS: config.os == .macos ? .macos : .linux, boot: boot,
-                disks: lease.files.disks.map { .init(path: $0.path, format: $0.format == .raw ? .raw : .qcow2) },
+                disks: try disks(of: lease, reference),
                 cpus: config.cpus, memoryBytes: config.memoryBytes, credentials: login, lease: lease)
         }
+    }
+
+    private func disks(of lease: ImageLease, _ reference: String) throws -> [MachineConfig.Disk] {
+        let disks = lease.files.disks.map { disk in
+            MachineConfig.Disk(path: disk.path, format: disk.format == .raw ? .raw : .qcow2)
+        }
+        guard !lease.image.isWhole else { return disks }
+        guard let servers else {
+            throw ShimError(
+                .unavailable,
+                "the image \(reference) is still being fetched, and this host runs machines of whole images")
+        }
+        return zip(disks, lease.files.disks).enumerated().map { number, disk in
+            var served = disk.0
+            served.remote = servers.remote(lease.image.id, disk: number, size: disk.1.capacity)
+            return served
+        }
+    }
+
+    func prepare(_ machine: MachineConfig, waits: Bool) async throws {
+        guard let servers, let image = machine.remoteImage else { return }
+        try await servers.hold(image, for: machine.id, waits: waits)
+    }
+
+    func started(_ machine: MachineConfig) async {
+        guard let servers, let image = machine.remoteImage else { return }
+        await servers.noteStarted(image)
+    }
+
+    func ended(_ machine: MachineConfig) async {
+        guard let servers, let image = machine.remoteImage else { return }
+        await servers.release(image, of: machine.id)
     }
 
     func machineRemoved() async { await catalog.collectUnused() }
@@ -47,6 +81,9 @@ struct StoreImages: MachineImages {
         // told, not by the name. An engine that reads no overlays gets none.
         try engine.check(disk)
         do {
+            if let remote = disk.remote {
+                return try await DiskClone.make(of: remote, format: disk.format, at: path, size: size)
+            }
             return try await DiskClone.make(
                 of: disk.path, format: disk.format, at: path, method: engine.cloneMethod, sharing: sharing, size: size
             ).disk
@@ -56,4 +93,9 @@ struct StoreImages: MachineImages {
             throw ShimError(.unsupported, engine.cloneAdvice, cause: error)
         }
     }
+}
+
+extension MachineConfig {
+    /// The image that its disks are served of.
+    var remoteImage: String? { disks.lazy.compactMap(\.remote?.image).first }
 }

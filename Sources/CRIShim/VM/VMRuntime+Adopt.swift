@@ -92,6 +92,7 @@ extension VMRuntime {
         let bundle = machine.bundle
         let exit = try await RootDirectory.offload { try bundle.readExit() }
         if exit == nil, let supervisor = machine.supervisor, supervisor.isAlive {
+            try await images.prepare(machine.config, waits: false)
             // What it says is in the store before anybody is served.
             do {
                 let hello = try await client(for: machine).hello()

@@ -48,6 +48,11 @@ extension VMRuntime {
                 "it shares directories with its host (\(config.shares.map(\.source).joined(separator: ", "))), which "
                     + "cannot be saved. Checkpoint a container without mounts")
         }
+        guard config.remoteImage == nil else {
+            throw unable(
+                "it was started while its image was still being fetched, and its disks lie upon what is served of that. "
+                    + "Checkpoint one that was started after its image was here")
+        }
         guard config.network.mode != .bridged else {
             throw unable(
                 "it has an address of its own on \(config.network.interface ?? "a bridge"), which two would have")

@@ -18,6 +18,8 @@ extension VMRuntime {
         let (record, words) = await lastWords(of: machine)
         if !words.isEmpty { logger.notice("a supervisor's last words: \(words)", metadata: meta(machine)) }
         let isClean = await outlive(machine)
+        // A disk that is kept can be read, and committed, until its container is removed.
+        if isClean, !machine.config.keepsDisk { await images.ended(machine.config) }
         do {
             try await RootDirectory.offload {
                 // Said once, said for ever: whoever starts after us reads the same.
@@ -201,6 +203,7 @@ extension VMRuntime {
         try await RootDirectory.offload { try Self.discard(bundle) }
         _ = state.withLock { $0.machines.removeValue(forKey: machine.id) }
         await release(machine.id)
+        await images.ended(machine.config)
         store.removeContainer(machine.id)
         machine.ended.open()
         machine.gone.open()

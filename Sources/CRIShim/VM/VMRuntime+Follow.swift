@@ -108,6 +108,7 @@ extension VMRuntime {
             if isNew || hasNews || before?.processes != status.processes { try store.put(entry) }
             machine.running.open()
             if isNew { noteGrant(of: machine) }
+            if status.isReachable, before?.isReachable != true { await images.started(machine.config) }
             for notice in MachineNotices.new(in: status, since: before) {
                 logger.notice(
                     "a machine is not all that was asked for",

@@ -28,6 +28,7 @@ extension VMRuntime {
         }
         machine.state.withLock { $0.launch = launch }
         do {
+            try await images.prepare(machine.config, waits: true)
             // What has an address of the host's networks has it from the host's namespace.
             let place = machine.config.network.mode.hasOwnAddress ? nil : namespace
             let supervisor = try await launcher.launch(bundle, namespace: place)

@@ -87,6 +87,9 @@ final class VMRuntime: ContainerRuntime {
         return machine
     }
 
+    /// Of all there are.
+    var machineIDs: Set<String> { state.withLock { Set($0.machines.keys) } }
+
     /// The machines of a sandbox, in the order they were made.
     func machines(inSandbox id: String) -> [ManagedMachine] {
         state.withLock { $0.machines.values.filter { $0.record.sandboxID == id } }

@@ -16,7 +16,7 @@ public struct RegistryConfiguration: Sendable {
 }
 
 /// What is said of the registries that a pattern fits.
-public struct RegistryRule: Sendable, Hashable {
+public struct RegistryRule: Codable, Sendable, Hashable {
     /// `registry.example`, `registry.example:5000`, `*.example`, `*`. Without a port: any.
     public var host: String
     /// Asked first, in this order, for whatever is pulled: `[http[s]://]HOST[:PORT][/PREFIX]`.

@@ -42,6 +42,12 @@ enum NativeImage {
             recipe.disks.append(
                 .init(size: index.size, content: .packs(index), format: disk.format, capacity: disk.capacity))
         }
+        // Only a hint: an image is as good without it.
+        if let blob = manifest.layers.first(where: { $0.mediaType == BootOrder.mediaType }),
+            blob.size <= BootOrder.sizeLimit
+        {
+            recipe.made.append(.init(bytes: try await fetch(blob, BootOrder.sizeLimit), mediaType: blob.mediaType))
+        }
         return recipe
     }
 }

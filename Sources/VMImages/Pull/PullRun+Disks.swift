@@ -115,7 +115,7 @@ extension PullRun {
     }
 
     /// Files of what disks build on have the numbers from here on.
-    private static let baseNumber = 1 << 20
+    static let baseNumber = 1 << 20
 
     /// Finds out before, not after an hour, that there is no room: for the image, and for what a machine writes to its clone.
     func requireSpace(_ plans: [DiskPlan], _ files: [PullRecipe.File]) throws {

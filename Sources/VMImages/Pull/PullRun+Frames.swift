@@ -23,6 +23,8 @@ extension PullRun {
         var disk: StagedDisk
         /// What is here of the frames that others build on, by digest.
         var bases: [String: LocalFrames.Place] = [:]
+        /// Told of each frame that is there, verified.
+        var onFrame: (@Sendable (PackIndex.Frame) -> Void)?
     }
 
     /// Brings frames to a disk.
@@ -68,7 +70,8 @@ extension PullRun {
         (frames.first?.start ?? 0)..<(frames.last?.end ?? 0)
     }
 
-    private func fetch(_ job: FrameJob, to target: FrameTarget) async throws {
+    /// Brings what one request asks for; goes on after breaks, and fetches again what is damaged.
+    func fetch(_ job: FrameJob, to target: FrameTarget) async throws {
         let outcome = FrameOutcome()
         var opened = job.opened
         var missing = job.frames
@@ -167,6 +170,7 @@ extension PullRun {
         try disk.write(UnsafeRawBufferPointer(room), at: frame.offset, digest: digest)
         try staging.journal.add([.frame(disk: disk.number, offset: frame.offset, digest: digest)])
         outcome.done(frame)
+        target.onFrame?(frame)
     }
 }
 

@@ -80,10 +80,12 @@ private struct PushSource: Sendable {
     /// Repositories of this or another registry that may have the packs of the base.
     var bases: [String]
     var baseDigest: String?
+    /// What a guest of it reads first, where that is known.
+    var bootOrder: [UInt8]?
 
     /// Blocks.
     init(_ store: ImageStore, _ reference: String) throws {
-        guard let lease = try store.lease(reference) else { throw ImageStore.absent(reference) }
+        let lease = try store.leaseWhole(reference)
         self.lease = lease
         let index = try StoreIndex.read(store.layout.index)
         guard let entry = index.entry(id: lease.image.id) else { throw ImageStore.absent(reference) }
@@ -95,6 +97,9 @@ private struct PushSource: Sendable {
             Manifest.Layer.kernel, Manifest.Layer.initrd, Manifest.Layer.variables, Manifest.Layer.hardwareModel,
         ]
         files = contents.manifest.layers.filter { sent.contains($0.mediaType) }
+        bootOrder = try entry.bootOrder.flatMap {
+            try FilePlaces.contents(of: store.layout.blob($0), limit: BootOrder.sizeLimit)
+        }
         let base = contents.manifest.base.flatMap { index.entry(published: $0) }
         let packs = try (base?.packs ?? []).map { try store.packIndex($0) }
         baseDigest = packs.isEmpty ? nil : base.map { $0.published?.first ?? $0.id }
@@ -136,6 +141,7 @@ extension PushRun {
                 "cannot push \(name): it has \(layers.count) layers, and registries take \(NativeImage.layerLimit); give it "
                     + "fewer disks, or import its disk anew instead of committing on top of others")
         }
+        if let order = source.bootOrder { layers.append(try await send(order, mediaType: BootOrder.mediaType)) }
         let config = try await send(try JSONText.bytes(source.config), mediaType: VMImageConfig.mediaType)
         let manifest = OCIManifest(
             artifactType: VMImageConfig.mediaType, config: config, layers: layers,

@@ -40,6 +40,20 @@ extension ImageStore {
         }
     }
 
+    /// The same of an image that is to be read from its beginning to its end.
+    /// - Throws: `notFound`; `failed` for one whose disks are still being fetched.
+    func leaseWhole(_ reference: String) throws -> ImageLease {
+        guard let lease = try lease(reference) else { throw Self.absent(reference) }
+        guard lease.image.isWhole else {
+            lease.release()
+            throw VMImageError(
+                .failed,
+                "the image \(reference) is still being fetched: wait for it (cri-shim image pull NAME does), and try again"
+            )
+        }
+        return lease
+    }
+
     /// The ids that living processes hold; leases of dead ones are removed. Call it with the store's lock held.
     func leased() throws -> Set<String> {
         var ids: Set<String> = []

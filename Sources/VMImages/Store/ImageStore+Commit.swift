@@ -77,7 +77,7 @@ extension ImageStore {
         _ request: ImageCommit, _ paths: [String], _ progress: @escaping @Sendable (ImportProgress) -> Void
     ) throws -> VMImage {
         let name = try Self.newName(request.name)
-        guard let lease = try lease(request.base) else { throw Self.absent(request.base) }
+        let lease = try leaseWhole(request.base)
         defer { lease.release() }
         guard let entry = try StoreIndex.read(layout.index).entry(id: lease.image.id) else {
             throw Self.absent(request.base)

@@ -92,7 +92,10 @@ extension ImageStore {
             try index.write(to: layout.index)
             forget(unused)
             collected.images = unused.sorted()
-            for id in collected.images { logger.info("image removed", metadata: ["image": "\(id)"]) }
+            for id in collected.images {
+                try FilePlaces.remove(LazySource.path(layout, id))
+                logger.info("image removed", metadata: ["image": "\(id)"])
+            }
         }
         try sweep(index, keeping: pulls, &collected)
         return collected
@@ -125,8 +128,8 @@ extension ImageStore {
                         + "it (cri-shim image rm \(entry.id))", cause: error)
             }
             blobs.formUnion(
-                (manifest.digests + [entry.id] + (entry.contents.map { [$0] } ?? []) + (entry.packs ?? [])).map(
-                    StoreLayout.hex))
+                (manifest.digests + [entry.id] + (entry.contents.map { [$0] } ?? []) + (entry.packs ?? [])
+                    + (entry.bootOrder.map { [$0] } ?? [])).map(StoreLayout.hex))
             disks.formUnion(manifest.disks.map(StoreLayout.hex))
         }
         for (directory, needed) in [(layout.blobs, blobs), (layout.disks, disks)] {
@@ -151,7 +154,12 @@ extension ImageStore {
 
     /// Removes what dead imports left, and unfinished pulls that nobody is at. Call it with the store's lock held.
     func removeUnfinished(keeping pulls: Duration, _ collected: inout Collected) throws {
-        for name in try Directories.names(layout.staging) where try isAbandoned(name, keeping: pulls) {
+        // What machines run from, whether somebody is at it just now or not.
+        let fetched = Set(
+            try StoreIndex.read(layout.index).images.filter { !$0.isWhole }
+                .map { PullStaging.prefix + StoreLayout.hex($0.id) })
+        for name in try Directories.names(layout.staging)
+        where try !fetched.contains(name) && isAbandoned(name, keeping: pulls) {
             let directory = "\(layout.staging)/\(name)"
             for file in try Directories.names(directory) {
                 collected.bytes += try FilePlaces.allocated("\(directory)/\(file)")

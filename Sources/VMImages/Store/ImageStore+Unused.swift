@@ -64,6 +64,7 @@ extension ImageStore {
             index.images.removeAll { $0.id == id }
             try index.write(to: layout.index)
             forget([id])
+            try FilePlaces.remove(LazySource.path(layout, id))
             var collected = try collectLocked(&index, inUse: { digests })
             collected.images = [id] + collected.images
             return collected

@@ -191,7 +191,7 @@ public final class ImageStore: Sendable {
             id: entry.id, names: names.filter { !$0.contains("@") },
             digests: Set(repositories).sorted().map { "\($0)@\(entry.id)" },
             config: contents.config, size: entry.size, importedAt: entry.importedAt,
-            wasPulled: entry.contents != nil, isPinned: entry.pins != nil)
+            wasPulled: entry.contents != nil, isPinned: entry.pins != nil, isWhole: entry.isWhole)
     }
 
     /// What an image's blobs say.

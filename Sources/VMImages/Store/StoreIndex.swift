@@ -4,7 +4,9 @@ import HostFiles
 /// The store's table of contents: `index.json`.
 struct StoreIndex: Codable, Sendable, Equatable {
     /// The newest layout this program writes and reads; a newer one is refused.
-    static let schema = 2
+    static let schema = 3
+    /// What an index without anything new is written as, so that older versions of this program read it.
+    private static let commonSchema = 2
     private static let sizeLimit = 16 << 20
 
     struct Entry: Codable, Sendable, Equatable {
@@ -24,6 +26,12 @@ struct StoreIndex: Codable, Sendable, Equatable {
         var size: Int64
         /// Nanoseconds since 1970.
         var importedAt: Int64
+        /// Whether its disks are still being fetched, while machines run from them; nil means no.
+        var fetching: Bool?
+        /// The blob that says what a guest reads first: ``BootOrder``.
+        var bootOrder: String?
+
+        var isWhole: Bool { fetching != true }
     }
 
     var schema = Self.schema
@@ -52,7 +60,7 @@ struct StoreIndex: Codable, Sendable, Equatable {
 
     func write(to path: String) throws {
         var index = self
-        index.schema = Self.schema
+        index.schema = images.allSatisfy(\.isWhole) ? Self.commonSchema : Self.schema
         try AtomicFile.write(try JSONText.bytes(index), to: path, mode: 0o600)
     }
 
@@ -99,5 +107,14 @@ enum JSONText {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return [UInt8](try encoder.encode(value))
+    }
+
+    /// - Throws: `badRecord`.
+    static func value<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8], _ path: String) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(bytes))
+        } catch {
+            throw VMImageError(.badRecord, "\(path) is damaged", cause: error)
+        }
     }
 }

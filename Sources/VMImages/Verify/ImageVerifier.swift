@@ -34,7 +34,7 @@ public struct ImageVerifier: Sendable {
     public func verify(
         _ reference: String, progress: @escaping (ImportProgress) throws -> Void = { _ in }
     ) throws -> ImageDamage {
-        guard let lease = try store.lease(reference) else { throw ImageStore.absent(reference) }
+        let lease = try store.leaseWhole(reference)
         defer { lease.release() }
         guard let entry = try StoreIndex.read(store.layout.index).entry(id: lease.image.id) else {
             throw ImageStore.absent(reference)

@@ -23,11 +23,32 @@ public struct MachineConfig: Codable, Sendable, Hashable {
         public var path: String
         public var format: Format
         public var readOnly: Bool
+        /// What it lies upon, where that is no file but served by another process of this host; nil is a file, or nothing.
+        public var remote: Remote?
 
-        public init(path: String, format: Format, readOnly: Bool = false) {
+        public init(path: String, format: Format, readOnly: Bool = false, remote: Remote? = nil) {
             self.path = path
             self.format = format
             self.readOnly = readOnly
+            self.remote = remote
+        }
+    }
+
+    /// A disk that another process serves by the NBD protocol.
+    public struct Remote: Codable, Sendable, Hashable {
+        /// The image whose disk it is.
+        public var image: String
+        /// Of a unix socket, absolute.
+        public var socket: String
+        public var export: String
+        /// What the guest sees, in bytes.
+        public var size: Int64
+
+        public init(image: String, socket: String, export: String, size: Int64) {
+            self.image = image
+            self.socket = socket
+            self.export = export
+            self.size = size
         }
     }
 

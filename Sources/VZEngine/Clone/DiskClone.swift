@@ -58,6 +58,23 @@ public enum DiskClone {
         }
     }
 
+    /// Makes a disk over one that another process serves. Parameters and errors are as for ``make``.
+    /// - Parameter format: of what is served.
+    public static func make(
+        of remote: MachineConfig.Remote, format: MachineConfig.Disk.Format, at path: String, size: Int64? = nil
+    ) async throws -> MachineConfig.Disk {
+        let size = size ?? remote.size
+        guard size >= remote.size else {
+            throw VZEngineError(
+                .invalidArgument,
+                "a disk of \(size) bytes was asked for, and the image's has \(remote.size): a disk can grow, not shrink"
+            )
+        }
+        let overlay = try QCow2Overlay(remote: remote, format: format, size: (UInt64(size) + 511) & ~511)
+        try await NIOThreadPool.singleton.runIfActive { try overlay.write(to: path) }
+        return MachineConfig.Disk(path: path, format: .qcow2, remote: remote)
+    }
+
     /// The size that was asked for; nil when the base has it already.
     private static func grown(_ base: String, _ format: MachineConfig.Disk.Format, to wanted: Int64) throws -> UInt64? {
         let present = try size(of: base, format)

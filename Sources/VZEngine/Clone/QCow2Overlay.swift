@@ -20,16 +20,34 @@ struct QCow2Overlay {
 
     /// - Throws: `VZEngineError` with `invalidArgument` for what the format cannot hold.
     init(base: String, format: MachineConfig.Disk.Format, size: UInt64) throws {
-        self.base = Array(base.utf8)
+        guard base.hasPrefix("/") else {
+            throw VZEngineError(.invalidArgument, "\(base) is no path a disk can be based on: it is not absolute")
+        }
+        try self.init(name: base, format: format, size: size)
+    }
+
+    /// Over what another process serves. QEMU waits for that one when it is away, and asks again.
+    init(remote: MachineConfig.Remote, format: MachineConfig.Disk.Format, size: UInt64) throws {
+        let server = #"{"type":"unix","path":\#(QEMUArguments.quoted(remote.socket))}"#
+        let file =
+            #"{"driver":"nbd","server":\#(server),"export":\#(QEMUArguments.quoted(remote.export)),"#
+            + #""reconnect-delay":\#(Self.reconnectDelay)}"#
+        try self.init(name: #"json:{"driver":"\#(format.rawValue)","file":\#(file)}"#, format: format, size: size)
+    }
+
+    /// For so long, in seconds, a machine's reads wait for the server to come back: longer than anybody needs to start it.
+    private static let reconnectDelay = 86_400
+
+    private init(name: String, format: MachineConfig.Disk.Format, size: UInt64) throws {
+        base = Array(name.utf8)
         self.format = format
         self.size = size
-        guard base.hasPrefix("/"), self.base.count <= 1023, !self.base.contains(0) else {
-            throw VZEngineError(
-                .invalidArgument, "\(base) is no path a disk can be based on: absolute, 1023 bytes at most")
+        guard base.count <= 1023, !base.contains(0) else {
+            throw VZEngineError(.invalidArgument, "a disk cannot be based on \(name): 1023 bytes are the most")
         }
         // QEMU's own limit: a first table of 32 MiB.
         guard size <= 4_000_000 * Self.perEntry else {
-            throw VZEngineError(.invalidArgument, "the disk \(base) is too large: \(size) bytes")
+            throw VZEngineError(.invalidArgument, "the disk \(name) is too large: \(size) bytes")
         }
         entries = Int((size + Self.perEntry - 1) / Self.perEntry)
     }

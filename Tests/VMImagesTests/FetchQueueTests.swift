@@ -1,0 +1,95 @@
+import Testing
+
+@testable import VMImages
+
+@Suite("In which order frames are fetched")
+struct FetchQueueTests {
+    /// Frames of 1 MiB, one after the other in packs of `perPack`.
+    private func items(_ count: Int, perPack: Int = 100, length: Int = 1 << 20) -> [FetchQueue.Item] {
+        (0..<count).map { number in
+            .init(
+                disk: 0,
+                frame: .init(
+                    offset: Int64(number) << 22, digest: "\(number)", pack: number / perPack,
+                    start: Int64(number % perPack * length), length: length))
+        }
+    }
+
+    private func jobs(_ queue: inout FetchQueue) -> [[Int]] {
+        var jobs: [[Int]] = []
+        while let job = queue.next() { jobs.append(job.numbers) }
+        return jobs
+    }
+
+    @Test("as long as a guest starts, what it waits for is fetched and nothing else")
+    func wanted() {
+        var queue = FetchQueue(items(100))
+        #expect(jobs(&queue).isEmpty)
+        queue.want([40, 7])
+        queue.want([7])
+        #expect(queue.next() == .init(numbers: [40], isWanted: true))
+        #expect(queue.next() == .init(numbers: [7], isWanted: true))
+        #expect(queue.next() == nil)
+        queue.want([40])
+        #expect(queue.next() == nil, "two who want the same share it")
+    }
+
+    @Test("what a guest reads first is fetched ahead, several neighbours at once; who waits comes first")
+    func order() {
+        var queue = FetchQueue(items(100, perPack: 4), here: [2], order: [50, 51, 52, 1, 2, 3, 99])
+        queue.want([60])
+        #expect(jobs(&queue) == [[60], [50, 51], [52], [1], [3]])
+        queue.ended(.init(numbers: [1], isWanted: false))
+        #expect(queue.next()?.numbers == [99])
+    }
+
+    @Test("the rest comes in order, when it may, and makes way for a guest")
+    func rest() {
+        var queue = FetchQueue(items(30), here: [1], order: [])
+        queue.takesRest = true
+        queue.want([3])
+        let wanted = queue.next()
+        #expect(wanted?.numbers == [3])
+        #expect(queue.next() == nil, "a guest waits")
+        queue.done(3)
+        queue.ended(.init(numbers: [3], isWanted: true))
+        #expect(jobs(&queue) == [[0], [2], [4, 5, 6, 7, 8, 9, 10, 11], [12, 13, 14, 15, 16, 17, 18, 19]])
+    }
+
+    @Test("what did not come is missing again, and all is there in the end")
+    func failing() {
+        var queue = FetchQueue(items(20), order: [5])
+        queue.takesRest = true
+        var fails: Set = [5, 0, 13]
+        var rounds = 0
+        while !queue.isWhole, rounds < 100 {
+            rounds += 1
+            var running: [FetchQueue.Job] = []
+            while let job = queue.next() { running.append(job) }
+            for job in running {
+                for number in job.numbers where fails.remove(number) == nil { queue.done(number) }
+                queue.ended(job)
+            }
+        }
+        #expect(queue.isWhole && rounds < 10 && fails.isEmpty)
+        #expect(queue.next() == nil)
+    }
+
+    @Test("frames that build on others come one by one")
+    func based() {
+        var some = items(4)
+        some[1].frame.base = .init(digest: "x", pack: 0, start: 0, length: 5)
+        var queue = FetchQueue(some)
+        queue.takesRest = true
+        #expect(jobs(&queue) == [[0], [1], [2, 3]])
+    }
+
+    @Test("a boot order survives its text; lines that make no sense are left out")
+    func text() {
+        let order = BootOrder(runs: [.init(disk: 0, offset: 0), .init(disk: 1, offset: 12 << 22)])
+        #expect(BootOrder(parsing: order.bytes) == order)
+        let odd = "vzcri boot order 1\n0 4194304\n0\nx y\n0 1 2\n"
+        #expect(BootOrder(parsing: Array(odd.utf8)).runs == [.init(disk: 0, offset: 4 << 20)])
+        #expect(BootOrder(parsing: Array("vzcri boot order 2\n0 0\n".utf8)).runs.isEmpty)
+    }
+}
