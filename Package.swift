@@ -286,7 +286,7 @@ let package = Package(
             "CRIShimTests",
             nio + clonefile + [
                 nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
-                "Registry", "RegistryDouble", "VMImages",
+                "Registry", "RegistryDouble", "TLS", "VMImages",
                 "VZEngine", "Sockets", "Support", logging,
             ]),
         tests(

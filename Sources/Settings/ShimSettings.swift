@@ -38,6 +38,8 @@ public struct ShimSettings: Sendable {
     public var prePullRate: String?
     /// `01:00-05:00`
     public var prePullWindow: String?
+    /// The mapping `peers`.
+    public var peers: Peers
     /// Fields: `host`, `mirrors`, `plainHTTP`, `insecure`, `ca`, `cert`, `key`.
     public var registries: [[String: String]]
     /// A Docker configuration file, for pulls that bring no credentials.
@@ -106,6 +108,13 @@ public struct ShimSettings: Sendable {
                 SettingKey("prePull.images", .list, standard: .list([])),
                 SettingKey("prePull.rate", .text),
                 SettingKey("prePull.window", .text),
+                SettingKey("peers.addresses", .list, standard: .list([])),
+                SettingKey("peers.listen", .text),
+                SettingKey("peers.ca", .path),
+                SettingKey("peers.cert", .path),
+                SettingKey("peers.key", .path),
+                SettingKey("peers.allow", .list, standard: .list([])),
+                SettingKey("peers.rate", .text),
                 SettingKey("registries", .records(registryFields)),
                 SettingKey("imageCredentials", .path),
                 SettingKey("guests", .records(guestFields)),
@@ -178,6 +187,7 @@ public struct ShimSettings: Sendable {
         prePullImages = resolved.list("prePull.images").filter { !$0.isEmpty }
         prePullRate = resolved.text("prePull.rate")
         prePullWindow = resolved.text("prePull.window")
+        peers = Peers(resolved)
         registries = resolved.records("registries")
         imageCredentials = resolved.text("imageCredentials")
         guests = resolved.records("guests")
@@ -228,6 +238,32 @@ extension ShimSettings {
             nestedVirtualization = resolved.boolean("vm.nestedVirtualization")
             bootArgs = resolved.text("vm.bootArgs")
             holdOnFailure = resolved.integer("vm.holdOnFailure") ?? 0
+        }
+    }
+}
+
+extension ShimSettings {
+    /// The mapping `peers`.
+    public struct Peers: Sendable {
+        /// `HOST:PORT`
+        public var addresses: [String]
+        /// An endpoint, unparsed.
+        public var listen: String?
+        public var ca: String?
+        public var cert: String?
+        public var key: String?
+        public var allow: [String]
+        /// Bytes for each second, as Kubernetes writes amounts.
+        public var rate: String?
+
+        init(_ resolved: ResolvedSettings) {
+            addresses = resolved.list("peers.addresses").filter { !$0.isEmpty }
+            listen = resolved.text("peers.listen")
+            ca = resolved.text("peers.ca")
+            cert = resolved.text("peers.cert")
+            key = resolved.text("peers.key")
+            allow = resolved.list("peers.allow").filter { !$0.isEmpty }
+            rate = resolved.text("peers.rate")
         }
     }
 }

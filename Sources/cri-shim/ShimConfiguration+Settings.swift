@@ -29,6 +29,7 @@ extension ShimConfiguration {
         pauseImage = settings.pauseImage
         registries = try RegistryConfiguration(settings)
         images = try ImageUpkeep(settings)
+        peers = try PeerConfiguration(settings)
         try takeGuests(settings)
         try takeNetwork(settings)
     }

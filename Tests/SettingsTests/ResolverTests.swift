@@ -103,6 +103,14 @@ import Testing
                     images: []                             # default
                     rate:                                  # default
                     window:                                # default
+                  peers:
+                    addresses: []                          # default
+                    listen:                                # default
+                    ca:                                    # default
+                    cert:                                  # default
+                    key:                                   # default
+                    allow: []                              # default
+                    rate:                                  # default
                   registries:                              # default
                   imageCredentials:                        # default
                   guests:                                  # default

@@ -59,6 +59,8 @@ public struct ShimConfiguration: Sendable {
     public var vmImages: [ImagePattern] = []
     /// What becomes of VM images by themselves.
     public var images = ImageUpkeep()
+    /// The other shims of a fleet, that give each other what they have pulled; nil: everything comes from registries.
+    public var peers: PeerConfiguration?
     /// How registries are reached.
     public var registries = RegistryConfiguration()
     /// How to log in to which guests; the first that fits counts.

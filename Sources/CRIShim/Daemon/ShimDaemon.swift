@@ -53,6 +53,7 @@ public final class Shim: Service {
     private let imageServers: ImageServers?
     private let registries: RegistryClient
     private let prePuller: PrePuller
+    private let peers: Peers?
     private let tls: TLSContext?
     private let supervision = Mutex<Task<Void, Never>?>(nil)
     /// How long the first answer of the engine is waited for before serving without.
@@ -101,12 +102,17 @@ public final class Shim: Service {
         self.pulls = pulls
         let containers = Containers(
             store: store, sandboxes: sandboxes, runtimes: runtimes, chooser: choice, logger: logger)
+        let peers = try configuration.peers.map { [group] in
+            try Peers($0, store: vmImages.store, group: group, logger: logger)
+        }
+        self.peers = peers
         let nodeImages = NodeImages(
             machines: vmImages, docker: DockerImages(client: client, runtime: docker, pulls: pulls, logger: logger),
             dockerHealth: dockerHealth, choice: choice,
             pulls: VMImagePulls(
                 client: registries, catalog: vmImages, pulls: pulls, rate: configuration.images.prePull.rate,
-                lazy: LazyStart(isWanted: configuration.lazyStart, servers: images.servers, logger: logger)))
+                lazy: LazyStart(isWanted: configuration.lazyStart, servers: images.servers, logger: logger),
+                exchange: peers?.exchange))
         prePuller = PrePuller(configuration.images.prePull, logger: logger, pull: nodeImages.prePull)
         let service = CRIService(
             store: store, sandboxes: sandboxes,
@@ -165,6 +171,7 @@ public final class Shim: Service {
         // Bound before anything else is begun, so that a second shim fails without a trace.
         let bound = try await rpc.bind()
         for case .tcp(_, let port) in try await streamingListener.start() { addresses.listening(onLoopbackPort: port) }
+        try await peers?.start()
         // Machines first: they need no engine, and a sandbox in which one lives is ready whatever became of its holder.
         try await sandboxes.adoptNetworks()
         try await machines.adopt()
@@ -193,6 +200,7 @@ public final class Shim: Service {
     /// Reads certificate, key and client CA again; connections that are open keep what they have.
     public func reloadTLS() throws {
         try tls?.reload()
+        try peers?.reloadTLS()
     }
 
     public func run() async throws {
@@ -211,6 +219,7 @@ public final class Shim: Service {
         supervising?.cancel()
         await supervising?.value
         await machines.shutDown()
+        await peers?.stop()
         await imageServers?.shutDown()
         await client.close()
         await registries.shutdown()

@@ -12,16 +12,18 @@ final class VMImagePulls: Sendable {
     /// nil: nothing is limited.
     private let paces: PullPaces?
     private let lazy: LazyStart
+    private let exchange: PeerExchange?
 
     /// - Parameter rate: bytes for each second of downloads that nobody needs yet.
     init(
         client: RegistryClient, catalog: VMImageCatalog, pulls: PullBoard, rate: Int64? = nil,
-        lazy: LazyStart = .never
+        lazy: LazyStart = .never, exchange: PeerExchange? = nil
     ) {
         self.client = client
         self.catalog = catalog
         self.pulls = pulls
         self.lazy = lazy
+        self.exchange = exchange
         paces = rate.map { PullPaces(rate: $0) }
     }
 
@@ -83,7 +85,7 @@ final class VMImagePulls: Sendable {
     private func download(
         _ reference: ImageReference, shownAs name: String, _ resolved: ResolvedImage, _ repository: any BlobSource
     ) async throws -> String {
-        let puller = ImagePuller(store: catalog.store)
+        let puller = ImagePuller(store: catalog.store, exchange: exchange)
         let digest = resolved.descriptor.digest
         let named = Self.named(reference, resolved)
         return try await pulls.showing(name) { id in

@@ -69,6 +69,11 @@ struct PackIndex: Sendable, Hashable {
     /// How many bytes a frame holds: the last one of a disk may be short.
     func rawLength(_ frame: Frame) -> Int { Int(min(Int64(DiskIndex.chunkSize), size - frame.offset)) }
 
+    /// A pack as the registry has it.
+    func blob(_ pack: Int) -> Descriptor {
+        Descriptor(mediaType: Self.packMediaType, digest: packs[pack].digest, size: packs[pack].size)
+    }
+
     /// What the disk holds, wherever it is.
     var disk: DiskIndex { DiskIndex(size: size, chunks: frames.map { .init(offset: $0.offset, digest: $0.digest) }) }
 

@@ -8,8 +8,13 @@ public import Registry
 /// is raw disks with their indexes.
 public struct ImagePuller: Sendable {
     public let store: ImageStore
+    private let exchange: PeerExchange?
 
-    public init(store: ImageStore) { self.store = store }
+    /// - Parameter exchange: other hosts that may have what an image needs; nil: everything comes from the registry.
+    public init(store: ImageStore, exchange: PeerExchange? = nil) {
+        self.store = store
+        self.exchange = exchange
+    }
 
     /// Pulls an image and gives it its name; an image that had the name loses it. What an earlier try has brought and verified
     /// is not fetched again, and neither is what other images of this host have.
@@ -68,7 +73,7 @@ public struct ImagePuller: Sendable {
                 if let there { return there }
                 let run = PullRun(
                     store: store, source: source, staging: staging, workers: workers, meter: PullMeter(),
-                    name: reference.familiar)
+                    name: reference.familiar, exchange: exchange)
                 return try await run.pull(reference, id, bytes, manifest, format, progress)
             }
             // Another one is at it. There is no wait for a file's lock that could be cancelled.
@@ -89,6 +94,8 @@ extension PullRun {
         let plans = try await workers.run { self.plan(recipe) }
         let files = missing(recipe.files)
         try await workers.run { try self.requireSpace(plans, files) }
+        var isHere = false
+        defer { for digest in plans.compactMap(\.digest) { exchange?.board.end(digest, isHere: isHere) } }
         meter.expect(files.reduce(0) { $0 + $1.blob.size })
         let disks = try await withThrowingTaskGroup(of: [StagedDisk]?.self) { group in
             group.addTask {
@@ -114,6 +121,7 @@ extension PullRun {
             return []
         }
         let image = try await workers.run { try self.finish(recipe, plans, disks, reference, id, bytes) }
+        isHere = true
         progress(meter.read())
         store.logger.info("image pulled", metadata: ["image": "\(name)", "id": "\(id)"])
         return image

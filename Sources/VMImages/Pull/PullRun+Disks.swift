@@ -72,37 +72,6 @@ extension PullRun {
         return (missing, local)
     }
 
-    /// What frames build on: from this host, and what is not here, fetched to a file that goes with the pull.
-    private func bases(
-        _ frames: [PackIndex.Frame], of index: PackIndex, _ number: Int, _ local: LocalFrames
-    ) async throws -> [String: LocalFrames.Place] {
-        var found: [String: LocalFrames.Place] = [:]
-        var missing: [PackIndex.Frame] = []
-        for frame in frames {
-            guard let base = frame.base, found[base.digest] == nil else { continue }
-            if let place = local.places[base.digest] {
-                found[base.digest] = place
-            } else {
-                missing.append(
-                    .init(
-                        offset: frame.offset, digest: base.digest, pack: base.pack, start: base.start,
-                        length: base.length))
-            }
-        }
-        guard !missing.isEmpty else { return found }
-        let number = Self.baseNumber + number
-        let known = PullStaging.frames(of: number, in: staging.entries)
-        let disk = try await workers.run {
-            try StagedDisk(number: number, path: self.staging.disk(number), size: index.size, known: known)
-        }
-        self.local.withLockedValue { $0.append(disk) }
-        for frame in missing { found[frame.digest] = .init(file: disk.file, offset: frame.offset) }
-        let wanted = missing.filter { known[$0.offset] != $0.digest }
-        meter.expect(wanted.reduce(0) { $0 + Int64($1.length) })
-        try await fetch(wanted, to: FrameTarget(index: index, disk: disk))
-        return found
-    }
-
     /// Brings frames to a disk of the store.
     func mend(_ frames: [PackIndex.Frame], of index: PackIndex, _ disk: StagedDisk) async throws {
         let local = try await workers.run {
@@ -110,7 +79,8 @@ extension PullRun {
         }
         meter.expect(frames.reduce(0) { $0 + Int64($1.length) })
         var target = FrameTarget(index: index, disk: disk)
-        target.bases = try await bases(frames, of: index, disk.number, local)
+        target.bases = try await FrameBases(run: self, index: index, number: disk.number, local: local).places(
+            of: frames)
         try await fetch(frames, to: target)
     }
 
@@ -152,8 +122,13 @@ extension PullRun {
         case .packs(let index):
             let (missing, local) = try await workers.run { try self.takeLocal(plan, index, to: disk) }
             meter.expect(missing.reduce(0) { $0 + Int64($1.length) })
+            if let exchange, let digest = plan.digest {
+                try await fetch(missing, of: index, disk, digest, local, with: exchange)
+                return disk
+            }
             var target = FrameTarget(index: index, disk: disk)
-            target.bases = try await bases(missing, of: index, disk.number, local)
+            target.bases = try await FrameBases(run: self, index: index, number: disk.number, local: local)
+                .places(of: missing)
             try await fetch(missing, to: target)
         case .layers(let layers):
             let missing = layers.enumerated().filter { !plan.layers.contains($0.offset) }

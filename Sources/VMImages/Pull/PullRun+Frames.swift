@@ -32,8 +32,7 @@ extension PullRun {
         let index = target.index
         let packs = Dictionary(grouping: missing, by: \.pack).sorted { $0.key < $1.key }.map { pack, frames in
             FrameJob(
-                blob: Descriptor(
-                    mediaType: PackIndex.packMediaType, digest: index.packs[pack].digest, size: index.packs[pack].size),
+                blob: index.blob(pack),
                 frames: frames.sorted { $0.start < $1.start })
         }
         guard let first = packs.first else { return }
@@ -66,7 +65,7 @@ extension PullRun {
         return runs
     }
 
-    private static func range(of frames: [PackIndex.Frame]) -> Range<Int64> {
+    static func range(of frames: [PackIndex.Frame]) -> Range<Int64> {
         (frames.first?.start ?? 0)..<(frames.last?.end ?? 0)
     }
 

@@ -16,6 +16,8 @@ final class PullRun: Sendable {
     /// For messages.
     let name: String
     let local: NIOLockedValueBox<[StagedDisk]> = .init([])
+    /// nil: everything comes from the registry.
+    let exchange: PeerExchange?
 
     /// So often something damaged is fetched again.
     static let damageLimit = 3
@@ -25,8 +27,9 @@ final class PullRun: Sendable {
 
     init(
         store: ImageStore, source: any BlobSource, staging: PullStaging, workers: Workers, meter: PullMeter,
-        name: String
+        name: String, exchange: PeerExchange? = nil
     ) {
+        self.exchange = exchange
         self.store = store
         self.source = source
         self.staging = staging

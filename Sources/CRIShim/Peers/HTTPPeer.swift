@@ -1,0 +1,111 @@
+import HTTP
+import NIOCore
+import NIOHTTP1
+import Sockets
+import TLS
+import VMImages
+
+/// Another shim, asked over mutual TLS.
+final class HTTPPeer: FramePeer {
+    /// A frame of 4 MiB that takes longer comes faster from the registry.
+    private static let frameLimit = Duration.seconds(5)
+    private static let answerLimit = TimeAmount.seconds(3)
+    /// Three pulses.
+    private static let silence = PeerServer.pulse * 3
+    private static let frameBytes = 5 << 20
+
+    let name: String
+    private let client: HTTPClient
+
+    init(_ address: PeerConfiguration.Address, tls: TLSContext, group: any EventLoopGroup) {
+        name = "\(address)"
+        var options = HTTPClientOptions()
+        options.connectTimeout = .seconds(3)
+        client = HTTPClient(
+            endpoint: .tcp(host: address.host, port: address.port), tls: tls, options: options, group: group)
+    }
+
+    func close() async { await client.close() }
+
+    func frame(_ number: Int, ofDisk disk: String) async throws -> ByteBuffer? {
+        let target = "/\(PeerServer.path)/\(PeerServer.version)/\(disk)/\(number)"
+        return try await Self.within(Self.frameLimit, "frame \(number)") { [client] in
+            let response = try await client.execute(.GET, target, timeout: Self.answerLimit)
+            let bytes = try await response.body.collect(upTo: Self.frameBytes)
+            switch response.status {
+            case .ok: return bytes
+            case .serviceUnavailable: return nil
+            default: throw HTTPError(.failed, "frame \(number) is not to be had there (\(response.status.code))")
+            }
+        }
+    }
+
+    func follow(disk: String) async throws -> (id: String, news: AsyncThrowingStream<FrameNews, any Error>) {
+        let target = "/\(PeerServer.path)/\(PeerServer.version)/\(disk)"
+        let response = try await client.execute(.GET, target, timeout: Self.answerLimit)
+        guard response.status == .ok, let id = response.headers.first(name: PeerServer.identity) else {
+            throw HTTPError(.failed, "it does not say what it has (\(response.status.code))")
+        }
+        let (news, continuation) = AsyncThrowingStream.makeStream(of: FrameNews.self)
+        let task = Task {
+            do {
+                try await Self.read(response.body, continuation)
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return (id, news)
+    }
+
+    /// Lines as they come. One that falls silent is gone.
+    private static func read(
+        _ body: HTTPBody, _ continuation: AsyncThrowingStream<FrameNews, any Error>.Continuation
+    ) async throws {
+        let watch = StallWatch(limit: silence)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var rest = ByteBuffer()
+                for try await var bytes in body {
+                    watch.progressed()
+                    rest.writeBuffer(&bytes)
+                    while let end = rest.readableBytesView.firstIndex(of: UInt8(ascii: "\n")) {
+                        let line = rest.readString(length: end - rest.readerIndex) ?? ""
+                        rest.moveReaderIndex(forwardBy: 1)
+                        if line.isEmpty { continue }
+                        guard let news = FrameNews(line: line) else {
+                            throw HTTPError(.failed, "it says what makes no sense")
+                        }
+                        continuation.yield(news)
+                    }
+                    rest.discardReadBytes()
+                    guard rest.readableBytes < FrameNews.lineLimit else {
+                        throw HTTPError(.tooLarge, "it says more than there is to say")
+                    }
+                }
+            }
+            group.addTask {
+                try await watch.stalled()
+                throw HTTPError(.timedOut, "it has fallen silent")
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private static func within<R: Sendable>(
+        _ limit: Duration, _ what: String, _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: R.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                throw HTTPError(.timedOut, "\(what) did not come within \(limit)")
+            }
+            defer { group.cancelAll() }
+            guard let result = try await group.next() else { throw CancellationError() }
+            return result
+        }
+    }
+}

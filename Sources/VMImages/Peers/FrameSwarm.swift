@@ -1,0 +1,238 @@
+/// Who fetches which frame from where, when several hosts pull a disk at once: each begins elsewhere, takes from the registry
+/// what nobody else has or fetches, and everything else from the others. Peers that bring less than the registry would are
+/// helped by it. No I/O.
+struct FrameSwarm: Sendable {
+    private enum State: Hashable {
+        case missing
+        case registry
+        case peer
+        case done
+    }
+
+    private struct Peer {
+        var id: String?
+        var hasSpoken = false
+        var has: Set<Int> = []
+        var fetches: Set<Int> = []
+        /// nil while it is to be trusted.
+        var ended: String?
+        var failures = 0
+    }
+
+    /// What the registry is asked for at once.
+    static let runLimit = 4
+    /// Failures after which a peer is left alone.
+    static let failureLimit = 2
+    /// Frames a second that peers have to bring where nobody knows yet what the registry does.
+    private static let leastRate = 4.0
+    /// So many frames at the registry's pace are time enough to see how fast peers are.
+    private static let sample = 8.0
+
+    /// In the order of the disk.
+    private let frames: [Int]
+    private let places: [Int: Int]
+    private var states: [State]
+    private var peers: [Peer]
+    private let id: String
+    /// The place where the registry is asked next.
+    private var cursor: Int?
+    private(set) var left: Int
+    private(set) var fromPeers = 0
+    private var fromRegistry = 0
+
+    // How fast both are.
+    private var registryBusy = Duration.zero
+    private var looked: ContinuousClock.Instant?
+    private var last: (at: ContinuousClock.Instant, fromPeers: Int)?
+    private var begun: ContinuousClock.Instant?
+    private var isSettled = false
+    private static let settling = Duration.milliseconds(500)
+    /// Whether the registry brings what peers should.
+    private(set) var isHelping = false
+
+    init(frames: [Int], peers: Int, id: String) {
+        self.frames = frames.sorted()
+        self.id = id
+        states = .init(repeating: .missing, count: frames.count)
+        left = frames.count
+        self.peers = .init(repeating: Peer(), count: peers)
+        places = Dictionary(uniqueKeysWithValues: self.frames.enumerated().map { ($1, $0) })
+    }
+
+    var isComplete: Bool { left == 0 }
+
+    // MARK: Peers
+
+    /// - Returns: false for ourselves: somebody listed us among our peers.
+    mutating func joined(_ peer: Int, id: String) -> Bool {
+        peers[peer].id = id
+        if id == self.id { peers[peer].ended = "it is this host" }
+        return id != self.id
+    }
+
+    mutating func heard(_ peer: Int, _ news: FrameNews) {
+        peers[peer].hasSpoken = true
+        switch news {
+        case .has(let numbers):
+            peers[peer].has.formUnion(numbers)
+            peers[peer].fetches.subtract(numbers)
+        case .fetches(let numbers): peers[peer].fetches.formUnion(numbers)
+        case .lost(let numbers):
+            peers[peer].has.subtract(numbers)
+            peers[peer].fetches.subtract(numbers)
+        }
+    }
+
+    /// It is not asked any more.
+    mutating func leave(_ peer: Int, _ why: String) {
+        if peers[peer].ended == nil { peers[peer].ended = why }
+        peers[peer].has = []
+        peers[peer].fetches = []
+    }
+
+    /// Whether every peer has said what it has, or is not asked: before that nobody knows where to begin.
+    var isAssembled: Bool { peers.allSatisfy { $0.hasSpoken || $0.ended != nil } }
+
+    func isAlive(_ peer: Int) -> Bool { peers[peer].ended == nil }
+
+    /// A frame that a peer has and nobody brings yet. Every host asks in an order of its own, so that they have different
+    /// ones to give.
+    mutating func takeForPeer(_ peer: Int) -> Int? {
+        guard peers[peer].ended == nil, !peers[peer].has.isEmpty, left > 0 else { return nil }
+        let from = start
+        for step in frames.indices {
+            // Away from where the registry is asked: those before it are the others'.
+            let place = (from + frames.count - 1 - step) % frames.count
+            if states[place] == .missing, peers[peer].has.contains(frames[place]) {
+                states[place] = .peer
+                return frames[place]
+            }
+        }
+        return nil
+    }
+
+    /// - Returns: whether the peer is left alone from now on.
+    mutating func failed(_ peer: Int, _ frame: Int, _ why: String) -> Bool {
+        giveBack(frame)
+        peers[peer].has.remove(frame)
+        peers[peer].failures += 1
+        guard peers[peer].failures >= Self.failureLimit, peers[peer].ended == nil else { return false }
+        leave(peer, why)
+        return true
+    }
+
+    /// The peer could not bring it now.
+    mutating func giveBack(_ frame: Int) {
+        if let place = places[frame], states[place] == .peer { states[place] = .missing }
+    }
+
+    // MARK: The registry
+
+    /// Where among the hosts we are says where we begin.
+    private var start: Int {
+        let ids = Set(peers.filter { $0.ended == nil }.compactMap(\.id)).union([id]).sorted()
+        let rank = ids.firstIndex(of: id) ?? 0
+        return frames.isEmpty ? 0 : frames.count * rank / ids.count
+    }
+
+    /// Frames that lie together and that nobody else has or fetches; while the registry helps also others.
+    mutating func takeForRegistry() -> [Int] {
+        guard left > 0 else { return [] }
+        let limit = claimLimit
+        guard limit > 0 else { return [] }
+        let first = cursor ?? start
+        var run = self.run(from: first) { place in
+            guard states[place] == .missing else { return false }
+            let frame = frames[place]
+            return !peers.contains { $0.ended == nil && ($0.has.contains(frame) || $0.fetches.contains(frame)) }
+        }
+        run = Array(run.prefix(limit))
+        if run.isEmpty, isHelping { run = self.run(from: start) { states[$0] == .missing } }
+        // At last also what a peer is about to bring: whoever is first.
+        if run.isEmpty, isHelping { run = self.run(from: start) { states[$0] == .peer } }
+        for place in run { states[place] = .registry }
+        if let end = run.last { cursor = (end + 1) % frames.count }
+        return run.map { frames[$0] }
+    }
+
+    /// Who claims all of a small image at once leaves nothing for the others. Before they have had time to say what they do,
+    /// all that are there count; then those that have or fetch something.
+    private var claimLimit: Int {
+        let others = peers.count {
+            $0.ended == nil && $0.id != nil && (!isSettled || !$0.has.isEmpty || !$0.fetches.isEmpty)
+        }
+        guard others > 0, !isHelping else { return Self.runLimit }
+        let share = max(1, (isSettled ? left : frames.count) / (2 * (others + 1)))
+        return min(Self.runLimit, share - states.count { $0 == .registry })
+    }
+
+    private func run(from first: Int, _ isOpen: (Int) -> Bool) -> [Int] {
+        guard !isOpen(first % frames.count) else { return extend(first % frames.count, isOpen) }
+        // The middle of the largest gap: as far from the others as can be.
+        var best: Range<Int>?
+        var begin: Int?
+        for place in 0...frames.count {
+            if place < frames.count, isOpen(place) {
+                if begin == nil { begin = place }
+            } else if let from = begin {
+                if (best?.count ?? 0) < place - from { best = from..<place }
+                begin = nil
+            }
+        }
+        guard let best else { return [] }
+        return extend(best.count > 2 * Self.runLimit ? best.lowerBound + best.count / 2 : best.lowerBound, isOpen)
+    }
+
+    private func extend(_ first: Int, _ isOpen: (Int) -> Bool) -> [Int] {
+        var run = [first]
+        while run.count < Self.runLimit, let last = run.last, last + 1 < frames.count, isOpen(last + 1),
+            frames[last + 1] == frames[last] + 1
+        {
+            run.append(last + 1)
+        }
+        return run
+    }
+
+    /// What was taken for the registry does not come from it now.
+    mutating func returned(_ numbers: [Int]) {
+        for number in numbers {
+            if let place = places[number], states[place] == .registry { states[place] = .missing }
+        }
+    }
+
+    // MARK: Both
+
+    /// - Returns: whether it was news.
+    @discardableResult
+    mutating func done(_ frame: Int, byPeer: Bool) -> Bool {
+        guard let place = places[frame], states[place] != .done else { return false }
+        states[place] = .done
+        left -= 1
+        if byPeer { fromPeers += 1 } else { fromRegistry += 1 }
+        return true
+    }
+
+    /// Frames a second; nil while too few have come to tell.
+    private var registryRate: Double? {
+        fromRegistry >= 4 && registryBusy > .zero ? Double(fromRegistry) / (registryBusy / .seconds(1)) : nil
+    }
+
+    /// Looks whether peers are worth waiting for.
+    /// - Parameter underWay: requests to the registry.
+    mutating func tick(_ now: ContinuousClock.Instant, underWay: Int) {
+        defer { looked = now }
+        begun = begun ?? now
+        if let begun, now - begun >= Self.settling { isSettled = true }
+        if underWay > 0, let looked { registryBusy += now - looked }
+        guard let last else {
+            self.last = (now, fromPeers)
+            return
+        }
+        // Half: a little slower is no reason to have an image leave the registry twice.
+        let wanted = registryRate.map { $0 / 2 } ?? Self.leastRate
+        let time = now - last.at
+        guard time >= .seconds(min(10, max(1, Self.sample / wanted))) else { return }
+        isHelping = Double(fromPeers - last.fromPeers) / (time / .seconds(1)) < wanted
+        self.last = (now, fromPeers)
+    }
+}
