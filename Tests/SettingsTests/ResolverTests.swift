@@ -136,6 +136,7 @@ import Testing
                     holdOnFailure: 0                       # default
                   vmSlots:                                 # default
                   diskReserve:                             # default
+                  lazyStart: false                         # default
                   vmHost:                                  # default
                   podCIDR:                                 # default
                   cniConfDir:                              # default

@@ -20,6 +20,8 @@ public struct PeerExchange: Sendable {
     /// What we tell the others.
     public var board: FrameBoard
     public var peers: [any FramePeer]
+    /// Peers that were slower than half the registry for so long are helped by it: who is busy for a moment is not slow.
+    public var patience = Duration.seconds(3)
 
     public init(board: FrameBoard, peers: [any FramePeer]) {
         self.board = board

@@ -27,6 +27,8 @@ struct FrameSwarm: Sendable {
     private static let leastRate = 4.0
     /// So many frames at the registry's pace are time enough to see how fast peers are.
     private static let sample = 8.0
+    /// See ``PeerExchange/patience``.
+    private let patience: Duration
 
     /// In the order of the disk.
     private let frames: [Int]
@@ -43,14 +45,17 @@ struct FrameSwarm: Sendable {
     // How fast both are.
     private var registryBusy = Duration.zero
     private var looked: ContinuousClock.Instant?
-    private var last: (at: ContinuousClock.Instant, fromPeers: Int)?
+    private var last: (at: ContinuousClock.Instant, progress: Int)?
+    /// What peers have brought, and what they say that they have fetched: of both comes what is missing here.
+    private var progress = 0
     private var begun: ContinuousClock.Instant?
     private var isSettled = false
-    private static let settling = Duration.milliseconds(500)
+    private static let settling = Duration.seconds(2)
     /// Whether the registry brings what peers should.
     private(set) var isHelping = false
 
-    init(frames: [Int], peers: Int, id: String) {
+    init(frames: [Int], peers: Int, id: String, patience: Duration = .seconds(3)) {
+        self.patience = patience
         self.frames = frames.sorted()
         self.id = id
         states = .init(repeating: .missing, count: frames.count)
@@ -74,6 +79,7 @@ struct FrameSwarm: Sendable {
         peers[peer].hasSpoken = true
         switch news {
         case .has(let numbers):
+            progress += numbers.count { places[$0].map { states[$0] != .done } ?? false }
             peers[peer].has.formUnion(numbers)
             peers[peer].fetches.subtract(numbers)
         case .fetches(let numbers): peers[peer].fetches.formUnion(numbers)
@@ -156,10 +162,10 @@ struct FrameSwarm: Sendable {
     }
 
     /// Who claims all of a small image at once leaves nothing for the others. Before they have had time to say what they do,
-    /// all that are there count; then those that have or fetch something.
+    /// all that may be there count; then those that have or fetch something.
     private var claimLimit: Int {
         let others = peers.count {
-            $0.ended == nil && $0.id != nil && (!isSettled || !$0.has.isEmpty || !$0.fetches.isEmpty)
+            $0.ended == nil && (!isSettled || !$0.has.isEmpty || !$0.fetches.isEmpty)
         }
         guard others > 0, !isHelping else { return Self.runLimit }
         let share = max(1, (isSettled ? left : frames.count) / (2 * (others + 1)))
@@ -208,7 +214,12 @@ struct FrameSwarm: Sendable {
         guard let place = places[frame], states[place] != .done else { return false }
         states[place] = .done
         left -= 1
-        if byPeer { fromPeers += 1 } else { fromRegistry += 1 }
+        if byPeer {
+            fromPeers += 1
+            progress += 1
+        } else {
+            fromRegistry += 1
+        }
         return true
     }
 
@@ -225,14 +236,14 @@ struct FrameSwarm: Sendable {
         if let begun, now - begun >= Self.settling { isSettled = true }
         if underWay > 0, let looked { registryBusy += now - looked }
         guard let last else {
-            self.last = (now, fromPeers)
+            self.last = (now, progress)
             return
         }
         // Half: a little slower is no reason to have an image leave the registry twice.
         let wanted = registryRate.map { $0 / 2 } ?? Self.leastRate
         let time = now - last.at
-        guard time >= .seconds(min(10, max(1, Self.sample / wanted))) else { return }
-        isHelping = Double(fromPeers - last.fromPeers) / (time / .seconds(1)) < wanted
-        self.last = (now, fromPeers)
+        guard time >= max(patience, .seconds(min(10, Self.sample / wanted))) else { return }
+        isHelping = Double(progress - last.progress) / (time / .seconds(1)) < wanted
+        self.last = (now, progress)
     }
 }

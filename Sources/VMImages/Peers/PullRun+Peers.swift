@@ -9,7 +9,7 @@ extension PullRun {
     /// So often it is looked whether peers are worth waiting for.
     private static let tick = Duration.milliseconds(250)
     /// Who has not said by then who it is counts for nothing when it is decided where to begin.
-    private static let assembly = Duration.milliseconds(500)
+    private static let assembly = Duration.seconds(2)
     /// Whoever has too much to do is asked again after this.
     private static let busyWait = Duration.milliseconds(100)
 
@@ -66,7 +66,8 @@ extension PullRun {
             self.bases = bases
             swarm = NIOLockedValueBox(
                 FrameSwarm(
-                    frames: Array(wanted.keys), peers: exchange.peers.count, id: exchange.board.id))
+                    frames: Array(wanted.keys), peers: exchange.peers.count, id: exchange.board.id,
+                    patience: exchange.patience))
         }
 
         /// What has not come.

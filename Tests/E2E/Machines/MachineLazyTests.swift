@@ -151,7 +151,7 @@ import Testing
                     try FileManager.default.contentsOfDirectory(atPath: shim.directory + "/state/images/staging")
                         == [])
                 // The machine reads on from whoever serves it, and the next one from files.
-                #expect(try servers(shim).count == 1)
+                try await eventually("one serves") { try servers(shim).count == 1 }
                 let again = try await shim.execute(machine, sum("/dev/vdb", mebibyte: 21))
                 #expect(try await again.text == expected(origin, mebibyte: 21))
                 let next = try await create("next", of: origin.name, in: sandbox, config, shim)
@@ -175,7 +175,7 @@ import Testing
                 let refused = await status { _ = try await pull(origin.name, shim, annotations: [key: "perhaps"]) }
                 #expect(refused?.code == .invalidArgument && refused?.message.contains(key) == true)
                 let id = try await pull(origin.name, shim, annotations: [key: "true"])
-                #expect(try servers(shim).count == 1)
+                try await eventually("one serves") { try servers(shim).count == 1 }
                 // Who wants all of it waits, and that ends when it is there.
                 let whole = Task { try await pull(origin.name, shim) }
                 origin.isHeld.withLockedValue { $0 = false }

@@ -2,22 +2,34 @@ import KubeAPI
 import NIOConcurrencyHelpers
 import Proto
 
+@testable import VKAdapter
+
 /// How long the cluster takes to learn what a container does: from the moment it begins or ends in the runtime to the one
 /// where the API server's status says it, or something later of it.
 final class StatusLag: Sendable {
     struct Phase: Sendable, CustomStringConvertible {
         var name: String
         var lags: [Duration] = []
+        /// What took longest.
+        var slowest: [(lag: Duration, what: String)] = []
 
         func percentile(_ share: Double) -> Duration {
             guard !lags.isEmpty else { return .zero }
             return lags.sorted()[min(lags.count - 1, Int(Double(lags.count) * share))]
         }
 
+        mutating func add(_ lag: Duration, _ what: String) {
+            lags.append(lag)
+            slowest.append((lag, what))
+            slowest.sort { $0.lag > $1.lag }
+            if slowest.count > 5 { slowest.removeLast() }
+        }
+
         var description: String {
             func text(_ time: Duration) -> String { "\(Int(time / .milliseconds(1))) ms" }
             return "\(name): \(lags.count) changes, status lag p50 \(text(percentile(0.5))), "
-                + "p99 \(text(percentile(0.99))), max \(text(percentile(1)))"
+                + "p99 \(text(percentile(0.99))), max \(text(percentile(1))); slowest: "
+                + slowest.map { "\($0.what) \(text($0.lag))" }.joined(separator: ", ")
         }
     }
 
@@ -28,7 +40,7 @@ final class StatusLag: Sendable {
     private struct State {
         var phase = 0
         var phases: [Phase] = []
-        var due: [Change: (since: ContinuousClock.Instant, phase: Int)] = [:]
+        var due: [Change: (since: ContinuousClock.Instant, phase: Int, what: String)] = [:]
         var told: Set<Change> = []
     }
     private let state = NIOLockedValueBox(State())
@@ -53,7 +65,10 @@ final class StatusLag: Sendable {
         let now = ContinuousClock.now
         state.withLockedValue { state in
             func note(_ change: Change) {
-                if state.due[change] == nil, !state.told.contains(change) { state.due[change] = (now, state.phase) }
+                if state.due[change] == nil, !state.told.contains(change) {
+                    let what = "\(change.isEnd ? "end" : "start") of \(status.labels[KubeletLabel.podName] ?? "?")"
+                    state.due[change] = (now, state.phase, what)
+                }
             }
             switch status.state {
             case .containerRunning: note(Change(container: status.id, isEnd: false))
@@ -73,8 +88,8 @@ final class StatusLag: Sendable {
                 for change in [Change(container: id, isEnd: false), Change(container: id, isEnd: true)]
                 where ended || !change.isEnd {
                     state.told.insert(change)
-                    guard let (since, phase) = state.due.removeValue(forKey: change) else { continue }
-                    state.phases[phase].lags.append(since.duration(to: now))
+                    guard let (since, phase, what) = state.due.removeValue(forKey: change) else { continue }
+                    state.phases[phase].add(since.duration(to: now), what)
                 }
             }
             for status in statuses {
