@@ -82,8 +82,11 @@ public struct Reflector<Object: KubeObject>: Sendable {
                     isLosing = true
                     await options.failed(error)
                 }
-                let delay = max(backOff.step(), (error as? KubeAPIError)?.retryAfter ?? .zero)
-                do { try await client.pause(delay, since: began) } catch { return }
+                do {
+                    // What the server asks for is kept, also by those whom its first answer after an outage wakes.
+                    if let asked = (error as? KubeAPIError)?.retryAfter { try await Task.sleep(for: asked) }
+                    try await client.pause(backOff.step(), since: began)
+                } catch { return }
             }
         }
     }
