@@ -170,7 +170,7 @@ let package = Package(
             ]),
 
         // Executables: arguments, configuration, signals
-        room("Launch", ["Settings", arguments, logging]),
+        room("Launch", ["Settings", nio[0], arguments, logging]),
         daemon(
             "cri-shim",
             nio + [

@@ -64,12 +64,22 @@ failed:;
     _exit(127);
 }
 
+int vz_pipe(int ends[2]) {
+#ifdef __linux__
+    // At once: a program that another thread starts in between would keep the pipe open for as long as it runs.
+    return pipe2(ends, O_CLOEXEC);
+#else
+    if (pipe(ends) != 0) return -1;
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    return 0;
+#endif
+}
+
 pid_t vz_spawn_start(const struct vz_spawn *request) {
     int report[2];
     // Far above the child's own numbers; dup2 onto it would lose the report.
-    if (pipe(report) != 0) return -1;
-    fcntl(report[0], F_SETFD, FD_CLOEXEC);
-    fcntl(report[1], F_SETFD, FD_CLOEXEC);
+    if (vz_pipe(report) != 0) return -1;
 
     int *descriptors = NULL;
     if (request->descriptor_count > 0) {

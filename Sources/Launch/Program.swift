@@ -1,4 +1,5 @@
 public import ArgumentParser
+import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -35,6 +36,8 @@ public enum Program<Root: ParsableCommand> {
     public static func main(ignoring prefix: String? = nil) async {
         // A reader that goes away is an error of one write, not the end of a daemon.
         signal(SIGPIPE, SIG_IGN)
+        // Threads that wait for disks, not for processors: with one per processor, two slow disks stop a small host.
+        NIOSingletons.blockingPoolThreadCountSuggestion = max(16, 2 * System.coreCount)
         do {
             var command = try Root.parseAsRoot(prefix.map { meant(CommandLine.arguments, ignoring: $0) })
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -1,5 +1,3 @@
-import NIOPosix
-
 #if canImport(Glibc)
 import Glibc
 #else
@@ -34,18 +32,40 @@ public enum Command {
         request.hasOwnSession = true
         request.networkNamespace = networkNamespace
         request.environment = environment
-        let output = try Pipe()
-        let errors = try Pipe()
         let standardInput = try Pipe()
         try standardInput.fill(input)
-        request.descriptors = [standardInput.reading, output.writing, errors.writing]
-        let child = try await ChildProcess.start(request)
-        standardInput.closeBoth()
-        output.closeWriting()
-        errors.closeWriting()
-        async let text = output.drain(limit: limit)
-        async let errorText = errors.drain(limit: limit)
-        let end = try await withTaskCancellationHandler {
+        let output = try await PipeDrain.open(limit: limit)
+        let errors: PipeDrain
+        let child: ChildProcess
+        do {
+            errors = try await PipeDrain.open(limit: limit)
+        } catch {
+            await output.close()
+            throw error
+        }
+        do {
+            request.descriptors = [standardInput.reading, output.writing, errors.writing]
+            child = try await ChildProcess.start(request)
+            standardInput.closeBoth()
+            let end = try await end(of: child, within: deadline) { "\(executable) \(arguments.joined(separator: " "))" }
+            let result = await CommandResult(
+                end: end, output: output.rest(within: patience), errorOutput: errors.rest(within: patience))
+            try Task.checkCancellation()
+            return result
+        } catch {
+            await output.close()
+            await errors.close()
+            throw error
+        }
+    }
+
+    /// How long a program that has ended may leave its outputs open to others, which it started and which stay.
+    private static let patience = Duration.seconds(2)
+
+    private static func end(
+        of child: ChildProcess, within deadline: Duration, _ words: @escaping @Sendable () -> String
+    ) async throws -> ProcessEnd {
+        try await withTaskCancellationHandler {
             try await withThrowingTaskGroup(of: ProcessEnd?.self) { group in
                 group.addTask { await child.waitForEnd() }
                 group.addTask {
@@ -56,15 +76,11 @@ public enum Command {
                 group.cancelAll()
                 if let first { return first }
                 child.signal(SIGKILL, group: true)
-                throw ProcessError(
-                    .deadline, "\(executable) \(arguments.joined(separator: " ")) took longer than \(deadline)")
+                throw ProcessError(.deadline, "\(words()) took longer than \(deadline)")
             }
         } onCancel: {
             child.signal(SIGKILL, group: true)
         }
-        let result = try await CommandResult(end: end, output: text, errorOutput: errorText)
-        try Task.checkCancellation()
-        return result
     }
 
     /// Runs a program that is expected to succeed.
@@ -83,59 +99,5 @@ public enum Command {
             throw ProcessError(.failed, "\(executable) \(arguments.joined(separator: " ")): \(words) (\(result.end))")
         }
         return result
-    }
-}
-
-/// A pipe whose ends are closed at the latest with it.
-private final class Pipe: @unchecked Sendable {
-    // Each end is used by one task at a time, which closes it; the other tasks have been awaited when deinit runs.
-    private(set) var reading: Int32
-    private(set) var writing: Int32
-
-    init() throws {
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else {
-            throw ProcessError(.notStarted, "making a pipe failed: \(String(cString: strerror(errno)))")
-        }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        (reading, writing) = (ends[0], ends[1])
-    }
-
-    deinit { closeBoth() }
-
-    func closeWriting() {
-        if writing >= 0 { close(writing) }
-        writing = -1
-    }
-
-    func closeBoth() {
-        closeWriting()
-        if reading >= 0 { close(reading) }
-        reading = -1
-    }
-
-    /// Puts everything into the pipe before anybody reads.
-    func fill(_ bytes: [UInt8]) throws {
-        guard bytes.count <= 65536 else {
-            throw ProcessError(.notStarted, "\(bytes.count) bytes are more than a program can be given here")
-        }
-        guard bytes.isEmpty || write(writing, bytes, bytes.count) == bytes.count else {
-            throw ProcessError(.notStarted, "filling a pipe failed: \(String(cString: strerror(errno)))")
-        }
-        closeWriting()
-    }
-
-    /// Reads to the end on a thread that may wait.
-    func drain(limit: Int) async throws -> [UInt8] {
-        try await NIOThreadPool.singleton.runIfActive { [self] in
-            var kept: [UInt8] = []
-            var buffer = [UInt8](repeating: 0, count: 16384)
-            while true {
-                let count = read(reading, &buffer, buffer.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return kept }
-                kept.append(contentsOf: buffer.prefix(min(count, limit - kept.count)))
-            }
-        }
     }
 }

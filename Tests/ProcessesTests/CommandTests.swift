@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import Support
 import Testing
 
@@ -22,6 +24,27 @@ import Testing
             try await Command.run("sh", ["-c", "sleep 60; true"], deadline: .milliseconds(50))
         }
         #expect(error?.code == .deadline)
+    }
+
+    @Test("what a program left running does not keep its caller, and what it said is there")
+    func leftRunning() async throws {
+        let result = try await Command.run("sh", ["-c", "echo said; setsid sleep 20 & exit 0"], deadline: .seconds(30))
+        #expect(result.text == "said\n" && result.end.isSuccess)
+        let began = ContinuousClock.now
+        await #expect(throws: ProcessError.self) {
+            try await Command.run("sh", ["-c", "setsid sleep 20; true"], deadline: .milliseconds(50))
+        }
+        #expect(ContinuousClock.now - began < .seconds(15))
+    }
+
+    @Test("programs that take their time hold no thread that blocking work needs")
+    func threads() async throws {
+        let slow = (0..<NIOSingletons.blockingPoolThreadCountSuggestion + 4).map { _ in
+            Task { try await Command.run("sleep", ["60"]) }
+        }
+        defer { for task in slow { task.cancel() } }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(try await NIOThreadPool.singleton.runIfActive { true })
     }
 
     @Test("a cancelled caller's program is killed")

@@ -24,6 +24,9 @@ struct vz_spawn {
 /// Starts a process. Returns its id, or -1 with errno set, also when the exec failed.
 pid_t vz_spawn_start(const struct vz_spawn *request);
 
+/// Makes a pipe that no program inherits. 0, or -1 with errno set.
+int vz_pipe(int ends[2]);
+
 /// This process's own environment.
 char *const *vz_spawn_environment(void);
 

@@ -42,15 +42,18 @@ struct VMBench: Sendable {
         images: (String) throws -> any MachineImages = { _ in FakeImages() },
         _ body: (VMBench) async throws -> Void
     ) async throws {
+        let log = RecordingLog()
+        let recent: @Sendable () -> [String] = { log.lines.suffix(40) }
         try await withTemporaryDirectory { directory in
             let bench = VMBench(
-                directory: directory, slots: slots, supervisors: .init(), images: try images(directory), logger: logger,
-                configure: configure)
+                directory: directory, slots: slots, supervisors: .init(), images: try images(directory),
+                logger: logger ?? log.logger, configure: configure)
             do {
-                try await body(bench)
+                try await Diagnostics.$recent.withValue(recent) { try await body(bench) }
                 await bench.supervisors.endAll()
                 await bench.runtime.shutDown()
             } catch {
+                for line in recent() { print("  \(line)") }
                 await bench.supervisors.endAll()
                 await bench.runtime.shutDown()
                 throw error

@@ -223,7 +223,7 @@ import Testing
                 }
                 try await eventually("gone") { server.object("pods", namespace: "default", name: "web") == nil }
             }
-            #expect(node.logged("cannot renew").isEmpty)
+            #expect(node.logged("cannot renew a token").isEmpty)
         }
     }
 
