@@ -39,7 +39,7 @@ import Testing
             tell(host, .fetches(frames))
             for frame in frames {
                 fetched[frame, default: 0] += 1
-                swarms[host].done(frame, byPeer: false)
+                swarms[host].done(frame)
             }
             tell(host, .has(frames))
             return !frames.isEmpty
@@ -48,7 +48,7 @@ import Testing
         mutating func fromPeers(_ host: Int) {
             for peer in others(host).indices {
                 guard let frame = swarms[host].takeForPeer(peer) else { continue }
-                swarms[host].done(frame, byPeer: true)
+                swarms[host].done(frame, by: peer)
                 tell(host, .has([frame]))
             }
         }
@@ -100,8 +100,8 @@ import Testing
         #expect(swarm.isHelping)
         let helped = swarm.takeForRegistry()
         #expect(helped == [2, 3])
-        for frame in 0..<8 { swarm.done(frame, byPeer: false) }
-        let late = swarm.done(3, byPeer: true)
+        for frame in 0..<8 { swarm.done(frame) }
+        let late = swarm.done(3, by: 0)
         #expect(swarm.isComplete && !late && swarm.fromPeers == 0)
     }
 
@@ -113,13 +113,13 @@ import Testing
         var now = ContinuousClock.now
         swarm.tick(now, underWay: 1)
         while case let run = swarm.takeForRegistry(), !run.isEmpty {
-            for frame in run { swarm.done(frame, byPeer: false) }
-            for _ in 0..<5 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, byPeer: true) } }
+            for frame in run { swarm.done(frame) }
+            for _ in 0..<5 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
             now += .milliseconds(500)
             swarm.tick(now, underWay: 1)
         }
         for second in 0..<6 {
-            for _ in 0..<9 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, byPeer: true) } }
+            for _ in 0..<9 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
             now += .seconds(1)
             swarm.tick(now, underWay: 0)
             #expect(!swarm.isHelping, "second \(second)")
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test("a peer that fails twice is left alone, and ourselves are none")
+    @Test("a peer that fails twice in a row is left alone until it joins again, and ourselves are none")
     func failures() {
         var swarm = FrameSwarm(frames: [1, 5, 6], peers: 2, id: "a")
         let isOther = swarm.joined(1, id: "a")
@@ -148,5 +148,28 @@ import Testing
         // Frames that do not lie together are not fetched together.
         let runs = [swarm.takeForRegistry(), swarm.takeForRegistry()]
         #expect(runs == [[1], [5, 6]])
+    }
+
+    @Test("a peer that was away, or slow at times, is asked again; one that lied is not")
+    func again() {
+        var swarm = FrameSwarm(frames: Array(0..<9), peers: 2, id: "a")
+        for peer in 0...1 {
+            _ = swarm.joined(peer, id: "b\(peer)")
+            swarm.heard(peer, .has(Array(0..<9)))
+        }
+        // Seldom is not in a row.
+        for _ in 0..<3 {
+            let isLeft = swarm.failed(0, swarm.takeForPeer(0) ?? -1, "slow")
+            #expect(!isLeft)
+            swarm.done(swarm.takeForPeer(0) ?? -1, by: 0)
+        }
+        swarm.leave(0, "it has ended")
+        let none = swarm.takeForPeer(0)
+        _ = swarm.joined(0, id: "b0")
+        swarm.heard(0, .has(Array(0..<9)))
+        let some = swarm.takeForPeer(0)
+        #expect(none == nil && some != nil && !swarm.isBanned(0))
+        swarm.ban(1, "it lies")
+        #expect(swarm.isBanned(1) && !swarm.isAlive(1) && swarm.takeForPeer(1) == nil)
     }
 }

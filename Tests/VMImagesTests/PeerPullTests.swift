@@ -119,7 +119,7 @@ import Testing
                 var exchange = PeerExchange(
                     board: boards[host], peers: boards.filter { $0.id != boards[host].id }.map { Neighbour($0) })
                 // How fast anybody is here says nothing.
-                exchange.patience = .seconds(600)
+                (exchange.patience, exchange.assembly) = (.seconds(600), .seconds(600))
                 group.addTask { [exchange] in
                     try await ImagePuller(store: stores[host], exchange: exchange)
                         .pull(name, manifest: manifest, from: source)

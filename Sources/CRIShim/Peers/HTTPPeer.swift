@@ -7,20 +7,28 @@ import VMImages
 
 /// Another shim, asked over mutual TLS.
 final class HTTPPeer: FramePeer {
-    /// A frame of 4 MiB that takes longer comes faster from the registry.
-    private static let frameLimit = Duration.seconds(5)
-    private static let answerLimit = TimeAmount.seconds(3)
-    /// Three pulses.
-    private static let silence = PeerServer.pulse * 3
+    struct Limits: Sendable, Hashable {
+        /// A frame of 4 MiB that takes longer comes faster from the registry.
+        var frame = Duration.seconds(5)
+        /// To the head of an answer.
+        var answer = Duration.seconds(3)
+        /// Three pulses.
+        var silence = PeerServer.pulse * 3
+    }
+
     private static let frameBytes = 5 << 20
 
     let name: String
     private let client: HTTPClient
+    private let limits: Limits
 
-    init(_ address: PeerConfiguration.Address, tls: TLSContext, group: any EventLoopGroup) {
+    init(
+        _ address: PeerConfiguration.Address, tls: TLSContext, limits: Limits = Limits(), group: any EventLoopGroup
+    ) {
         name = "\(address)"
+        self.limits = limits
         var options = HTTPClientOptions()
-        options.connectTimeout = .seconds(3)
+        options.connectTimeout = TimeAmount(limits.answer)
         client = HTTPClient(
             endpoint: .tcp(host: address.host, port: address.port), tls: tls, options: options, group: group)
     }
@@ -29,8 +37,8 @@ final class HTTPPeer: FramePeer {
 
     func frame(_ number: Int, ofDisk disk: String) async throws -> ByteBuffer? {
         let target = "/\(PeerServer.path)/\(PeerServer.version)/\(disk)/\(number)"
-        return try await Self.within(Self.frameLimit, "frame \(number)") { [client] in
-            let response = try await client.execute(.GET, target, timeout: Self.answerLimit)
+        return try await Self.within(limits.frame, "frame \(number)") { [client, limits] in
+            let response = try await client.execute(.GET, target, timeout: TimeAmount(limits.answer))
             let bytes = try await response.body.collect(upTo: Self.frameBytes)
             switch response.status {
             case .ok: return bytes
@@ -42,14 +50,14 @@ final class HTTPPeer: FramePeer {
 
     func follow(disk: String) async throws -> (id: String, news: AsyncThrowingStream<FrameNews, any Error>) {
         let target = "/\(PeerServer.path)/\(PeerServer.version)/\(disk)"
-        let response = try await client.execute(.GET, target, timeout: Self.answerLimit)
+        let response = try await client.execute(.GET, target, timeout: TimeAmount(limits.answer))
         guard response.status == .ok, let id = response.headers.first(name: PeerServer.identity) else {
             throw HTTPError(.failed, "it does not say what it has (\(response.status.code))")
         }
         let (news, continuation) = AsyncThrowingStream.makeStream(of: FrameNews.self)
-        let task = Task {
+        let task = Task { [limits] in
             do {
-                try await Self.read(response.body, continuation)
+                try await Self.read(response.body, continuation, silence: limits.silence)
                 continuation.finish()
             } catch {
                 continuation.finish(throwing: error)
@@ -61,7 +69,7 @@ final class HTTPPeer: FramePeer {
 
     /// Lines as they come. One that falls silent is gone.
     private static func read(
-        _ body: HTTPBody, _ continuation: AsyncThrowingStream<FrameNews, any Error>.Continuation
+        _ body: HTTPBody, _ continuation: AsyncThrowingStream<FrameNews, any Error>.Continuation, silence: Duration
     ) async throws {
         let watch = StallWatch(limit: silence)
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -17,7 +17,8 @@ final class Peers: Sendable {
 
     /// - Throws: `TLSError` for files that cannot be used.
     init(
-        _ configuration: PeerConfiguration, store: ImageStore, group: any EventLoopGroup, logger: Logger
+        _ configuration: PeerConfiguration, store: ImageStore, limits: HTTPPeer.Limits = .init(),
+        group: any EventLoopGroup, logger: Logger
     ) throws {
         self.configuration = configuration
         self.group = group
@@ -32,7 +33,7 @@ final class Peers: Sendable {
                 certificateFile: configuration.certificateFile, keyFile: configuration.keyFile,
                 clientCAFile: configuration.authorityFile, clientCertificate: .required,
                 allowedNames: configuration.allowedNames, applicationProtocols: ["http/1.1"]))
-        clients = configuration.addresses.map { HTTPPeer($0, tls: clientTLS, group: group) }
+        clients = configuration.addresses.map { HTTPPeer($0, tls: clientTLS, limits: limits, group: group) }
         let board = FrameBoard(store: store)
         server = PeerServer(board: board, rate: configuration.rate)
         exchange = PeerExchange(board: board, peers: clients)

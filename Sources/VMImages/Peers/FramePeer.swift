@@ -22,6 +22,8 @@ public struct PeerExchange: Sendable {
     public var peers: [any FramePeer]
     /// Peers that were slower than half the registry for so long are helped by it: who is busy for a moment is not slow.
     public var patience = Duration.seconds(3)
+    /// Who has not said by then what it has counts for nothing when it is decided where to begin.
+    public var assembly = Duration.seconds(2)
 
     public init(board: FrameBoard, peers: [any FramePeer]) {
         self.board = board

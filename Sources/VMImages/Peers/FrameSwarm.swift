@@ -14,14 +14,17 @@ struct FrameSwarm: Sendable {
         var hasSpoken = false
         var has: Set<Int> = []
         var fetches: Set<Int> = []
-        /// nil while it is to be trusted.
+        /// Why it is not asked now; nil while it is.
         var ended: String?
+        /// It is never asked again.
+        var isBanned = false
+        /// One after the other.
         var failures = 0
     }
 
     /// What the registry is asked for at once.
     static let runLimit = 4
-    /// Failures after which a peer is left alone.
+    /// Failures in a row after which a peer is left alone for a while.
     static let failureLimit = 2
     /// Frames a second that peers have to bring where nobody knows yet what the registry does.
     private static let leastRate = 4.0
@@ -71,7 +74,9 @@ struct FrameSwarm: Sendable {
     /// - Returns: false for ourselves: somebody listed us among our peers.
     mutating func joined(_ peer: Int, id: String) -> Bool {
         peers[peer].id = id
-        if id == self.id { peers[peer].ended = "it is this host" }
+        peers[peer].ended = nil
+        peers[peer].failures = 0
+        if id == self.id { ban(peer, "it is this host") }
         return id != self.id
     }
 
@@ -89,7 +94,15 @@ struct FrameSwarm: Sendable {
         }
     }
 
-    /// It is not asked any more.
+    /// It is never asked again.
+    mutating func ban(_ peer: Int, _ why: String) {
+        leave(peer, why)
+        peers[peer].isBanned = true
+    }
+
+    func isBanned(_ peer: Int) -> Bool { peers[peer].isBanned }
+
+    /// It is not asked until it joins again.
     mutating func leave(_ peer: Int, _ why: String) {
         if peers[peer].ended == nil { peers[peer].ended = why }
         peers[peer].has = []
@@ -117,7 +130,7 @@ struct FrameSwarm: Sendable {
         return nil
     }
 
-    /// - Returns: whether the peer is left alone from now on.
+    /// - Returns: whether the peer is left alone from now on, until it joins again.
     mutating func failed(_ peer: Int, _ frame: Int, _ why: String) -> Bool {
         giveBack(frame)
         peers[peer].has.remove(frame)
@@ -208,13 +221,15 @@ struct FrameSwarm: Sendable {
 
     // MARK: Both
 
+    /// - Parameter peer: who brought it; nil is the registry.
     /// - Returns: whether it was news.
     @discardableResult
-    mutating func done(_ frame: Int, byPeer: Bool) -> Bool {
+    mutating func done(_ frame: Int, by peer: Int? = nil) -> Bool {
+        if let peer { peers[peer].failures = 0 }
         guard let place = places[frame], states[place] != .done else { return false }
         states[place] = .done
         left -= 1
-        if byPeer {
+        if peer != nil {
             fromPeers += 1
             progress += 1
         } else {

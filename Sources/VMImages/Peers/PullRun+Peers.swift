@@ -8,8 +8,8 @@ extension PullRun {
     private static func requests(toEachOf peers: Int) -> Int { max(1, min(3, 12 / max(1, peers))) }
     /// So often it is looked whether peers are worth waiting for.
     private static let tick = Duration.milliseconds(250)
-    /// Who has not said by then who it is counts for nothing when it is decided where to begin.
-    private static let assembly = Duration.seconds(2)
+    /// Who could not be asked is asked again after this.
+    private static let again = Duration.seconds(5)
     /// Whoever has too much to do is asked again after this.
     private static let busyWait = Duration.milliseconds(100)
 
@@ -82,7 +82,7 @@ extension PullRun {
             try await withThrowingTaskGroup(of: Bool?.self) { group in
                 for (number, peer) in exchange.peers.enumerated() {
                     group.addTask {
-                        await self.follow(number, peer)
+                        try await self.follow(number, peer)
                         return nil
                     }
                     for _ in 0..<PullRun.requests(toEachOf: exchange.peers.count) {
@@ -107,23 +107,47 @@ extension PullRun {
 
         // MARK: Peers
 
-        private func follow(_ number: Int, _ peer: any FramePeer) async {
-            do {
-                let (id, news) = try await peer.follow(disk: digest)
-                guard swarm.withLockedValue({ $0.joined(number, id: id) }) else { return }
-                bell.ring()
-                for try await piece in news {
-                    swarm.withLockedValue { $0.heard(number, piece) }
+        /// Hears what a peer has for as long as the pull takes, also after it was away.
+        private func follow(_ number: Int, _ peer: any FramePeer) async throws {
+            while !isComplete, !isBanned(number) {
+                let why: String
+                do {
+                    let (id, news) = try await peer.follow(disk: digest)
+                    guard swarm.withLockedValue({ $0.joined(number, id: id) }) else { return }
                     bell.ring()
+                    try await hear(number, news)
+                    why = "it has ended"
+                } catch {
+                    why = "\(error)"
                 }
-                leave(number, peer, "it has ended")
-            } catch {
-                leave(number, peer, "\(error)")
+                leave(number, peer, why)
+                try await Task.sleep(for: PullRun.again)
             }
         }
 
+        /// Returns when the peer says no more, or is not asked any more.
+        private func hear(_ number: Int, _ news: AsyncThrowingStream<FrameNews, any Error>) async throws {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for try await piece in news {
+                        self.swarm.withLockedValue { $0.heard(number, piece) }
+                        self.bell.ring()
+                    }
+                }
+                group.addTask {
+                    while self.isAlive(number) { try await self.bell.wait(after: self.bell.rings) }
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
+
+        private func isAlive(_ number: Int) -> Bool { swarm.withLockedValue { $0.isAlive(number) } }
+
+        private func isBanned(_ number: Int) -> Bool { swarm.withLockedValue { $0.isBanned(number) } }
+
         private func leave(_ number: Int, _ peer: any FramePeer, _ why: String) {
-            guard !Task.isCancelled, swarm.withLockedValue({ $0.isAlive(number) }) else { return }
+            guard !Task.isCancelled, isAlive(number) else { return }
             swarm.withLockedValue { $0.leave(number, why) }
             run.store.logger.info(
                 "a peer is not asked", metadata: ["peer": "\(peer.name)", "image": "\(run.name)", "why": "\(why)"])
@@ -131,10 +155,9 @@ extension PullRun {
         }
 
         private func fetchFrom(_ number: Int, _ peer: any FramePeer) async throws {
-            while !isComplete {
+            while !isComplete, !isBanned(number) {
                 let rings = bell.rings
                 guard let frame = swarm.withLockedValue({ $0.takeForPeer(number) }) else {
-                    guard swarm.withLockedValue({ $0.isAlive(number) }) else { return }
                     try await bell.wait(after: rings)
                     continue
                 }
@@ -147,11 +170,11 @@ extension PullRun {
                     }
                     run.meter.count(Int64(bytes.readableBytes))
                     try await take(frame, bytes)
-                    done(frame, byPeer: true)
+                    done(frame, by: number)
                 } catch let wrong as WrongFrame {
                     swarm.withLockedValue { swarm in
                         swarm.giveBack(frame)
-                        swarm.leave(number, wrong.what)
+                        swarm.ban(number, wrong.what)
                     }
                     run.store.logger.warning(
                         "a peer serves wrong content and is left alone",
@@ -164,7 +187,7 @@ extension PullRun {
                     bell.ring()
                     if isOver {
                         run.store.logger.info(
-                            "a peer is not asked any more",
+                            "a peer is not asked for a while",
                             metadata: ["peer": "\(peer.name)", "image": "\(run.name)", "why": "\(error)"])
                     }
                 }
@@ -198,8 +221,8 @@ extension PullRun {
             }
         }
 
-        private func done(_ frame: Int, byPeer: Bool) {
-            if swarm.withLockedValue({ $0.done(frame, byPeer: byPeer) }) { exchange.board.tell(digest, .has([frame])) }
+        private func done(_ frame: Int, by peer: Int?) {
+            if swarm.withLockedValue({ $0.done(frame, by: peer) }) { exchange.board.tell(digest, .has([frame])) }
             bell.ring()
         }
 
@@ -209,7 +232,7 @@ extension PullRun {
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 let underWay = NIOLockedValueBox(0)
                 let outcome = NIOLockedValueBox<Result<Bool, any Error>>(.success(true))
-                let beginning = ContinuousClock.now + PullRun.assembly
+                let beginning = ContinuousClock.now + exchange.assembly
                 while ContinuousClock.now < beginning, swarm.withLockedValue({ !$0.isAssembled }) {
                     try await bell.wait(after: bell.rings)
                 }
@@ -251,7 +274,7 @@ extension PullRun {
             let frames = numbers.compactMap { wanted[$0] }
             var target = FrameTarget(index: index, disk: disk)
             target.bases = try await bases.places(of: frames)
-            target.onFrame = { self.done(Int($0.offset / Int64(DiskIndex.chunkSize)), byPeer: false) }
+            target.onFrame = { self.done(Int($0.offset / Int64(DiskIndex.chunkSize)), by: nil) }
             for (pack, members) in Dictionary(grouping: frames, by: \.pack) {
                 let blob = index.blob(pack)
                 for part in PullRun.runs(of: members.sorted { $0.start < $1.start }, limit: 32 << 20) {
