@@ -43,7 +43,7 @@ enum Walls {
         ]),
         "Settings": ["Yams"],
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
-        "Launch": ["Settings", "ArgumentParser", "Logging"],
+        "Launch": ["Settings", "NIOCore", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "Registry", "VMImages", "VZEngine",
             "Sockets", "TLS", "Logging", "ServiceLifecycle", "UnixSignals",
