@@ -113,14 +113,15 @@ let package = Package(
         room("Streaming", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", "CZlib", logging]),
 
         // Leaves
+        room("Waiting", []),
         room("HostFiles", nio),
-        room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", logging]),
+        room("Docker", nio + [nioHTTP1, "HTTP", "Sockets", "TLS", "Waiting", logging]),
         room("Processes", nio + ["CSpawn", logging]),
-        room("GuestSSH", nio + ["CSSH2", logging]),
+        room("GuestSSH", nio + ["CSSH2", "Waiting", logging]),
         room(
             "Registry",
             nio + [
-                nioHTTP1, "COpenSSL", "HostFiles", "Processes", logging,
+                nioHTTP1, "COpenSSL", "HostFiles", "Processes", "Waiting", logging,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
@@ -130,7 +131,7 @@ let package = Package(
             nio + [
                 "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", logging,
             ]),
-        room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", logging]),
+        room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", "Waiting", logging]),
         .target(
             name: "VZEngineApple",
             dependencies: nio + virtualization + ["VZEngine", "HostFiles", "Processes", logging],
@@ -138,7 +139,7 @@ let package = Package(
         room(
             "KubeAPI",
             nio + [
-                nioHTTP1, nioHTTP2, "HostFiles", "Processes", yams, logging,
+                nioHTTP1, nioHTTP2, "HostFiles", "Processes", "Waiting", yams, logging,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
@@ -150,23 +151,21 @@ let package = Package(
             "CRIShim",
             nio + [
                 nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "Registry",
-                "VMImages", "VZEngine",
-                "Sockets", "TLS", logging, lifecycle, signals,
+                "VMImages", "VZEngine", "Sockets", "TLS", "Waiting", logging, lifecycle, signals,
             ]),
         // The supervisor of one virtual machine.
         room(
             "VMHost",
             nio + systemEngine + [
-                "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", logging, lifecycle, signals,
+                "VZEngine", "GuestSSH", "HostFiles", "Processes", "Sockets", "Waiting", logging, lifecycle, signals,
             ]),
         room(
             "CRIControl", nio + [nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", logging]),
         room(
             "VKAdapter",
             nio + [
-                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", logging,
-                lifecycle,
-                signals,
+                nioHTTP1, "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Waiting",
+                logging, lifecycle, signals,
             ]),
 
         // Executables: arguments, configuration, signals
@@ -249,6 +248,7 @@ let package = Package(
             nio + [nioHTTP1, "Streaming", "HTTP", "Sockets", "CZlib", "Support", nioEmbedded, logging]),
         tests("HostFilesTests", nio + ["HostFiles", "Support"]),
         tests("DockerTests", nio + [nioHTTP1, "Docker", "HTTP", "Sockets", "Support", logging]),
+        tests("WaitingTests", ["Waiting"]),
         tests("ProcessesTests", nio + ["Processes", "Support", logging]),
         tests("GuestSSHTests", nio + ["GuestSSH", "CSSH2", "Processes", "Support", logging]),
         tests(
@@ -286,7 +286,7 @@ let package = Package(
             "CRIShimTests",
             nio + clonefile + [
                 nioHTTP1, "CRIShim", "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes",
-                "Registry", "RegistryDouble", "TLS", "VMImages",
+                "Registry", "RegistryDouble", "TLS", "VMImages", "Waiting",
                 "VZEngine", "Sockets", "Support", logging,
             ]),
         tests(

@@ -1,5 +1,6 @@
 public import Logging
 import NIOCore
+import Waiting
 
 /// The way into a guest over SSH: one or more connections, made when needed and made again after a loss.
 ///
@@ -23,7 +24,7 @@ public final class GuestLink: Sendable {
     /// - Throws: `GuestSSHError`; ``GuestSSHError/isTransient`` says whether to ask again.
     public func probe(timeout: Duration) async throws {
         let peer = pool.configuration.peer
-        try await withDeadline(timeout, GuestSSHError(.timeout, "\(peer) did not let us in within \(timeout)")) {
+        try await withDeadline(timeout, or: GuestSSHError(.timeout, "\(peer) did not let us in within \(timeout)")) {
             [pool] in
             try await pool.acquire(.sessions, isUrgent: true).release()
         }
@@ -111,7 +112,7 @@ public final class GuestLink: Sendable {
             do {
                 let process = try await withDeadline(
                     pool.configuration.openTimeout,
-                    GuestSSHError(.timeout, "\(peer) did not start \(command.arguments[0]) in time")
+                    or: GuestSSHError(.timeout, "\(peer) did not start \(command.arguments[0]) in time")
                 ) { try await begin(command, bootstrap, stream, pool) }
                 result = .success(process)
             } catch {

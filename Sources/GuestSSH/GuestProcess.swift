@@ -1,5 +1,6 @@
 public import NIOCore
 import Synchronization
+import Waiting
 
 /// A command that runs in a guest. Killed, with everything it started, at the latest with this object.
 public final class GuestProcess: Sendable {
@@ -109,14 +110,15 @@ public final class GuestProcess: Sendable {
         // On its own: a task that was cancelled could not even do this.
         let killing = Task {
             _ = try await withDeadline(
-                .seconds(20), GuestSSHError(.timeout, "killing process \(id) in the guest took too long")
+                .seconds(20), or: GuestSSHError(.timeout, "killing process \(id) in the guest took too long")
             ) { try await GuestLink.run(ProcessTree.kill(id), pool) }
         }
         switch await killing.result {
         case .success:
             stream.arrivals.discard()
             // Its end arrives by itself; who waits for its exit code gets the true one.
-            _ = try? await Task { try await withDeadline(.seconds(5), closing) { try await stream.exit.value() } }.value
+            _ = try? await Task { try await withDeadline(.seconds(5), or: closing) { try await stream.exit.value() } }
+                .value
         case .failure(let error): pool.notKilled(id, error)
         }
         stream.close()

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import Synchronization
 import VZEngine
+import Waiting
 
 /// What the supervisor does for the clients of its control socket.
 extension Supervisor: ControlService {

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import VZEngine
+import Waiting
 
 /// What the supervisor does in the guest.
 extension Supervisor {

@@ -22,38 +22,41 @@ enum Walls {
         "vm-bench": ["Measuring", "Proto", "RPC", "Processes", "Sockets", "Logging", "NIOPosix"],
         "HTTP": nioHTTP1.union(["Sockets", "TLS", "Logging", "ServiceLifecycle"]),
         "Streaming": nioHTTP1.union(["HTTP", "TLS", "Sockets", "CZlib", "Logging"]),
+        "Waiting": [],
         "HostFiles": nio,
-        "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Logging"]),
+        "Docker": nioHTTP1.union(["HTTP", "Sockets", "TLS", "Waiting", "Logging"]),
         "Processes": nio.union(["CSpawn", "Logging"]),
-        "GuestSSH": nio.union(["CSSH2", "Logging"]),
-        "Registry": nioHTTP1.union(["AsyncHTTPClient", "NIOSSL", "COpenSSL", "HostFiles", "Processes", "Logging"]),
+        "GuestSSH": nio.union(["CSSH2", "Waiting", "Logging"]),
+        "Registry": nioHTTP1.union([
+            "AsyncHTTPClient", "NIOSSL", "COpenSSL", "HostFiles", "Processes", "Waiting", "Logging",
+        ]),
         "NBD": nio.union(["Sockets", "Logging"]),
         "VMImages": nio.union([
             "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Logging",
         ]),
-        "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Logging"]),
+        "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Waiting", "Logging"]),
         "VMHost": nio.union([
-            "VZEngine", "VZEngineApple", "GuestSSH", "HostFiles", "Processes", "Sockets", "Logging", "ServiceLifecycle",
-            "UnixSignals",
+            "VZEngine", "VZEngineApple", "GuestSSH", "HostFiles", "Processes", "Sockets", "Waiting", "Logging",
+            "ServiceLifecycle", "UnixSignals",
         ]),
         // Apple's framework is the system's on a Mac, and a target of tests elsewhere.
         "VZEngineApple": nio.union(["VZEngine", "HostFiles", "Processes", "Logging", "Virtualization"]),
         "KubeAPI": nioHTTP1.union([
-            "AsyncHTTPClient", "NIOSSL", "NIOHTTP2", "HostFiles", "Processes", "Yams", "Logging",
+            "AsyncHTTPClient", "NIOSSL", "NIOHTTP2", "HostFiles", "Processes", "Waiting", "Yams", "Logging",
         ]),
         "Settings": ["Yams"],
         "Doctor": nio.union(["Docker", "Processes", "Sockets", "TLS", "VZEngine", "Logging"]),
         "Launch": ["Settings", "NIOCore", "ArgumentParser", "Logging"],
         "CRIShim": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "Docker", "HostFiles", "Processes", "Registry", "VMImages", "VZEngine",
-            "Sockets", "TLS", "Logging", "ServiceLifecycle", "UnixSignals",
+            "Sockets", "TLS", "Waiting", "Logging", "ServiceLifecycle", "UnixSignals",
         ]),
         "CRIControl": nioHTTP1.union([
             "RPC", "Proto", "HTTP", "Streaming", "HostFiles", "Sockets", "TLS", "Logging",
         ]),
         "VKAdapter": nioHTTP1.union([
-            "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Logging",
-            "ServiceLifecycle", "UnixSignals",
+            "RPC", "Proto", "HTTP", "Streaming", "KubeAPI", "HostFiles", "Sockets", "TLS", "Waiting",
+            "Logging", "ServiceLifecycle", "UnixSignals",
         ]),
         "cri-shim": daemon.union(nio).union([
             "UnixSignals", "CRIShim", "CRIControl", "Doctor", "Registry", "VMImages", "VZEngine", "Launch", "Settings",

@@ -13,6 +13,7 @@ import Streaming
 import Synchronization
 import TLS
 import UnixSignals
+import Waiting
 
 /// The daemon behind `cri-shim serve`.
 public enum ShimDaemon {

@@ -1,6 +1,7 @@
 import Docker
 import Logging
 import Synchronization
+import Waiting
 
 extension DockerRuntime {
     /// How often everything is listed again, events or not.

@@ -5,6 +5,7 @@ import NIOCore
 import Processes
 import Proto
 import Synchronization
+import Waiting
 
 /// Sandboxes and containers on a Docker Engine, here or elsewhere.
 ///

@@ -3,6 +3,7 @@ import HostFiles
 import Logging
 import NIOCore
 import Synchronization
+import Waiting
 
 /// Brings one container's output from the engine into its CRI log file: every line once, in order, also across the death of
 /// this process, of the engine, or of the connection. Where it is comes from the writer's cursor, kept beside the records.

@@ -6,6 +6,7 @@ import Processes
 import Synchronization
 import VMImages
 import VZEngine
+import Waiting
 
 #if canImport(Glibc)
 import Glibc

@@ -3,6 +3,7 @@ import Proto
 import Registry
 import Synchronization
 import VMImages
+import Waiting
 
 /// Tells by an image's manifest in its registry whether it is a machine's.
 final class RegistryManifests: ManifestClassifier {
@@ -35,15 +36,8 @@ final class RegistryManifests: ManifestClassifier {
         if let end = silent.withLock({ $0[registry] }), ContinuousClock.now < end { return nil }
         do {
             let credentials = try auth.flatMap { try RegistryCredentials($0, registry: image.registry) }
-            return try await withThrowingTaskGroup(of: RuntimeChoice.Kind?.self) { group in
-                group.addTask { try await self.kind(image, credentials) }
-                group.addTask { [patience] in
-                    try await Task.sleep(for: patience)
-                    throw RegistryError(.unavailable, "\(registry) did not answer within \(patience)")
-                }
-                defer { group.cancelAll() }
-                return try await group.next() ?? nil
-            }
+            let late = RegistryError(.unavailable, "\(registry) did not answer within \(patience)")
+            return try await withDeadline(patience, or: late) { try await self.kind(image, credentials) }
         } catch let error as RegistryError {
             if error.isWorthRetrying { silent.withLock { $0[registry] = .now + quiet } }
             // Who pulls asks again, and says why it failed.

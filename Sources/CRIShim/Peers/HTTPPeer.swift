@@ -4,6 +4,7 @@ import NIOHTTP1
 import Sockets
 import TLS
 import VMImages
+import Waiting
 
 /// Another shim, asked over mutual TLS.
 final class HTTPPeer: FramePeer {
@@ -37,7 +38,8 @@ final class HTTPPeer: FramePeer {
 
     func frame(_ number: Int, ofDisk disk: String) async throws -> ByteBuffer? {
         let target = "/\(PeerServer.path)/\(PeerServer.version)/\(disk)/\(number)"
-        return try await Self.within(limits.frame, "frame \(number)") { [client, limits] in
+        let overdue = HTTPError(.timedOut, "frame \(number) did not come within \(limits.frame)")
+        return try await withDeadline(limits.frame, or: overdue) { [client, limits] in
             let response = try await client.execute(.GET, target, timeout: TimeAmount(limits.answer))
             let bytes = try await response.body.collect(upTo: Self.frameBytes)
             switch response.status {
@@ -99,21 +101,6 @@ final class HTTPPeer: FramePeer {
             }
             defer { group.cancelAll() }
             try await group.next()
-        }
-    }
-
-    private static func within<R: Sendable>(
-        _ limit: Duration, _ what: String, _ body: @escaping @Sendable () async throws -> R
-    ) async throws -> R {
-        try await withThrowingTaskGroup(of: R.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                throw HTTPError(.timedOut, "\(what) did not come within \(limit)")
-            }
-            defer { group.cancelAll() }
-            guard let result = try await group.next() else { throw CancellationError() }
-            return result
         }
     }
 }

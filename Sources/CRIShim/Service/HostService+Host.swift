@@ -3,6 +3,7 @@ import NIOCore
 import Proto
 import RPC
 import VZEngine
+import Waiting
 
 extension HostService {
     func registerHost(in router: inout Router) {

@@ -3,6 +3,7 @@ import NIOCore
 import Proto
 import RPC
 import Synchronization
+import Waiting
 
 extension HostService {
     /// Logs of containers, whose directory the shim is configured with.

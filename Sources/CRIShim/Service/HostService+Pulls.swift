@@ -1,5 +1,6 @@
 import Proto
 import RPC
+import Waiting
 
 extension HostService {
     /// Between two reports of what goes on all the time.

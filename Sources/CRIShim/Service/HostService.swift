@@ -2,6 +2,7 @@ import HostFiles
 import Logging
 import Proto
 import RPC
+import Waiting
 
 /// What an adapter asks of the host that the CRI does not offer (`vzcri.v1.HostService`). Methods that are not bound answer
 /// UNIMPLEMENTED by the router.

@@ -2,6 +2,7 @@ import Docker
 import Logging
 import Synchronization
 import VZEngine
+import Waiting
 
 /// Measures one container of an engine. Whoever asks waits for a limited time and gets the last that is known: a container
 /// of which the engine says nothing keeps nobody, and is not asked for a second time before there was an answer.

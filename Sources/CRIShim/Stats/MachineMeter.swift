@@ -3,6 +3,7 @@ import NIOPosix
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 #if canImport(Glibc)
 import Glibc

@@ -1,6 +1,7 @@
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 /// A container's machine as this program knows it.
 final class ManagedMachine: Sendable {

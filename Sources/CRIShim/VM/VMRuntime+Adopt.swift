@@ -3,6 +3,7 @@ import Logging
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 extension VMRuntime {
     /// How long a supervisor that was just started may take to write down who it is.

@@ -4,6 +4,7 @@ import Proto
 import Synchronization
 import VMImages
 import VZEngine
+import Waiting
 
 #if canImport(Glibc)
 import Glibc

@@ -2,6 +2,7 @@ import Logging
 import Proto
 import Synchronization
 import VZEngine
+import Waiting
 
 extension VMRuntime {
     func createContainer(_ creation: ContainerCreation) async throws -> String {

@@ -1,6 +1,7 @@
 import Logging
 import Synchronization
 import VZEngine
+import Waiting
 
 /// Machines on a disk that is nearly full.
 extension VMRuntime {

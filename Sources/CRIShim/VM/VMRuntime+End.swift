@@ -3,6 +3,7 @@ import Logging
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 extension VMRuntime {
     /// How long a machine's processes may outlive its supervisor before they are killed, and then before its end is shown

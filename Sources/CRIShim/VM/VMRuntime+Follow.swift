@@ -3,6 +3,7 @@ import Logging
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 /// What hears from a supervisor from the moment it was started to the moment nothing of its machine is left.
 extension VMRuntime {

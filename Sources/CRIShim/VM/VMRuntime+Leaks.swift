@@ -1,6 +1,7 @@
 import Logging
 import Synchronization
 import VZEngine
+import Waiting
 
 /// Places the host does not grant though nobody of ours has them: another app's machines, or one whose end the system has
 /// not noticed.

@@ -1,6 +1,7 @@
 import Logging
 import Synchronization
 import VZEngine
+import Waiting
 
 /// Why a machine stands still. It goes on when the last reason has gone.
 enum MachineHold: String, Sendable, Hashable, CaseIterable { case checkpoint, diskPressure }

@@ -2,6 +2,7 @@ import Logging
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 extension VMRuntime {
     func startContainer(_ container: ContainerEntry) async throws {

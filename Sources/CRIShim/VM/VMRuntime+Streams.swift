@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import Streaming
 import VZEngine
+import Waiting
 
 extension VMRuntime {
     /// Output of an ExecSync beyond this is read and dropped, as with containers.

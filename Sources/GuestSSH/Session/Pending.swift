@@ -64,7 +64,7 @@ final class Pending<Value: Sendable>: Sendable {
 }
 
 /// A value that is provided once and may be awaited by many.
-final class Latch<Value: Sendable>: Sendable {
+final class Outcome<Value: Sendable>: Sendable {
     private struct State {
         var result: Result<Value, any Error>?
         var waiting: [Pending<Value>] = []
@@ -92,22 +92,5 @@ final class Latch<Value: Sendable>: Sendable {
         }
         if let result { return try result.get() }
         return try await pending.value()
-    }
-}
-
-/// Runs `body`, cancelled with `error` when it takes longer.
-func withDeadline<Value: Sendable>(
-    _ limit: Duration, _ error: @autoclosure @Sendable () -> GuestSSHError,
-    _ body: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value?.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: limit)
-            return nil
-        }
-        defer { group.cancelAll() }
-        guard let first = try await group.next(), let value = first else { throw error() }
-        return value
     }
 }

@@ -15,7 +15,7 @@ final class SSHChannelState {
     private let channel: SSHChannel
     /// Not held: the channel is closed when tasks have dropped it.
     private let arrivals: Inflow<SSHArrival>
-    private let exit: Latch<GuestExit>
+    private let exit: Outcome<GuestExit>
     private let isProcess: Bool
     private let released: @Sendable () -> Void
     private let turn: ReplyTurn

@@ -90,13 +90,13 @@ final class SSHStream: Sendable {
     let inbox: SSHInbox
     let arrivals: Inflow<SSHArrival>
     /// How a process on it ended; for other channels that it is closed.
-    let exit: Latch<GuestExit>
+    let exit: Outcome<GuestExit>
 
     init(id: Int, inbox: SSHInbox, limit: Int) {
         self.id = id
         self.inbox = inbox
         arrivals = Inflow(limit: limit)
-        exit = Latch()
+        exit = Outcome()
         arrivals.onRoom { inbox.post(.resume(channel: id)) }
     }
 

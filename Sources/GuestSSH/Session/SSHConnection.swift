@@ -4,7 +4,7 @@ import Synchronization
 final class SSHConnection: Sendable {
     let inbox: SSHInbox
     /// Why it ended.
-    let ended = Latch<GuestSSHError>()
+    let ended = Outcome<GuestSSHError>()
     private let nextListener = Mutex(1)
 
     /// Connects and exchanges keys; nobody is logged in yet.

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 public import Logging
 public import NIOCore
 import NIOHTTP1
+import Waiting
 
 /// Reads and changes the objects of a cluster.
 ///
@@ -154,7 +155,9 @@ public final class KubeClient: Sendable {
     }
 
     private func once(_ request: KubeTransport.Request) async throws -> Value {
-        let (status, headers, body) = try await Deadline.run(options.timeout) { [transport, options] in
+        let overdue = KubeAPIError(
+            .unavailable, "the API server did not answer \(request.method) \(request.target) within \(options.timeout)")
+        let (status, headers, body) = try await withDeadline(options.timeout, or: overdue) { [transport, options] in
             let response = try await transport.send(request, timeout: options.timeout)
             let body: ByteBuffer
             do {
@@ -163,10 +166,6 @@ public final class KubeClient: Sendable {
                 throw Self.cut(request, error)
             }
             return (response.status, response.headers, Array(buffer: body))
-        } orThrow: {
-            KubeAPIError(
-                .unavailable,
-                "the API server did not answer \(request.method) \(request.target) within \(self.options.timeout)")
         }
         guard (200..<300).contains(status.code) else {
             throw Self.refusal(request, status: Int32(status.code), headers: headers, body: body)
@@ -209,14 +208,13 @@ public final class KubeClient: Sendable {
         let request = KubeTransport.Request(target: target)
         let response = try await transport.send(request, on: lane, timeout: options.timeout)
         guard response.status == .ok else {
-            let body = try await Deadline.run(options.timeout) {
+            let overdue = KubeAPIError(.unavailable, "the API server did not end its answer to GET \(target)")
+            let body = try await withDeadline(options.timeout, or: overdue) {
                 do {
                     return Array(buffer: try await response.body.collect(upTo: 1 << 20))
                 } catch {
                     throw Self.cut(request, error)
                 }
-            } orThrow: {
-                KubeAPIError(.unavailable, "the API server did not end its answer to GET \(target)")
             }
             throw Self.refusal(
                 request, status: Int32(response.status.code), headers: response.headers, body: body)

@@ -3,6 +3,7 @@ public import Logging
 public import NIOCore
 import NIOHTTP1
 public import NIOPosix
+import Waiting
 
 /// Speaks to registries (OCI distribution specification, and Docker's). One is enough for a process: connections and tokens
 /// are shared by all that is done through it.
@@ -110,9 +111,9 @@ extension Transport {
         _ response: HTTPClientResponse, upTo limit: Int, _ what: String, _ origin: Origin
     ) async throws -> ByteBuffer {
         do {
-            return try await Deadline.run(configuration.timing.answer, what) {
-                try await response.body.collect(upTo: limit)
-            }
+            let time = configuration.timing.answer
+            let overdue = RegistryError(.unavailable, "\(what): the answer did not end within \(time)")
+            return try await withDeadline(time, or: overdue) { try await response.body.collect(upTo: limit) }
         } catch is NIOTooManyBytesError {
             throw RegistryError(.wrongContent, "\(what): the answer is larger than \(limit) bytes")
         } catch {
@@ -123,7 +124,8 @@ extension Transport {
     /// Reads what nobody wants, so that the connection is good for the next request; a long or slow rest is not worth it.
     func discard(_ response: HTTPClientResponse) async {
         do {
-            _ = try await Deadline.run(.seconds(2), "reading on") { try await response.body.collect(upTo: 64 << 10) }
+            let overdue = RegistryError(.unavailable, "the rest of an answer takes too long")
+            _ = try await withDeadline(.seconds(2), or: overdue) { try await response.body.collect(upTo: 64 << 10) }
         } catch {
             logger.trace("an answer was not read to its end", metadata: ["error": "\(error)"])
         }

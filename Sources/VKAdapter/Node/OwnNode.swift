@@ -1,5 +1,6 @@
 import KubeAPI
 import Logging
+import Waiting
 
 /// Follows what the cluster says of this node: labels and taints that others gave it decide which pods may run here.
 struct OwnNode: Sendable {
@@ -15,11 +16,11 @@ struct OwnNode: Sendable {
 
     private let situation: NodeSituation
     private let reflector: Reflector<Node>
-    private let heard: Gate
+    private let heard: Latch
 
     init(name: String, client: KubeClient, situation: NodeSituation, logger: Logger) {
         self.situation = situation
-        let heard = Gate()
+        let heard = Latch()
         self.heard = heard
         var options = Reflector<Node>.Options()
         // Who may not look at its node judges pods by the labels it gave itself.

@@ -1,6 +1,7 @@
 import KubeAPI
 import Logging
 import NIOConcurrencyHelpers
+import Waiting
 
 /// The services of the cluster, followed: pods are told of them in their environment.
 final class ClusterServices: Sendable {
@@ -12,7 +13,7 @@ final class ClusterServices: Sendable {
     private let client: KubeClient
     private let logger: Logger
     private let state = NIOLockedValueBox(State())
-    private let listed = Gate()
+    private let listed = Latch()
 
     init(client: KubeClient, logger: Logger) {
         self.client = client
@@ -45,7 +46,7 @@ final class ClusterServices: Sendable {
     /// By namespace and name. Waits for them a moment when the adapter has only just started.
     /// - Throws: as long as they are not known: a container that starts now would never learn of them.
     func all() async throws(AdapterError) -> [ClusterService] {
-        await listed.wait(.seconds(10))
+        await listed.wait(atMost: .seconds(10))
         let (isKnown, error) = state.withLockedValue { ($0.services != nil, $0.error) }
         guard isKnown else {
             throw AdapterError(

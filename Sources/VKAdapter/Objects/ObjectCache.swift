@@ -1,5 +1,6 @@
 import KubeAPI
 import Logging
+import Waiting
 
 /// The ConfigMaps and Secrets pods of this node use, each followed as long as one of them does: asked for once and
 /// watched from there, whoever of them reads it how often. A node may not list them, and does not.
@@ -17,7 +18,7 @@ actor ObjectCache {
         /// Ends the following.
         var stop: AsyncStream<Void>.Continuation?
         /// Opens with the first answer.
-        let answered = Gate()
+        let answered = Latch()
     }
 
     private struct Start: Sendable {
@@ -107,7 +108,7 @@ actor ObjectCache {
 
     private func content(_ key: ObjectKey) async throws -> [String: [UInt8]]? {
         if case .unknown(nil)? = entries[key]?.content {
-            await entries[key]?.answered.wait(options.patience)
+            await entries[key]?.answered.wait(atMost: options.patience)
         }
         try Task.checkCancellation()
         switch entries[key]?.content {

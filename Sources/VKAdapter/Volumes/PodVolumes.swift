@@ -1,6 +1,7 @@
 import HostFiles
 import KubeAPI
 import Logging
+import Waiting
 
 /// The volumes of all pods here: what is in them, kept up to date as long as their pods live. An object that changes, a
 /// token that grows old, a label of the pod: the volume changes, all of it at once.
@@ -31,7 +32,7 @@ actor PodVolumes {
         var written: [String: VolumeContent] = [:]
         var claims: [String: ClaimedVolume] = [:]
         /// Opens when whoever works on the pod's volumes is done.
-        var turn: Gate?
+        var turn: Latch?
         var timer: Task<Void, Never>?
     }
 
@@ -107,7 +108,7 @@ actor PodVolumes {
     func end(uid: String) async {
         let turn = entries[uid]?.turn
         await release(uid: uid)
-        await turn?.wait(.seconds(10))
+        await turn?.wait(atMost: .seconds(10))
     }
 
     private func register(_ pod: Pod) async {
@@ -182,11 +183,11 @@ actor PodVolumes {
     /// Brings a pod's volumes up to date, one at a time for each pod.
     private func takingTurn(_ uid: String) async throws(AdapterError) -> [(volume: Volume, error: AdapterError)] {
         while let turn = entries[uid]?.turn {
-            await turn.wait(.seconds(60))
+            await turn.wait(atMost: .seconds(60))
             if Task.isCancelled { throw AdapterError(.unavailable, "nobody waits for the volumes any more") }
         }
         guard let entry = entries[uid], !entry.isCurrent else { return [] }
-        let turn = Gate()
+        let turn = Latch()
         entries[uid]?.turn = turn
         // What changes from here on is for the next turn.
         entries[uid]?.isCurrent = true

@@ -1,5 +1,6 @@
 import NIOCore
 import VZEngine
+import Waiting
 
 /// The channel to a guest. SSH over TCP is the one there is.
 ///

@@ -1,5 +1,6 @@
 import Synchronization
 import VZEngine
+import Waiting
 
 /// What the supervisor knows of its machine, for everybody who asks or waits.
 final class StatusBoard: Sendable {

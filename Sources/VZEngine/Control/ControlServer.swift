@@ -4,6 +4,7 @@ import NIOPosix
 public import Processes
 import Sockets
 import Synchronization
+import Waiting
 
 #if canImport(Glibc)
 import Glibc

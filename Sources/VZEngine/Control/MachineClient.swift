@@ -2,6 +2,7 @@ public import Logging
 public import NIOCore
 import NIOPosix
 import Sockets
+import Waiting
 
 #if canImport(Glibc)
 import Glibc

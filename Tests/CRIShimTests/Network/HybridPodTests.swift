@@ -9,6 +9,7 @@ import Streaming
 import Support
 import Synchronization
 import Testing
+import Waiting
 
 @testable import CRIShim
 

@@ -33,17 +33,6 @@ import Testing
         await serial.run("a") { await serial.run("b") {} }
     }
 
-    @Test func `a latch lets everybody through once it is open`() async {
-        let latch = Latch()
-        #expect(await latch.wait(atMost: .milliseconds(1)) == false)
-        async let first = latch.wait(atMost: .seconds(60))
-        async let second = latch.wait(atMost: .seconds(60))
-        latch.open()
-        #expect(await first)
-        #expect(await second)
-        #expect(await latch.wait(atMost: .zero))
-    }
-
     @Test func `a name is free again after its release`() throws {
         let names = NameReservations()
         try names.reserve("n", what: "it") {}

@@ -4,6 +4,7 @@ import Logging
 import Synchronization
 import Testing
 import VZEngine
+import Waiting
 
 @testable import CRIShim
 

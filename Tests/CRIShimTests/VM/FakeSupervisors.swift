@@ -5,6 +5,7 @@ import NIOPosix
 import Processes
 import Synchronization
 import VZEngine
+import Waiting
 
 @testable import CRIShim
 

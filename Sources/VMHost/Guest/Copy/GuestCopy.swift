@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import VZEngine
+import Waiting
 
 /// Copies shared directories into a guest that cannot mount them: a tar archive, made as it is sent, over the input of a
 /// command that unpacks it there.
