@@ -29,7 +29,7 @@ public final class NBDServer: Sendable {
     /// - Parameter onListening: told once clients can connect.
     /// - Throws: `SocketError` when the socket cannot be had.
     public func run(
-        at path: String, group: any EventLoopGroup, onListening: @Sendable () throws -> Void = {}
+        at path: String, group: any EventLoopGroup, onListening: @Sendable () async throws -> Void = {}
     ) async throws {
         let (connections, arrivals) = AsyncStream.makeStream(of: Connection.self)
         let bootstrap = ServerBootstrap(group: group)
@@ -42,7 +42,7 @@ public final class NBDServer: Sendable {
             }
         let server = try await bindServer(bootstrap, to: .unix(path: path))
         do {
-            try onListening()
+            try await onListening()
             await withDiscardingTaskGroup { clients in
                 for await connection in connections { clients.addTask { await self.serve(connection) } }
                 // Cancelled: clients are told nothing, and connect again to whoever serves next.

@@ -64,7 +64,7 @@ struct LazyDisk: NBDExport {
             try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: range.count) { room in
                 let room = UnsafeMutableRawBufferPointer(rebasing: room[..<range.count])
                 let count = try file.read(room, at: range.lowerBound)
-                guard count == min(range.count, Int(length - range.lowerBound)) else {
+                guard count == min(range.count, Int(max(0, length - range.lowerBound))) else {
                     throw VMImageError(.failed, "\(file.path) became shorter while it was read")
                 }
                 room[count...].initializeMemory(as: UInt8.self, repeating: 0)

@@ -78,7 +78,10 @@ public struct LazyPlace: Sendable, Hashable {
 
     /// Says that this process serves no longer, unless somebody still needs it.
     func retire() throws -> Bool {
-        try StoreLock.with(lock) {
+        // The lock is left alone as long as somebody does: letting it go is a change in this directory, of which whoever
+        // waits for the next one hears.
+        guard try holders().isEmpty else { return false }
+        return try StoreLock.with(lock) {
             guard try holders().isEmpty else { return false }
             try FilePlaces.remove(record)
             return true

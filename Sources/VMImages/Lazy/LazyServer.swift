@@ -29,7 +29,7 @@ public struct LazyServer: Sendable {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await server.run(at: place.socket, group: MultiThreadedEventLoopGroup.singleton) {
-                    try place.noteServing()
+                    try await ImageStore.offload { try place.noteServing() }
                 }
                 return true
             }
