@@ -27,6 +27,9 @@ public struct LazySource: Sendable, Hashable {
         configuration.rules = rules
         configuration.credentialFile = credentialFile
         configuration.proxies = try ProxyRules(environment: environment)
+        // A connection that has died is given up long before the guest that waits for it is told of an error.
+        let patience = LazyFetch.Timing().patience / 4
+        (configuration.timing.answer, configuration.timing.silence) = (patience, patience)
         return configuration
     }
 
@@ -92,11 +95,17 @@ public struct LazySource: Sendable, Hashable {
 
 /// An image's registry, as the file says it now: a later pull may have brought better credentials.
 final class ReloadingSource: BlobSource {
+    /// Called by several at once when they are the first, so it should cost little.
     typealias Make = @Sendable (LazySource) async throws -> any BlobSource
+
+    private struct Known {
+        var source: LazySource
+        var blobs: any BlobSource
+    }
 
     private let path: String
     private let make: Make
-    private let known = Mutex<(source: LazySource, blobs: any BlobSource)?>(nil)
+    private let known = Mutex<Known?>(nil)
 
     init(path: String, make: @escaping Make) {
         self.path = path
@@ -104,22 +113,23 @@ final class ReloadingSource: BlobSource {
     }
 
     func blob(_ descriptor: Descriptor, range: Range<Int64>?) async throws -> BlobStream {
+        let used: Known
+        if let known = known.withLock({ $0 }) { used = known } else { used = try await reloaded() }
         do {
-            return try await current(reload: false).blob(descriptor, range: range)
+            return try await used.blobs.blob(descriptor, range: range)
         } catch let error as RegistryError where [.unauthorized, .forbidden].contains(error.code) {
-            let before = known.withLock { $0?.source }
-            let blobs = try await current(reload: true)
-            guard known.withLock({ $0?.source }) != before else { throw error }
-            return try await blobs.blob(descriptor, range: range)
+            // Others may have found better ones since this was asked with the old ones.
+            let now = try await reloaded()
+            guard now.source != used.source else { throw error }
+            return try await now.blobs.blob(descriptor, range: range)
         }
     }
 
-    private func current(reload: Bool) async throws -> any BlobSource {
-        if !reload, let known = known.withLock({ $0 }) { return known.blobs }
+    private func reloaded() async throws -> Known {
         let source = try await ImageStore.offload { [path] in try LazySource(readingFrom: path) }
-        if let known = known.withLock({ $0 }), known.source == source { return known.blobs }
-        let blobs = try await make(source)
-        known.withLock { $0 = (source, blobs) }
-        return blobs
+        if let known = known.withLock({ $0 }), known.source == source { return known }
+        let fresh = Known(source: source, blobs: try await make(source))
+        known.withLock { $0 = fresh }
+        return fresh
     }
 }

@@ -26,17 +26,19 @@ struct QCow2Overlay {
         try self.init(name: base, format: format, size: size)
     }
 
-    /// Over what another process serves. QEMU waits for that one when it is away, and asks again.
+    /// Over what another process serves. QEMU waits for that one when it is away, at the start as later, and asks again.
     init(remote: MachineConfig.Remote, format: MachineConfig.Disk.Format, size: UInt64) throws {
         let server = #"{"type":"unix","path":\#(QEMUArguments.quoted(remote.socket))}"#
         let file =
             #"{"driver":"nbd","server":\#(server),"export":\#(QEMUArguments.quoted(remote.export)),"#
-            + #""reconnect-delay":\#(Self.reconnectDelay)}"#
+            + #""open-timeout":\#(Self.openTimeout),"reconnect-delay":\#(Self.reconnectDelay)}"#
         try self.init(name: #"json:{"driver":"\#(format.rawValue)","file":\#(file)}"#, format: format, size: size)
     }
 
     /// For so long, in seconds, a machine's reads wait for the server to come back: longer than anybody needs to start it.
     private static let reconnectDelay = 86_400
+    /// For so long, in seconds, a machine that starts waits for a server that is away (QEMU 7.0 and newer).
+    private static let openTimeout = 60
 
     private init(name: String, format: MachineConfig.Disk.Format, size: UInt64) throws {
         base = Array(name.utf8)
