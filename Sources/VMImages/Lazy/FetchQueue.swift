@@ -13,7 +13,11 @@ struct FetchQueue: Sendable {
         var isWanted: Bool
     }
 
-    private enum Stage { case missing, underWay, here }
+    private enum Stage {
+        case missing, underWay, here
+        /// It did not come, and nobody tries just now.
+        case aside
+    }
 
     /// How much is under way at once: for guests that wait,
     static let wantedLimit = 8
@@ -29,6 +33,8 @@ struct FetchQueue: Sendable {
     private var rest = 0
     private var running = (wanted: 0, ahead: 0)
     private(set) var missing: Int
+    /// What was set aside and has not come since.
+    private var lost: Set<Int> = []
     /// Whether what nobody is known to need is fetched too. As long as a guest starts, it would be in the way.
     var takesRest = false
 
@@ -45,8 +51,13 @@ struct FetchQueue: Sendable {
     func isHere(_ number: Int) -> Bool { stages[number] == .here }
     var isWhole: Bool { missing == 0 }
 
-    /// Guests wait for these.
-    mutating func want(_ numbers: [Int]) { wanted += numbers.filter { stages[$0] == .missing } }
+    /// Guests wait for these. What was set aside is tried anew for whoever asks.
+    mutating func want(_ numbers: [Int]) {
+        for number in numbers {
+            if stages[number] == .aside { stages[number] = .missing }
+            if stages[number] == .missing { wanted.append(number) }
+        }
+    }
 
     /// What to fetch next; nil as long as enough is under way.
     mutating func next() -> Job? {
@@ -98,7 +109,32 @@ struct FetchQueue: Sendable {
         guard stages[number] != .here else { return }
         stages[number] = .here
         missing -= 1
+        lost.remove(number)
     }
+
+    // MARK: What does not come
+
+    /// Whether something was set aside that has not come since.
+    var hasLost: Bool { !lost.isEmpty }
+
+    /// Trying on is no use for these: they are in nobody's way any more. Their job is still under way until it ends.
+    mutating func setAside(_ numbers: [Int]) {
+        for number in numbers where stages[number] == .underWay {
+            stages[number] = .aside
+            lost.insert(number)
+        }
+    }
+
+    /// Has what was set aside fetched again, if nothing else is left to fetch.
+    mutating func retryLost() {
+        guard takesRest, rest == items.count, running.ahead == 0 else { return }
+        for number in lost where stages[number] == .aside {
+            stages[number] = .missing
+            rest = min(rest, number)
+        }
+    }
+
+    // MARK: Ends
 
     /// Nobody is at it any more; what has not come is missing again.
     mutating func ended(_ job: Job) {

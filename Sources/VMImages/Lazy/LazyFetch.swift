@@ -10,6 +10,10 @@ final class LazyFetch: Sendable {
         var quiet = Duration.seconds(45)
         /// Between tries, at most.
         var longestPause = Duration.seconds(5)
+        /// So often what was set aside is tried again.
+        var retry = Duration.seconds(30)
+        /// So often it is seen whether the image is still wanted, and what has come is brought to disk.
+        var sync = Duration.seconds(5)
     }
 
     private struct Waiter {
@@ -29,6 +33,9 @@ final class LazyFetch: Sendable {
         /// Bytes, holes left out.
         var served: Int64 = 0
         var lastMiss = ContinuousClock.now
+        /// The last one, and how many there were since something came.
+        var failure: (any Error)?
+        var failures = Failures()
     }
 
     private let state: Mutex<State>
@@ -108,10 +115,17 @@ final class LazyFetch: Sendable {
         waiter?.continuation.resume(throwing: error)
     }
 
-    /// Whoever waits for these is told that they do not come.
-    private func fail(_ numbers: [Int], _ error: any Error) {
-        let ids = state.withLock { state in numbers.flatMap { state.byFrame.removeValue(forKey: $0) ?? [] } }
-        for id in ids { give(id, error) }
+    /// Trying on is no use for these: whoever waits is told, and they are set aside.
+    private func giveUp(_ numbers: [Int], _ error: any Error) {
+        let waiters = state.withLock { state in
+            state.failure = error
+            // At once, or who came to want one meanwhile would wait for what nobody fetches.
+            state.queue.setAside(numbers)
+            let missing = numbers.filter { !state.queue.isHere($0) }
+            let ids = missing.flatMap { state.byFrame.removeValue(forKey: $0) ?? [] }
+            return ids.compactMap { state.waiters.removeValue(forKey: $0) }
+        }
+        for waiter in waiters { waiter.continuation.resume(throwing: error) }
     }
 
     // MARK: What is known of guests
@@ -153,15 +167,29 @@ final class LazyFetch: Sendable {
     func run(_ fetch: @escaping @Sendable (FetchQueue.Job) async throws -> Void) async throws {
         pump()
         await withDiscardingTaskGroup { group in
+            group.addTask { await self.retryLost() }
             for await job in jobs { group.addTask { await self.perform(job, fetch) } }
-            if Task.isCancelled { group.cancelAll() }
+            // Everything is there, or nobody wants it any more.
+            group.cancelAll()
         }
         try Task.checkCancellation()
+    }
+
+    /// What keeps the rest from coming and does not pass by itself; nil as long as everything may come.
+    var trouble: (any Error)? { state.withLock { $0.queue.hasLost ? $0.failure : nil } }
+
+    private func retryLost() async {
+        while true {
+            do { try await Task.sleep(for: timing.retry) } catch { return }
+            state.withLock { $0.queue.retryLost() }
+            pump()
+        }
     }
 
     func done(_ number: Int) {
         let (waiters, isWhole) = state.withLock { state in
             state.queue.done(number)
+            state.failures.end()
             var ready: [Waiter] = []
             for id in state.byFrame.removeValue(forKey: number) ?? [] {
                 state.waiters[id]?.missing.remove(number)
@@ -187,6 +215,7 @@ final class LazyFetch: Sendable {
     private func perform(
         _ job: FetchQueue.Job, _ fetch: @Sendable (FetchQueue.Job) async throws -> Void
     ) async {
+        var job = job
         var pause = Duration.milliseconds(250)
         while !Task.isCancelled {
             do {
@@ -195,12 +224,14 @@ final class LazyFetch: Sendable {
             } catch is CancellationError {
                 break
             } catch {
-                logger.warning(
-                    "what machines run from does not come; it is tried again",
-                    metadata: ["image": "\(name)", "error": "\(error)"])
-                // A guest that waits learns at once of what does not pass by itself.
-                let isPassing = PullRun.isPassing(error) || (error as? VMImageError)?.code == .failed
-                if !isPassing { fail(job.numbers.filter { !isHere($0) }, error) }
+                note(error)
+                guard PullRun.isPassing(error) || (error as? VMImageError)?.code == .failed else {
+                    giveUp(job.numbers, error)
+                    job.numbers = []
+                    // What is wrong may be so with everything: what nobody waits for is asked for no faster than before.
+                    if !job.isWanted { do { try await Task.sleep(for: timing.longestPause) } catch { break } }
+                    break
+                }
                 do { try await Task.sleep(for: pause) } catch { break }
                 pause = min(pause * 2, timing.longestPause)
             }
@@ -208,4 +239,24 @@ final class LazyFetch: Sendable {
         state.withLock { $0.queue.ended(job) }
         pump()
     }
+
+    private func note(_ error: any Error) {
+        guard state.withLock({ $0.failures.isWorthSaying() }) else { return }
+        logger.warning(
+            "what machines run from does not come; it is tried again",
+            metadata: ["image": "\(name)", "error": "\(error)"])
+    }
+}
+
+/// Failures one after the other. The log is told of the first, and of one now and then: it has no limit.
+struct Failures: Sendable {
+    private var count = 0
+    private static let interval = 20
+
+    mutating func isWorthSaying() -> Bool {
+        defer { count += 1 }
+        return count % Self.interval == 0
+    }
+
+    mutating func end() { count = 0 }
 }

@@ -14,8 +14,10 @@ final class LazyWork: Sendable {
     private let manifest: [UInt8]
     private let recipe: PullRecipe
     private let plans: [PullRun.DiskPlan]
-    private let sources: [DiskSource]
+    /// None any more once the image is whole: their files would keep the room of what is removed.
+    private let sources: NIOLockedValueBox<[DiskSource]>
     private let knowsOrder: Bool
+    private let timing: LazyFetch.Timing
 
     /// Where the frames of one disk come from, and go.
     struct DiskSource: Sendable {
@@ -33,6 +35,7 @@ final class LazyWork: Sendable {
 
     init(_ run: PullRun, _ entry: StoreIndex.Entry, timing: LazyFetch.Timing) async throws {
         self.run = run
+        self.timing = timing
         id = entry.id
         let store = run.store
         let bytes = try await run.workers.run {
@@ -73,12 +76,12 @@ final class LazyWork: Sendable {
             items, here: here,
             order: first.compactMap { numbers.indices.contains($0.disk) ? numbers[$0.disk][$0.offset] : nil })
         fetch = LazyFetch(queue, name: run.name, timing: timing, logger: store.logger)
-        sources = try await run.workers.run { [plans] in try plans.compactMap { try Self.source($0, run) } }
-        run.local.withLockedValue { [sources] in $0 += sources.flatMap { [$0.disk] + ($0.baseDisk.map { [$0] } ?? []) }
-        }
+        let missing = try await run.workers.run { [plans] in try plans.compactMap { try Self.source($0, run) } }
+        sources = NIOLockedValueBox(missing)
+        run.local.withLockedValue { $0 += missing.flatMap { [$0.disk] + ($0.baseDisk.map { [$0] } ?? []) } }
         var disks: [any NBDExport] = []
         for (plan, runs) in zip(plans, numbers) {
-            if let source = sources.first(where: { $0.number == plan.number }) {
+            if let source = missing.first(where: { $0.number == plan.number }) {
                 disks.append(
                     LazyDisk(
                         number: plan.number, file: source.disk.file, length: source.disk.size, runs: runs,
@@ -121,18 +124,13 @@ final class LazyWork: Sendable {
 
     // MARK: Running
 
-    /// So often it is seen whether the image is still wanted, and what has come is brought to disk.
-    private static let syncInterval = Duration.seconds(5)
-
     func run() async throws {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
+                var failures = Failures()
                 while true {
-                    try await Task.sleep(for: Self.syncInterval)
-                    try await self.run.workers.run {
-                        try self.run.sync()
-                        try self.requireImage()
-                    }
+                    try await Task.sleep(for: self.timing.sync)
+                    try await self.sync(&failures)
                 }
             }
             group.addTask {
@@ -147,10 +145,53 @@ final class LazyWork: Sendable {
             defer { group.cancelAll() }
             while let isWhole = try await group.next(), !isWhole {}
         }
-        _ = try await run.workers.run {
-            try self.run.finish(self.recipe, self.plans, self.sources.map(\.disk), nil, self.id, self.manifest)
-        }
+        try await finish()
+        sources.withLockedValue { $0 = [] }
+        run.local.withLockedValue { $0 = [] }
         run.store.logger.info("image is whole", metadata: ["image": "\(run.name)", "id": "\(id)"])
+    }
+
+    /// Brings what has come to disk, and says how things stand. Guests read on whatever becomes of that.
+    /// - Throws: `notFound` when the image was removed; `CancellationError`.
+    private func sync(_ failures: inout Failures) async throws {
+        do {
+            try await run.workers.run {
+                try self.requireImage()
+                try self.run.staging.note(self.fetch.trouble)
+                try self.run.sync()
+            }
+            failures.end()
+        } catch {
+            try pass(error, &failures)
+        }
+    }
+
+    /// Puts in place what has come; tries on while that fails, for guests read from it all the same.
+    private func finish() async throws {
+        var failures = Failures()
+        while true {
+            do {
+                return try await run.workers.run {
+                    // What is staged may have been all that was left to take away: a collection does that.
+                    if try StoreIndex.read(self.run.store.layout.index).entry(id: self.id)?.isWhole == true { return }
+                    _ = try self.run.finish(
+                        self.recipe, self.plans, self.sources.withLockedValue { $0.map(\.disk) }, nil, self.id,
+                        self.manifest)
+                }
+            } catch {
+                try pass(error, &failures)
+                try await Task.sleep(for: timing.sync)
+            }
+        }
+    }
+
+    /// Lets the rest go on after a failure that is not the end of the image.
+    private func pass(_ error: any Error, _ failures: inout Failures) throws {
+        if error is CancellationError || (error as? VMImageError)?.code == .notFound { throw error }
+        guard failures.isWorthSaying() else { return }
+        run.store.logger.error(
+            "what has come of an image is not brought to disk; it is tried again",
+            metadata: ["image": "\(run.name)", "error": "\(error)"])
     }
 
     private func requireImage() throws {
@@ -164,30 +205,28 @@ final class LazyWork: Sendable {
             metadata: ["image": "\(run.name)", "fetched": "\(run.meter.done)", "read": "\(fetch.served)"])
         let runs = fetch.endRecord().map { BootOrder.Run(disk: $0.disk, offset: $0.frame.offset) }
         guard !runs.isEmpty, !knowsOrder else { return }
-        // The threads of the pull may have ended by now.
-        try await ImageStore.offload { try self.run.store.keep(BootOrder(runs: runs), of: self.id) }
+        do {
+            // The threads of the pull may have ended by now.
+            try await ImageStore.offload { try self.run.store.keep(BootOrder(runs: runs), of: self.id) }
+        } catch {
+            // It is only a hint for those who come later.
+            run.store.logger.warning(
+                "what a guest reads first is not remembered", metadata: ["image": "\(run.name)", "error": "\(error)"])
+        }
     }
 
     // MARK: Frames
 
     private func bring(_ job: FetchQueue.Job) async throws {
         let items = job.numbers.filter { !fetch.isHere($0) }.map { (number: $0, item: fetch.item($0)) }
+        let sources = sources.withLockedValue { $0 }
         guard let first = items.first, let source = sources.first(where: { $0.number == first.item.disk }) else {
             return
         }
         var missing: [PackIndex.Frame] = []
         for (number, item) in items {
             let frame = item.frame
-            if let place = source.local.places[frame.digest] {
-                try await run.workers.run {
-                    let length = source.index.rawLength(frame)
-                    try source.local.copy(
-                        place, length: length, to: source.disk, at: frame.offset, digest: frame.digest)
-                    try self.run.staging.journal.add([
-                        .frame(disk: source.number, offset: frame.offset, digest: frame.digest)
-                    ])
-                    self.run.meter.reuse(Int64(length))
-                }
+            if let place = source.local.places[frame.digest], try await take(frame, from: place, source) {
                 fetch.done(number)
             } else {
                 missing.append(frame)
@@ -199,6 +238,29 @@ final class LazyWork: Sendable {
         var target = PullRun.FrameTarget(index: source.index, disk: source.disk, bases: source.bases)
         target.onFrame = { [fetch] frame in if let number = numbers[frame.offset] { fetch.done(number) } }
         try await bring(missing, to: target)
+    }
+
+    /// Takes a run that another image has.
+    /// - Returns: false when it is damaged there, or cannot be read: then it has to be fetched.
+    private func take(
+        _ frame: PackIndex.Frame, from place: LocalFrames.Place, _ source: DiskSource
+    ) async throws -> Bool {
+        try await run.workers.run { (tools: Workers.Tools) throws -> Bool in
+            let length = source.index.rawLength(frame)
+            do {
+                _ = try place.read(length, into: tools.raw, frame.digest, tools.hash)
+            } catch let error as VMImageError {
+                self.run.store.logger.warning(
+                    "nothing is taken from a disk of another image", metadata: ["why": "\(error)"])
+                return false
+            }
+            try source.local.copy(place, length: length, to: source.disk, at: frame.offset, digest: frame.digest)
+            try self.run.staging.journal.add([
+                .frame(disk: source.number, offset: frame.offset, digest: frame.digest)
+            ])
+            self.run.meter.reuse(Int64(length))
+            return true
+        }
     }
 
     /// What a frame builds on.

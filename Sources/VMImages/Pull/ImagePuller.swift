@@ -9,6 +9,9 @@ public import Registry
 public struct ImagePuller: Sendable {
     public let store: ImageStore
     private let exchange: PeerExchange?
+    /// What machines run from is left for so long to whoever serves it and has just ended: until he has it again, they stand
+    /// still.
+    var consideration = Duration.seconds(10)
 
     /// - Parameter exchange: other hosts that may have what an image needs; nil: everything comes from the registry.
     public init(store: ImageStore, exchange: PeerExchange? = nil) {
@@ -20,7 +23,7 @@ public struct ImagePuller: Sendable {
     /// is not fetched again, and neither is what other images of this host have.
     ///
     /// One that is here already gets the name, and nothing is fetched. While another task or process pulls the same image this
-    /// one waits for it.
+    /// one waits for it; when that one serves machines meanwhile, and something keeps the rest from coming, that is thrown.
     ///
     /// - Parameters:
     ///   - reference: the name the image gets.
@@ -60,9 +63,15 @@ public struct ImagePuller: Sendable {
         _ source: any BlobSource, _ workers: Workers, _ progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws -> VMImage {
         let store = store
+        var hasWaited = false
         while true {
             if let image = try await workers.run({ try store.rename(id, to: reference) }) { return image }
-            let staging = try await workers.run { try PullStaging.open(store.layout, manifest: id) }
+            let (staging, isTaken) = try await workers.run { [hasWaited] () throws -> (PullStaging?, isTaken: Bool) in
+                guard let staging = try PullStaging.open(store.layout, manifest: id) else { return (nil, true) }
+                // With the lock let go again: whoever serves it needs it.
+                guard try hasWaited || !store.isBeingFetched(id) else { return (nil, false) }
+                return (staging, false)
+            }
             if let staging {
                 // Who was at it may have ended between the two looks.
                 let there = try await workers.run { () throws -> VMImage? in
@@ -76,8 +85,19 @@ public struct ImagePuller: Sendable {
                     name: reference.familiar, exchange: exchange)
                 return try await run.pull(reference, id, bytes, manifest, format, progress)
             }
-            // Another one is at it. There is no wait for a file's lock that could be cancelled.
-            try await Task.sleep(for: .milliseconds(200))
+            hasWaited = !isTaken
+            if isTaken {
+                let trouble = try await workers.run { try PullStaging.trouble(store.layout, manifest: id) }
+                if let trouble {
+                    throw VMImageError(
+                        trouble.code,
+                        "cannot pull \(reference.familiar): it is fetched while machines run from it, and the rest does not "
+                            + "come", cause: trouble)
+                }
+            }
+            // Another one is at it, or will be. There is no wait for a file's lock that could be cancelled.
+            let pause = isTaken ? Duration.milliseconds(200) : consideration
+            try await Task.sleep(for: pause)
         }
     }
 }

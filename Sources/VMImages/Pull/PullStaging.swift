@@ -4,7 +4,7 @@ import HostFiles
 /// somebody is at it. Everything blocks.
 ///
 /// ```
-/// staging/pull-HEX/lock, journal, disk-NUMBER, blob-HEX
+/// staging/pull-HEX/lock, journal, disk-NUMBER, blob-HEX, source.json, trouble.json
 /// ```
 final class PullStaging: Sendable {
     static let prefix = "pull-"
@@ -23,6 +23,8 @@ final class PullStaging: Sendable {
             try Directories.make(directory, mode: 0o700)
             let lock = try OpenFile.locking(directory + "/lock")
             guard try lock.tryLock() else { return nil }
+            // Whoever was at it before had it.
+            try FilePlaces.remove(directory + troubleName)
             return try PullStaging(directory, lock)
         }
     }
@@ -58,6 +60,33 @@ final class PullStaging: Sendable {
 
     func disk(_ number: Int) -> String { "\(directory)/disk-\(number)" }
     func blob(_ digest: String) -> String { "\(directory)/blob-\(StoreLayout.hex(digest))" }
+
+    // MARK: Trouble
+
+    private static let troubleName = "/trouble.json"
+
+    private struct Trouble: Codable {
+        var code: String
+        var message: String
+    }
+
+    /// Tells those who wait for what keeps it from coming; nil when nothing does any more.
+    func note(_ error: (any Error)?) throws {
+        let path = directory + Self.troubleName
+        guard let error else { return try FilePlaces.remove(path) }
+        let code = (error as? VMImageError)?.code ?? .failed
+        let trouble = Trouble(code: code.description, message: String("\(error)".prefix(2000)))
+        try AtomicFile.write(try JSONText.bytes(trouble), to: path, mode: 0o600)
+    }
+
+    /// What whoever is at it says keeps it from coming.
+    static func trouble(_ layout: StoreLayout, manifest digest: String) throws -> VMImageError? {
+        let path = "\(layout.staging)/\(prefix)\(StoreLayout.hex(digest))\(troubleName)"
+        guard let bytes = try FilePlaces.contents(of: path, limit: 64 << 10) else { return nil }
+        let said = try JSONText.value(Trouble.self, bytes, path)
+        let code = [VMImageError.Code.corrupt, .noSpace].first { $0.description == said.code } ?? .failed
+        return VMImageError(code, said.message)
+    }
 
     /// Takes everything away. Call it with the store's lock held, or as its only user.
     func remove() throws { try Staging.remove(directory) }

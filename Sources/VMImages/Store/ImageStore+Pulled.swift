@@ -16,6 +16,11 @@ extension ImageStore {
         }
     }
 
+    /// Whether machines may run from an image whose disks are yet to come.
+    func isBeingFetched(_ id: String) throws -> Bool {
+        try StoreIndex.read(layout.index).entry(id: id).map { !$0.isWhole } ?? false
+    }
+
     /// Puts what was pulled in place. A crash on the way leaves the staging directory as it was.
     func add(
         _ entry: StoreIndex.Entry, named reference: ImageReference?, moves: [(from: String, to: String)],
