@@ -9,6 +9,8 @@ final class VMImagePulls: Sendable {
     private let catalog: VMImageCatalog
     private let pulls: PullBoard
     private let work = SharedWork<String, VMImage, PullProgress>()
+    /// Images that machines will run from, which are put in place.
+    private let beginnings = SharedWork<String, VMImage?, Void>()
     /// nil: nothing is limited.
     private let paces: PullPaces?
     private let lazy: LazyStart
@@ -28,7 +30,7 @@ final class VMImagePulls: Sendable {
     }
 
     /// How many wait for images.
-    var waiting: Int { work.waiting }
+    var waiting: Int { work.waiting + beginnings.waiting }
 
     /// - Parameter local: the image of that name that is here. It is used when the registry says that who asks may have it,
     ///   and that it still has that name; one that was made here is used as it is.
@@ -58,9 +60,7 @@ final class VMImagePulls: Sendable {
             if let local, local.isWhole, local.id == resolved.descriptor.digest { return local.id }
             if let servers {
                 let origin = LazySource(reference, credentials: credentials, configuration: client.configuration)
-                let begun = try await ImagePuller(store: catalog.store).begin(
-                    Self.named(reference, resolved), manifest: resolved.bytes, from: repository, origin: origin)
-                if let begun {
+                if let begun = try await begin(Self.named(reference, resolved), resolved, repository, origin) {
                     if !begun.isWhole { servers.ensure(begun.id) }
                     return begun.id
                 }
@@ -71,6 +71,20 @@ final class VMImagePulls: Sendable {
         } catch let error as RegistryError {
             throw Self.explained(error, image.image)
         }
+    }
+
+    /// Whoever comes second would be taken for one who needs all of it, and keep out whoever serves the first.
+    private func begin(
+        _ reference: ImageReference, _ resolved: ResolvedImage, _ repository: Repository, _ origin: LazySource
+    ) async throws -> VMImage? {
+        let puller = ImagePuller(store: catalog.store)
+        let attempt: @Sendable () async throws -> VMImage? = {
+            try await puller.begin(reference, manifest: resolved.bytes, from: repository, origin: origin)
+        }
+        let begun = try await beginnings.run(resolved.descriptor.digest, onNews: { _ in }) { _ in try await attempt() }
+        guard let begun, !begun.names.contains(reference.familiar) else { return begun }
+        // It was begun under another name.
+        return try await attempt()
     }
 
     private func paced(

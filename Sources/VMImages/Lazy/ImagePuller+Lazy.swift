@@ -76,7 +76,7 @@ extension PullRun {
         try await workers.run { try self.requireSpace(plans, files) }
         try await run(files.map { file in { try await self.fetch(file) } })
         return try await workers.run {
-            try origin.write(to: self.staging.directory + "/source.json")
+            try origin.write(to: LazySource.path(self.store.layout, id))
             return try self.finish(recipe, plans, [], reference, id, bytes, isWhole: false)
         }
     }

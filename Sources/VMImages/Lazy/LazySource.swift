@@ -50,8 +50,10 @@ public struct LazySource: Sendable, Hashable {
         var credentialFile: String?
     }
 
+    static let fileName = "source.json"
+
     static func path(_ layout: StoreLayout, _ id: String) -> String {
-        "\(layout.staging)/\(PullStaging.prefix)\(StoreLayout.hex(id))/source.json"
+        "\(layout.staging)/\(PullStaging.prefix)\(StoreLayout.hex(id))/\(fileName)"
     }
 
     func write(to path: String) throws {

@@ -39,6 +39,8 @@ extension ImageStore {
     public func commit(
         _ request: ImageCommit, progress: @escaping @Sendable (ImportProgress) -> Void = { _ in }
     ) async throws -> VMImage {
+        // Not after hours, when the disks have been joined.
+        try await Self.offload { try self.leaseWhole(request.base).release() }
         let place = try await Self.offload { try TransferPlace(self.layout) }
         defer { withExtendedLifetime(place) {} }
         var disks: [String] = []

@@ -154,13 +154,20 @@ extension ImageStore {
 
     /// Removes what dead imports left, and unfinished pulls that nobody is at. Call it with the store's lock held.
     func removeUnfinished(keeping pulls: Duration, _ collected: inout Collected) throws {
-        // What machines run from, whether somebody is at it just now or not.
-        let fetched = Set(
-            try StoreIndex.read(layout.index).images.filter { !$0.isWhole }
-                .map { PullStaging.prefix + StoreLayout.hex($0.id) })
-        for name in try Directories.names(layout.staging)
-        where try !fetched.contains(name) && isAbandoned(name, keeping: pulls) {
+        let images = try StoreIndex.read(layout.index).images
+        func staged(_ isWhole: Bool) -> Set<String> {
+            Set(images.filter { $0.isWhole == isWhole }.map { PullStaging.prefix + StoreLayout.hex($0.id) })
+        }
+        // What machines run from stays, whether somebody is at it just now or not; what came of it needs nothing more.
+        let (fetched, whole) = (staged(false), staged(true))
+        for name in try Directories.names(layout.staging) where !fetched.contains(name) {
             let directory = "\(layout.staging)/\(name)"
+            guard try isFree(directory) else { continue }
+            guard try isAbandoned(name, keeping: whole.contains(name) ? .zero : pulls) else {
+                // Credentials that nobody asked to be kept: whoever goes on brings his own.
+                try FilePlaces.remove("\(directory)/\(LazySource.fileName)")
+                continue
+            }
             for file in try Directories.names(directory) {
                 collected.bytes += try FilePlaces.allocated("\(directory)/\(file)")
             }
@@ -169,16 +176,22 @@ extension ImageStore {
         }
     }
 
-    /// What an unfinished pull has brought is kept for a while: the next try goes on with it.
-    private func isAbandoned(_ name: String, keeping pulls: Duration) throws -> Bool {
-        let directory = "\(layout.staging)/\(name)"
+    /// Whether nobody is at what is staged.
+    private func isFree(_ directory: String) throws -> Bool {
         do {
-            guard try OpenFile.reading(directory + "/lock").tryLock() else { return false }
-            guard name.hasPrefix(PullStaging.prefix) else { return true }
-            let age = try PullStaging.age(directory, now: Self.now() / 1_000_000_000)
-            return age.map { .seconds($0) >= pulls } ?? true
+            return try OpenFile.reading(directory + "/lock").tryLock()
         } catch let error as VMImageError where error.code == .notFound {
             return true
         }
+    }
+
+    /// What an unfinished pull has brought is kept for a while: the next try goes on with it.
+    private func isAbandoned(_ name: String, keeping pulls: Duration) throws -> Bool {
+        guard name.hasPrefix(PullStaging.prefix) else { return true }
+        let directory = "\(layout.staging)/\(name)"
+        // One without a lock was being taken away.
+        guard FilePlaces.exists(directory + "/lock") else { return true }
+        let age = try PullStaging.age(directory, now: Self.now() / 1_000_000_000)
+        return age.map { .seconds($0) >= pulls } ?? true
     }
 }
