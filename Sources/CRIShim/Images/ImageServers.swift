@@ -68,8 +68,8 @@ final class ImageServers: Sendable {
     /// - Throws: `unavailable` when its server does not start.
     func hold(_ image: String, for machine: String, waits: Bool) async throws {
         let place = place(image)
-        try await RootDirectory.offload { try place.hold(machine) }
-        // In this order: a server that ends looks at who holds it.
+        // In this order: whoever forgets a server looks at who holds it, under the same lock.
+        try await RootDirectory.offload { [self] in try state.withLock { _ in try place.hold(machine) } }
         let ready = ensure(image)
         guard waits, await !ready.wait(atMost: Self.startLimit) else { return }
         throw ShimError(
@@ -97,20 +97,51 @@ final class ImageServers: Sendable {
         }
     }
 
-    /// Takes over what is on disk: images that are not whole yet, or that machines read from, are served on.
+    /// Takes over what is on disk: images that are not whole yet, or that machines read from, are served on. What was left
+    /// of others goes.
     /// - Parameter machines: those there are; others hold nothing.
     func adopt(keeping machines: Set<String>) async {
         do {
             let wanted = try await RootDirectory.offload { [self] in
-                try store.list().filter { image in
-                    let place = place(image.id)
-                    for holder in try place.holders().subtracting(machines) { try place.release(holder) }
-                    return try !image.isWhole || !place.holders().isEmpty
+                let places = try LazyPlace.existing(state: stateDirectory)
+                var needed: Set<LazyPlace> = []
+                for place in places {
+                    tidy(place) { place in
+                        for holder in try place.holders().subtracting(machines) { try place.release(holder) }
+                        if try isNeeded(place) { needed.insert(place) }
+                    }
                 }
+                let wanted = try store.list().filter { !$0.isWhole || needed.contains(place($0.id)) }
+                let kept = Set(wanted.map { place($0.id) })
+                for place in places where !kept.contains(place) { tidy(place, removeUnneeded) }
+                return wanted
             }
             for image in wanted { ensure(image.id) }
         } catch {
             logger.error("images that are being fetched are not known", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// What is wrong with one place keeps nobody from the others.
+    private func tidy(_ place: LazyPlace, _ body: (LazyPlace) throws -> Void) {
+        do {
+            try body(place)
+        } catch {
+            logger.warning(
+                "what an image's server left cannot be taken over",
+                metadata: ["place": "\(place.directory)", "error": "\(error)"])
+        }
+    }
+
+    private func isNeeded(_ place: LazyPlace) throws -> Bool {
+        try !place.holders().isEmpty || place.server()?.isAlive == true
+    }
+
+    /// What was left when its last machine ended while nobody looked would be taken for that of a later fetch.
+    private func removeUnneeded(_ place: LazyPlace) throws {
+        try state.withLock { state in
+            guard !state.servers.keys.contains(where: { self.place($0) == place }), try !isNeeded(place) else { return }
+            try place.remove()
         }
     }
 
@@ -169,12 +200,11 @@ final class ImageServers: Sendable {
     private func isDone(_ image: String, _ place: LazyPlace) async throws -> Bool {
         try await RootDirectory.offload { [self] in
             if try place.server()?.isAlive == true { return false }
-            let known = try store.resolve(image)
             return try state.withLock { state in
                 // Under the lock under which others come to need it.
-                guard known?.isWhole ?? true, try place.holders().isEmpty else { return false }
-                state.servers[image] = nil
+                guard try store.resolve(image)?.isWhole ?? true, try place.holders().isEmpty else { return false }
                 try place.remove()
+                state.servers[image] = nil
                 return true
             }
         }

@@ -92,8 +92,10 @@ extension VMRuntime {
         if launch.supervisor == nil, launch.bootID == SystemBoot.id { try await findSupervisor(of: machine) }
         let bundle = machine.bundle
         let exit = try await RootDirectory.offload { try bundle.readExit() }
-        if exit == nil, let supervisor = machine.supervisor, supervisor.isAlive {
-            try await images.prepare(machine.config, waits: false)
+        let isLive = exit == nil && machine.supervisor?.isAlive == true
+        // A disk that is kept can be read also after the host was restarted.
+        if isLive || machine.config.keepsDisk { await prepareAgain(machine) }
+        if isLive, let supervisor = machine.supervisor {
             // What it says is in the store before anybody is served.
             do {
                 let hello = try await client(for: machine).hello()
@@ -113,6 +115,16 @@ extension VMRuntime {
             await conclude(machine)
         } else {
             beginFollowing(machine)
+        }
+    }
+
+    /// Has what a machine's disks lie upon served on. It waits for that; the others are no reason to wait with it.
+    private func prepareAgain(_ machine: ManagedMachine) async {
+        do {
+            try await images.prepare(machine.config, waits: false)
+        } catch {
+            logger.error(
+                "what a machine's disks lie upon is not served", metadata: meta(machine, ["error": "\(error)"]))
         }
     }
 

@@ -21,7 +21,15 @@ public struct LazyPlace: Sendable, Hashable {
         directory = "\(Self.all(state))/\(StoreLayout.hex(image).prefix(16))"
     }
 
+    private init(directory: String) { self.directory = directory }
+
     private static func all(_ state: String) -> String { state + "/i" }
+
+    /// Those there are.
+    public static func existing(state: String) throws -> [LazyPlace] {
+        let directory = all(state)
+        return try Directories.names(directory).map { LazyPlace(directory: "\(directory)/\($0)") }
+    }
 
     public var socket: String { directory + "/nbd" }
     public var log: String { directory + "/server.log" }
