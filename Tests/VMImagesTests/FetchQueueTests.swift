@@ -75,6 +75,53 @@ struct FetchQueueTests {
         #expect(queue.next() == nil)
     }
 
+    @Test("what is lost is in nobody's way: it is tried again for who asks, and when nothing else is left")
+    func lost() {
+        var queue = FetchQueue(items(30, perPack: 10))
+        queue.takesRest = true
+        queue.want(Array(0..<10))
+        let wanted = (0..<FetchQueue.wantedLimit).compactMap { _ in queue.next() }
+        #expect(wanted.map(\.numbers) == (0..<8).map { [$0] })
+        #expect(queue.next() == nil, "guests wait")
+        for job in wanted {
+            queue.setAside(job.numbers)
+            queue.ended(.init(numbers: [], isWanted: true))
+        }
+        #expect(queue.hasLost && !queue.isWhole)
+        #expect(jobs(&queue) == [[8], [9]], "others come")
+        for number in [8, 9] {
+            queue.done(number)
+            queue.ended(.init(numbers: [number], isWanted: true))
+        }
+        #expect(
+            jobs(&queue) == [Array(10..<18), Array(18..<20), Array(20..<28), Array(28..<30)], "and so does the rest")
+        queue.retryLost()
+        #expect(queue.next() == nil, "not before it is there")
+        for numbers in [Array(10..<18), Array(18..<20), Array(20..<28), Array(28..<30)] {
+            for number in numbers { queue.done(number) }
+            queue.ended(.init(numbers: numbers, isWanted: false))
+        }
+        #expect(queue.next() == nil)
+        queue.want([3])
+        #expect(queue.next() == .init(numbers: [3], isWanted: true))
+        queue.done(3)
+        queue.ended(.init(numbers: [3], isWanted: true))
+        queue.retryLost()
+        #expect(jobs(&queue) == [[0, 1, 2], [4, 5, 6, 7]])
+        for number in [0, 1, 2, 4, 5, 6, 7] { queue.done(number) }
+        #expect(queue.isWhole && !queue.hasLost)
+    }
+
+    @Test("of what fails again and again the log hears first, and then now and then")
+    func failures() {
+        var failures = Failures()
+        let said = (0..<41).filter { _ in failures.isWorthSaying() }
+        #expect(said == [0, 20, 40])
+        failures.end()
+        let anew = (0..<2).filter { _ in failures.isWorthSaying() }
+        #expect(anew == [0])
+    }
+
     @Test("frames that build on others come one by one")
     func based() {
         var some = items(4)

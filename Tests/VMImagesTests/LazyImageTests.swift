@@ -39,6 +39,8 @@ import Testing
         var timing = LazyFetch.Timing()
         timing.quiet = .seconds(600)
         timing.longestPause = .milliseconds(50)
+        timing.retry = .milliseconds(50)
+        timing.sync = .milliseconds(50)
         return timing
     }
 
@@ -192,8 +194,9 @@ import Testing
             if isLazy {
                 try await serving(fixture, source) { try await $0.guestStarted() }
             } else {
-                let whole = try await ImagePuller(store: fixture.store).pull(
-                    reference, manifest: manifest, from: source)
+                var puller = ImagePuller(store: fixture.store)
+                puller.consideration = .zero
+                let whole = try await puller.pull(reference, manifest: manifest, from: source)
                 #expect(whole.isWhole)
             }
             try expectWhole(fixture)
@@ -285,6 +288,10 @@ import Testing
             try await ImagePusher(store: fixture.store).push(id, to: MemoryRegistry(), tag: nil)
         }
         #expect(error?.message.contains("still being fetched") == true)
+        let early = await #expect(throws: VMImageError.self) {
+            try await fixture.store.commit(ImageCommit(name: "child", base: id, disks: [fixture.directory + "/none"]))
+        }
+        #expect(early?.message.contains("still being fetched") == true, "the disks are not looked at")
         #expect(throws: VMImageError.self) { try ImageVerifier(store: fixture.store).verify(id) }
     }
 
@@ -315,6 +322,8 @@ import Testing
             try source.write(to: fixture.directory + "/source.json")
             #expect(try LazySource(readingFrom: fixture.directory + "/source.json") == source)
             #expect(!"\(source)".contains("secret"))
+            let timing = try source.configuration(environment: [:]).timing
+            #expect(max(timing.answer, timing.silence) * 2 < LazyFetch.Timing().patience)
         }
         #expect(throws: VMImageError.self) { try LazySource(readingFrom: fixture.directory + "/none") }
     }

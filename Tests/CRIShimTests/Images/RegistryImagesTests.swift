@@ -4,6 +4,7 @@ import HostFiles
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Proto
 import Registry
 import RegistryDouble
@@ -11,6 +12,7 @@ import Support
 import Synchronization
 import Testing
 import VMImages
+import Waiting
 
 @testable import CRIShim
 
@@ -230,6 +232,32 @@ import VMImages
             let before = node.fetches()
             #expect(try await node.pull() == node.digest)
             #expect(node.fetches() == before)
+        }
+    }
+
+    @Test func `an image that machines will run from is begun once, however many wait for it`() async throws {
+        try await with { node async throws in
+            try await withTemporaryDirectory { directory in
+                let store = ImageStore(directory: directory + "/images", logger: Self.logger)
+                let servers = ImageServers(
+                    store: store, root: directory, state: directory + "/state", program: "/bin/false", logLevel: nil,
+                    group: MultiThreadedEventLoopGroup.singleton, logger: Self.logger)
+                let pulls = VMImagePulls(
+                    client: node.client, catalog: VMImageCatalog(store: store, root: directory), pulls: PullBoard(),
+                    lazy: LazyStart(isWanted: true, servers: servers, logger: nil))
+                let released = Latch()
+                node.registry.intercept { request in
+                    if request.method == .GET, request.path.contains("/blobs/") { await released.wait() }
+                    return nil
+                }
+                let spec = CRI.ImageSpec { $0.image = node.image }
+                let both = (0..<2).map { _ in Task { try await pulls.pull(spec, auth: nil, local: nil) } }
+                try await eventually("both wait") { pulls.waiting == 2 }
+                released.open()
+                for pull in both { #expect(try await pull.value == node.digest) }
+                #expect(try store.list().map(\.isWhole) == [false], "nobody waited for all of it")
+                await servers.shutDown()
+            }
         }
     }
 

@@ -33,6 +33,49 @@ import VZEngine
         }
     }
 
+    /// Images whose disks are served; nobody can be held again.
+    private final class ServedImages: MachineImages {
+        private let fake = FakeImages()
+        private let state = Mutex<Set<String>>([])
+
+        var held: Set<String> { state.withLock { $0 } }
+
+        func machineImage(_ reference: String, annotations: [String: String]) async throws -> MachineImage? {
+            try await fake.machineImage(reference, annotations: annotations)
+        }
+        func clone(_ disk: MachineConfig.Disk, to path: String, size: Int64?) async throws -> MachineConfig.Disk {
+            try await fake.clone(disk, to: path, size: size)
+        }
+        func machineRemoved() async {}
+        func prepare(_ machine: MachineConfig, waits: Bool) async throws {
+            _ = state.withLock { $0.insert(machine.id) }
+            if !waits { throw ShimError(.failed, "there is no room") }
+        }
+        func ended(_ machine: MachineConfig) async { _ = state.withLock { $0.remove(machine.id) } }
+    }
+
+    @Test func `a disk that is kept is served again, and who cannot see to that serves all the same`() async throws {
+        try await VMBench.with { first in
+            let sandbox = try first.sandbox()
+            let kept = try await first.create(in: sandbox, name: "kept") {
+                $0.annotations = [MachineOptions.keepDisk: "true"]
+            }
+            let other = try await first.create(in: sandbox, name: "other")
+            for id in [kept, other] { try await first.start(id) }
+            await first.runtime.shutDown()
+            for id in [kept, other] { try await first.supervisor(id).end(code: 0) }
+            let images = ServedImages()
+            let second = VMBench(
+                directory: first.directory, slots: 4, supervisors: first.supervisors, images: images)
+            try second.store.put(sandbox)
+            try await second.runtime.adopt()
+            #expect(images.held == [kept])
+            try await second.remove(kept)
+            #expect(images.held.isEmpty)
+            await second.runtime.shutDown()
+        }
+    }
+
     @Test func `what ended meanwhile is shown with its own end`() async throws {
         try await VMBench.with { first in
             let sandbox = try first.sandbox()
