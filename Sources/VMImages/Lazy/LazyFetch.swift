@@ -228,7 +228,7 @@ final class LazyFetch: Sendable {
                 guard PullRun.isPassing(error) || (error as? VMImageError)?.code == .failed else {
                     giveUp(job.numbers, error)
                     job.numbers = []
-                    // What is wrong may be so with everything: what nobody waits for is asked for no faster than before.
+                    // What is wrong may be so with everything: what nobody waits for is asked for no faster.
                     if !job.isWanted { do { try await Task.sleep(for: timing.longestPause) } catch { break } }
                     break
                 }

@@ -86,8 +86,8 @@ public struct LazyPlace: Sendable, Hashable {
 
     /// Says that this process serves no longer, unless somebody still needs it.
     func retire() throws -> Bool {
-        // The lock is left alone as long as somebody does: letting it go is a change in this directory, of which whoever
-        // waits for the next one hears.
+        // The lock is left alone as long as somebody does: letting it go is a change in this directory, and wakes whoever
+        // waits for one.
         guard try holders().isEmpty else { return false }
         return try StoreLock.with(lock) {
             guard try holders().isEmpty else { return false }

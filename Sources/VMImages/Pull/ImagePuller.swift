@@ -9,8 +9,7 @@ public import Registry
 public struct ImagePuller: Sendable {
     public let store: ImageStore
     private let exchange: PeerExchange?
-    /// What machines run from is left for so long to whoever serves it and has just ended: until he has it again, they stand
-    /// still.
+    /// What machines run from is left for so long to a server that has just ended: until it has it again, they stand still.
     var consideration = Duration.seconds(10)
 
     /// - Parameter exchange: other hosts that may have what an image needs; nil: everything comes from the registry.

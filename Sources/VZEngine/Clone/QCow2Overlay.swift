@@ -26,7 +26,7 @@ struct QCow2Overlay {
         try self.init(name: base, format: format, size: size)
     }
 
-    /// Over what another process serves. QEMU waits for that one when it is away, at the start as later, and asks again.
+    /// Over what another process serves. QEMU waits for that one when it is away, also at the start, and asks again.
     init(remote: MachineConfig.Remote, format: MachineConfig.Disk.Format, size: UInt64) throws {
         let server = #"{"type":"unix","path":\#(QEMUArguments.quoted(remote.socket))}"#
         let file =
