@@ -20,6 +20,14 @@ final class AdapterMetrics: Sendable {
         var sum = 0.0
         /// Per bucket, not added up.
         var buckets: [UInt64] = []
+
+        mutating func add(_ value: Double?, _ bounds: [Double]?) {
+            count += 1
+            guard let value, let bounds else { return }
+            if buckets.isEmpty { buckets = Array(repeating: 0, count: bounds.count) }
+            sum += value
+            if let place = bounds.firstIndex(where: { value <= $0 }) { buckets[place] += 1 }
+        }
     }
 
     private let series = NIOLockedValueBox<[Series: Content]>([:])
@@ -37,14 +45,8 @@ final class AdapterMetrics: Sendable {
         let key = Series(family: family.name, labels: labels.map(\.value))
         series.withLockedValue { all in
             guard all[key] != nil || all.count < limit else { return }
-            var content = all[key] ?? Content(names: labels.map(\.key))
-            content.count += 1
-            if let value, let bounds = family.buckets {
-                if content.buckets.isEmpty { content.buckets = Array(repeating: 0, count: bounds.count) }
-                content.sum += value
-                if let place = bounds.firstIndex(where: { value <= $0 }) { content.buckets[place] += 1 }
-            }
-            all[key] = content
+            // In place: a copy would be of all its buckets, at every call of the runtime.
+            all[key, default: Content(names: labels.map(\.key))].add(value, family.buckets)
         }
     }
 
