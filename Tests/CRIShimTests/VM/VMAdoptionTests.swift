@@ -1,6 +1,7 @@
 import Foundation
 import HostFiles
 import Processes
+import Proto
 import Support
 import Synchronization
 import Testing
