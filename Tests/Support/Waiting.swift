@@ -12,7 +12,7 @@ public func eventually(
         looks += 1
         if ContinuousClock.now > end, looks > 200 {
             Issue.record(what, sourceLocation: sourceLocation)
-            for line in Diagnostics.recent?() ?? [] { print("  \(line)") }
+            for line in Diagnostics.recent { print("  \(line)") }
             return
         }
         try await Task.sleep(for: .milliseconds(5))
@@ -21,6 +21,19 @@ public func eventually(
 
 /// What explains a test that waited in vain.
 public enum Diagnostics {
+    /// A function alone as a task's local value breaks optimized builds (Swift 6.3).
+    private struct Source: Sendable {
+        var lines: @Sendable () -> [String]
+    }
+    @TaskLocal private static var source: Source?
+
     /// The last of what was logged by what the test runs.
-    @TaskLocal public static var recent: (@Sendable () -> [String])?
+    public static var recent: [String] { source?.lines() ?? [] }
+
+    /// Runs a test whose waits show these lines when they are in vain.
+    public static func showing<R>(
+        _ lines: @escaping @Sendable () -> [String], _ body: () async throws -> R
+    ) async throws -> R {
+        try await $source.withValue(Source(lines: lines)) { try await body() }
+    }
 }

@@ -49,7 +49,7 @@ struct VMBench: Sendable {
                 directory: directory, slots: slots, supervisors: .init(), images: try images(directory),
                 logger: logger ?? log.logger, configure: configure)
             do {
-                try await Diagnostics.$recent.withValue(recent) { try await body(bench) }
+                try await Diagnostics.showing(recent) { try await body(bench) }
                 await bench.supervisors.endAll()
                 await bench.runtime.shutDown()
             } catch {

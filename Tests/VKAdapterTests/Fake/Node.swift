@@ -82,17 +82,12 @@ struct Node: Sendable {
         var logger = Logger(label: "adapter") { _ in LineLog(lines: log) }
         logger.logLevel = .info
         let daemon = try await AdapterDaemon(configuration ?? self.configuration, logger: logger)
-        // Around the group, not in it: the optimizer takes the task's local values apart there (Swift 6.3).
-        return try await Diagnostics.$recent.withValue({ [log] in log.withLockedValue { $0.suffix(40) } }) {
-            try await Self.running(daemon, body)
-        }
-    }
-
-    private static func running<R>(_ daemon: AdapterDaemon, _ body: (Adapter) async throws -> R) async throws -> R {
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await daemon.run() }
             defer { group.cancelAll() }
-            return try await body(Adapter(store: daemon.store, daemon: daemon))
+            return try await Diagnostics.showing({ [log] in log.withLockedValue { $0.suffix(40) } }) {
+                try await body(Adapter(store: daemon.store, daemon: daemon))
+            }
         }
     }
 
