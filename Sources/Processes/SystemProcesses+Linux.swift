@@ -5,9 +5,12 @@ enum SystemProcesses {
     /// Clock ticks from boot to the process's start. nil when there is no such process, or only a zombie.
     static func startTime(of id: Int32) -> UInt64? {
         guard id > 0, let text = read("/proc/\(id)/stat"), let name = text.lastIndex(of: ")") else { return nil }
-        // After the name, which may hold anything: state is the first field, the start time the twentieth.
+        // After the name, which may hold anything: state is the first field, the number of threads the eighteenth, the start
+        // time the twentieth.
         let fields = text[text.index(after: name)...].split(separator: " ")
-        guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
+        guard fields.count > 19, fields[0] != "X" else { return nil }
+        // Its first thread may end before the others, who still hold its files and devices: it is over with the last of them.
+        if fields[0] == "Z", (Int(fields[17]) ?? 1) <= 1 { return nil }
         return UInt64(fields[19])
     }
 

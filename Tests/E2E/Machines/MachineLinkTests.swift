@@ -65,7 +65,8 @@ import Testing
             let job = try await shim.startMachine(
                 "job", in: sandbox, config,
                 command: ["sh", "-c", "echo up; until [ -e /tmp/go ]; do sleep 1; done; echo down; exit 7"])
-            try await eventually("it is up", within: .seconds(120)) { try shim.log(config, "job") == ["up"] }
+            // Two emulated ends of an SSH handshake take their time where others run beside them.
+            try await eventually("it is up", within: .seconds(300)) { try shim.log(config, "job") == ["up"] }
             let name = server == .dropbear ? "dropbear" : "sshd"
             // The one that listens is the oldest; who is logged in has another. Init starts it again.
             let old = try await shim.execute(
