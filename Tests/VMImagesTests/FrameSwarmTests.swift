@@ -170,6 +170,8 @@ import Testing
         let some = swarm.takeForPeer(0)
         #expect(none == nil && some != nil && !swarm.isBanned(0))
         swarm.ban(1, "it lies")
-        #expect(swarm.isBanned(1) && !swarm.isAlive(1) && swarm.takeForPeer(1) == nil)
+        let isBack = swarm.joined(1, id: "b1")
+        let lie = swarm.takeForPeer(1)
+        #expect(!isBack && swarm.isBanned(1) && !swarm.isAlive(1) && lie == nil)
     }
 }

@@ -71,8 +71,10 @@ struct FrameSwarm: Sendable {
 
     // MARK: Peers
 
-    /// - Returns: false for ourselves: somebody listed us among our peers.
+    /// - Returns: false for one that is banned, and for ourselves: somebody listed us among our peers.
     mutating func joined(_ peer: Int, id: String) -> Bool {
+        // It may have been banned while it was being asked.
+        guard !peers[peer].isBanned else { return false }
         peers[peer].id = id
         peers[peer].ended = nil
         peers[peer].failures = 0
