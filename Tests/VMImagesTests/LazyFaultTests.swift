@@ -9,11 +9,11 @@ import Testing
 @testable import VMImages
 
 /// Images that are read while they are fetched, and what goes wrong meanwhile.
-@Suite struct LazyFaultTests {
-    private let reference: ImageReference
+@Suite struct LazyFaultTests: LazySuite {
+    let reference: ImageReference
+    let registry = MemoryRegistry()
+    let manifest: [UInt8]
     private let disk: [UInt8]
-    private let registry = MemoryRegistry()
-    private let manifest: [UInt8]
     private let frame = DiskIndex.chunkSize
 
     init() async throws {
@@ -31,39 +31,7 @@ import Testing
         manifest = try #require(registry.bytes(digest))
     }
 
-    private var id: String { "sha256:" + SHA256.hex(of: manifest) }
     private func staged(_ fixture: Fixture) -> String { fixture.store.directory + "/staging/pull-\(id.dropFirst(7))" }
-
-    private func begin(_ fixture: Fixture) async throws {
-        _ = try await ImagePuller(store: fixture.store).begin(
-            reference, manifest: manifest, from: registry,
-            origin: LazySource(reference, credentials: .basic(user: "u", password: "p"), configuration: .init()))
-    }
-
-    private func serving(
-        _ fixture: Fixture, _ source: MemoryRegistry, _ body: @escaping @Sendable (LazyImage) async throws -> Void
-    ) async throws {
-        var timing = LazyFetch.Timing()
-        timing.quiet = .seconds(600)
-        (timing.longestPause, timing.retry, timing.sync) = (.milliseconds(50), .milliseconds(50), .milliseconds(50))
-        let image = try await LazyImage.open(id, in: fixture.store, timing: timing) { _ in source }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await image.run() }
-            group.addTask { try await body(image) }
-            // Both have to succeed.
-            for try await _ in group {}
-        }
-    }
-
-    private func bytes(_ image: LazyImage, _ range: Range<Int>) async throws -> [UInt8] {
-        let export = try #require(image.exports.first)
-        return try await export.read(UInt64(range.lowerBound)..<UInt64(range.upperBound)).flatMap { piece -> [UInt8] in
-            switch piece {
-            case .data(let data): Array(data.readableBytesView)
-            case .zeros(let count): [UInt8](repeating: 0, count: count)
-            }
-        }
-    }
 
     @Test("a pack that is lost holds up nothing else; who waits for all of it is told, and it comes when it can")
     func lost() async throws {

@@ -9,11 +9,11 @@ import Testing
 @testable import VMImages
 
 /// Images that are read while they are fetched.
-@Suite struct LazyImageTests {
-    private let reference: ImageReference
+@Suite struct LazyImageTests: LazySuite {
+    let reference: ImageReference
+    let registry = MemoryRegistry()
+    let manifest: [UInt8]
     private let disk: [UInt8]
-    private let registry = MemoryRegistry()
-    private let manifest: [UInt8]
     private let frame = DiskIndex.chunkSize
 
     init() async throws {
@@ -25,47 +25,6 @@ import Testing
         let digest = try await ImagePusher(store: fixture.store, packLimit: 8 << 20)
             .push("guest", to: registry, tag: nil)
         manifest = try #require(registry.bytes(digest))
-    }
-
-    private var id: String { "sha256:" + SHA256.hex(of: manifest) }
-
-    private func begin(_ fixture: Fixture, _ source: MemoryRegistry) async throws -> VMImage? {
-        try await ImagePuller(store: fixture.store).begin(
-            reference, manifest: manifest, from: source,
-            origin: LazySource(reference, credentials: .basic(user: "u", password: "p"), configuration: .init()))
-    }
-
-    private var timing: LazyFetch.Timing {
-        var timing = LazyFetch.Timing()
-        timing.quiet = .seconds(600)
-        timing.longestPause = .milliseconds(50)
-        timing.retry = .milliseconds(50)
-        timing.sync = .milliseconds(50)
-        return timing
-    }
-
-    /// Opens the image, and has it run while `body` reads.
-    private func serving(
-        _ fixture: Fixture, _ source: MemoryRegistry, timing: LazyFetch.Timing? = nil,
-        _ body: @escaping @Sendable (LazyImage) async throws -> Void
-    ) async throws {
-        let image = try await LazyImage.open(id, in: fixture.store, timing: timing ?? self.timing) { _ in source }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await image.run() }
-            group.addTask { try await body(image) }
-            // Both have to succeed.
-            for try await _ in group {}
-        }
-    }
-
-    private func bytes(_ image: LazyImage, _ range: Range<UInt64>) async throws -> [UInt8] {
-        let export = try #require(image.exports.first)
-        return try await export.read(range).flatMap { piece -> [UInt8] in
-            switch piece {
-            case .data(let data): Array(data.readableBytesView)
-            case .zeros(let count): [UInt8](repeating: 0, count: count)
-            }
-        }
     }
 
     private func expectWhole(_ fixture: Fixture) throws {
