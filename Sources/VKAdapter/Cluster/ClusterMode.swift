@@ -38,6 +38,17 @@ struct ClusterMode: Sendable {
             logger: logger)
     }
 
+    /// Whether the cluster knows all that the store and the node's description say.
+    var isTold: Bool {
+        get async {
+            // In the order in which news travel: what one has passed on the next has.
+            guard mirrors.isIdle else { return false }
+            let isWriterIdle = await writer.isIdle
+            let isNodeTold = await keeper.isTold
+            return isWriterIdle && isNodeTold
+        }
+    }
+
     /// Runs until the task is cancelled.
     func run(_ manager: PodManager) async {
         await withDiscardingTaskGroup { group in

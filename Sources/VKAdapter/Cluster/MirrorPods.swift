@@ -29,8 +29,7 @@ actor MirrorPods {
     private let tell: @Sendable (Pod, _ isGone: Bool) -> Void
     private let retry: Duration
     private let logger: Logger
-    private let queue: AsyncStream<News>
-    private let input: AsyncStream<News>.Continuation
+    private let inbox = Inbox<News>()
 
     /// By full name, as all that follow.
     private var wanted: [String: Pod]?
@@ -49,34 +48,37 @@ actor MirrorPods {
         self.tell = tell
         self.retry = retry
         self.logger = logger
-        (queue, input) = AsyncStream.makeStream()
     }
 
     /// The pods the files want.
-    nonisolated func wanted(_ pods: [Pod]) { input.yield(.wanted(pods)) }
+    nonisolated func wanted(_ pods: [Pod]) { inbox.put(.wanted(pods)) }
     /// The mirrors the API server has.
-    nonisolated func seen(_ pods: [Pod]) { input.yield(.seen(pods)) }
+    nonisolated func seen(_ pods: [Pod]) { inbox.put(.seen(pods)) }
 
     /// How a pod is; one of the cluster's own is told at once.
     nonisolated func published(_ pod: Pod, isGone: Bool) {
         if pod.isStatic {
-            input.yield(isGone ? .gone(pod) : .published(pod))
+            inbox.put(isGone ? .gone(pod) : .published(pod))
         } else {
             tell(pod, isGone)
         }
     }
 
+    /// Whether the writer was told everything.
+    nonisolated var isIdle: Bool { inbox.isEmpty }
+
     /// Runs until the task is cancelled.
     func run() async {
         await withDiscardingTaskGroup { group in
-            for await news in queue {
+            for await news in inbox.elements {
                 take(news)
                 await settle()
+                inbox.done()
                 if isLate {
                     isLate = false
-                    group.addTask { [retry, input] in
+                    group.addTask { [retry, inbox] in
                         do { try await Task.sleep(for: retry) } catch { return }
-                        input.yield(.again)
+                        inbox.put(.again)
                     }
                 }
             }

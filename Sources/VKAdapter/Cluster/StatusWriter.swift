@@ -25,8 +25,7 @@ actor StatusWriter {
     private let client: KubeClient
     private let logger: Logger
     private var backOff: JitteredBackOff
-    private let queue: AsyncStream<News>
-    private let input: AsyncStream<News>.Continuation
+    private let inbox = Inbox<News>()
     private var waiting: [String: News] = [:]
     private var busy: Set<String> = []
     /// What the API server took last, by UID.
@@ -38,22 +37,22 @@ actor StatusWriter {
         self.client = client
         self.backOff = backOff
         self.logger = logger
-        (queue, input) = AsyncStream.makeStream()
     }
 
     /// Whether everything was told.
-    var isIdle: Bool { busy.isEmpty && waiting.isEmpty }
+    var isIdle: Bool { inbox.isEmpty && busy.isEmpty }
 
-    nonisolated func tell(_ pod: Pod, isGone: Bool) { input.yield(News(pod: pod, isGone: isGone)) }
+    nonisolated func tell(_ pod: Pod, isGone: Bool) { inbox.put(News(pod: pod, isGone: isGone)) }
 
     /// Runs until the task is cancelled.
     func run() async {
         await withDiscardingTaskGroup { group in
-            for await news in queue {
+            for await news in inbox.elements {
                 let uid = news.pod.metadata.uid
                 // That it is gone is the last word.
                 if waiting[uid]?.isGone != true { waiting[uid] = news }
                 if busy.insert(uid).inserted { group.addTask { await self.write(uid) } }
+                inbox.done()
             }
             group.cancelAll()
         }

@@ -24,10 +24,7 @@ struct Drain: Sendable {
         if !left.isEmpty { logger.warning("these pods did not end in time: \(left.joined(separator: ", "))") }
         // The last word to the cluster has a moment, also when pods took all the time there was.
         if let cluster {
-            await wait(until: max(end, ContinuousClock.now) + .seconds(2)) {
-                let isNodeTold = await cluster.keeper.isTold
-                return await cluster.writer.isIdle && isNodeTold
-            }
+            await wait(until: max(end, ContinuousClock.now) + .seconds(2)) { await cluster.isTold }
         }
     }
 

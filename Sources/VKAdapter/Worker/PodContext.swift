@@ -53,9 +53,10 @@ final class RuntimeInfo: Sendable {
 /// The pods of this node with their status, as they are shown to everybody else.
 final class PodStore: Sendable {
     private let pods = NIOLockedValueBox<[String: Pod]>([:])
-    /// Called with every pod whose status changed: the cluster mode tells its API server.
+    /// Called with every pod whose status changed: the cluster mode tells its API server. Under the lock, so that whoever
+    /// sees a pod here knows that it was passed on: it must not ask the store.
     private let published: @Sendable (Pod) -> Void
-    /// Called with the last of a pod of which nothing is left here.
+    /// Called with the last of a pod of which nothing is left here; the same holds.
     private let gone: @Sendable (Pod) -> Void
 
     init(
@@ -66,18 +67,18 @@ final class PodStore: Sendable {
     }
 
     func publish(_ pod: Pod) {
-        let isNew = pods.withLockedValue { pods in
-            if pods[pod.metadata.uid] == pod { return false }
+        pods.withLockedValue { pods in
+            if pods[pod.metadata.uid] == pod { return }
             pods[pod.metadata.uid] = pod
-            return true
+            published(pod)
         }
-        if isNew { published(pod) }
     }
 
     /// - Parameter isGone: nothing of it is left here; else it is only not to be shown.
     func remove(uid: String, isGone: Bool = false) {
-        let pod = pods.withLockedValue { $0.removeValue(forKey: uid) }
-        if isGone, let pod { gone(pod) }
+        pods.withLockedValue { pods in
+            if let pod = pods.removeValue(forKey: uid), isGone { gone(pod) }
+        }
     }
 
     func pod(uid: String) -> Pod? { pods.withLockedValue { $0[uid] } }

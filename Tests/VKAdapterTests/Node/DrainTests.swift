@@ -69,7 +69,7 @@ import Testing
                 for name in ["a", "b"] {
                     let status = try #require(try seen(name, server)).status
                     #expect(status.phase == .failed && status.reason == "Terminated")
-                    #expect(status.containerStatuses.allSatisfy { $0.state.terminated != nil })
+                    #expect(status.containerStatuses.allSatisfy { $0.state.terminated != nil }, "\(status)")
                     #expect(node.runtime.running(name) == nil)
                 }
                 let ready = try server.object("nodes", name: "n").map { try KubeAPI.Node($0) }?.status.conditions
