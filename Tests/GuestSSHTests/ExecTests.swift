@@ -141,7 +141,7 @@ struct ExecTests {
     func binary() async throws {
         try await withLink { link, _ in
             var random = SeededRandom(seed: 7)
-            var bytes = (0..<300_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+            var bytes = random.bytes(300_000)
             bytes += Array(0...255) + [10, 0, 10, 13]
             #expect(try await link.outcome(["cat"], input: bytes).output == bytes)
             let counted = try await link.outcome(["/bin/sh", "-c", "wc -c; echo done"], input: bytes)

@@ -53,7 +53,7 @@ struct NBDServerTests {
         var random = SeededRandom(seed: 11)
         var disk = MemoryDisk()
         for offset: UInt64 in [0, 3 << 20, 7 << 20] {
-            disk.data[offset] = (0..<1 << 20).map { _ in UInt8.random(in: 1...255, using: &random) }
+            disk.data[offset] = random.bytes(1 << 20)
         }
         disk.end = end
         return disk

@@ -47,11 +47,8 @@ struct Harness: Sendable {
 
     /// Bytes that no two places have alike.
     static func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-        var state = seed
-        return (0..<count).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return UInt8(truncatingIfNeeded: state >> 33)
-        }
+        var random = SeededRandom(seed: seed)
+        return random.bytes(count)
     }
 }
 

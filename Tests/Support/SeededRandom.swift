@@ -9,9 +9,38 @@ public struct SeededRandom: RandomNumberGenerator {
     public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
+        mixed = (mixed ^ (mixed &>> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed &>> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed &>> 31)
+    }
+
+    /// Bytes that nothing compresses.
+    ///
+    /// Eight at a time: tests fill whole disks with them, without an optimizer, and whoever keeps one of the few threads of
+    /// the cooperative pool for seconds has every other test miss its deadlines.
+    public mutating func bytes(_ count: Int) -> [UInt8] {
+        let words = (count + 7) / 8
+        return [UInt8](unsafeUninitializedCapacity: words * 8) { buffer, filled in
+            filled = count
+            guard let start = buffer.baseAddress else { return }
+            start.withMemoryRebound(to: UInt64.self, capacity: words) { word in
+                var place = 0
+                while place < words {
+                    word[place] = next()
+                    place &+= 1
+                }
+            }
+        }
+    }
+}
+
+extension [UInt8] {
+    /// A pattern again and again.
+    public init(repeating pattern: [UInt8], size: Int) {
+        self = pattern
+        reserveCapacity(size)
+        while count < size { append(contentsOf: self[..<Swift.min(count, size - count)]) }
+        removeLast(count - size)
     }
 }
 

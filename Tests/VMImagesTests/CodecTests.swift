@@ -48,7 +48,7 @@ import Testing
     @Test("a block may refer to what was decoded before it")
     func window() throws {
         var random = SeededRandom(seed: 1)
-        let text = (0..<60_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+        let text = random.bytes(60_000)
         let once = Encodings.appleLZ4(text, blockSize: 60_000)
         let twice = Encodings.appleLZ4(text + text, blockSize: 60_000)
         #expect(twice.count < once.count + 1000)

@@ -7,21 +7,15 @@ import Testing
 @testable import VMImages
 
 @Suite struct CommitTests {
-    private func noise(_ count: Int, _ random: inout SeededRandom) -> [UInt8] {
-        (0..<count / 8).flatMap { _ in
-            withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max, using: &random)) { Array($0) }
-        }
-    }
-
     @Test("a committed machine is pushed as what it changed, and comes back whole, with its base here or not")
     func child() async throws {
         var random = Faults.random("commit")
-        let disk = noise(32 << 20, &random)
+        let disk = random.bytes(32 << 20)
         var changed = disk
         var bytes = 0
         for _ in 0..<6 {
             let place = Int.random(in: 0..<31, using: &random) << 20 + Int.random(in: 0..<4096, using: &random) * 8
-            changed.replaceSubrange(place..<place + (1 << 18), with: noise(1 << 18, &random))
+            changed.replaceSubrange(place..<place + (1 << 18), with: random.bytes(1 << 18))
             bytes += 1 << 18
         }
         let registry = MemoryRegistry()
@@ -60,7 +54,7 @@ import Testing
 
         // A child of the child builds on the same frames.
         var again = changed
-        again.replaceSubrange(5 << 20..<5 << 20 + 1000, with: noise(1000, &random))
+        again.replaceSubrange(5 << 20..<5 << 20 + 1000, with: random.bytes(1000))
         _ = try await third.store.commit(
             ImageCommit(
                 name: "grandchild", base: pulled.id,
@@ -110,7 +104,7 @@ import Testing
     @Test("damaged runs are named, and they alone come again")
     func verified() async throws {
         var random = SeededRandom(seed: 13)
-        let disk = noise(16 << 20, &random) + [UInt8](repeating: 0, count: 8 << 20)
+        let disk = random.bytes(16 << 20) + [UInt8](repeating: 0, count: 8 << 20)
         let registry = MemoryRegistry()
         let host = try Fixture()
         _ = try host.add("guest", disk: try host.file("disk", disk))

@@ -58,7 +58,7 @@ enum Encodings {
             let size = Int.random(in: 1...(64 << 10), using: &random)
             switch Int.random(in: 0..<4, using: &random) {
             case 0: bytes += [UInt8](repeating: 0, count: size)
-            case 1: bytes += (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
+            case 1: bytes += random.bytes(size)
             case 2 where !bytes.isEmpty:
                 let start = Int.random(in: 0..<bytes.count, using: &random)
                 bytes += Array(bytes[start..<min(bytes.count, start + size)])

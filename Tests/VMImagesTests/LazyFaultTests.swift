@@ -21,7 +21,7 @@ import Testing
         var random = SeededRandom(seed: 6)
         // A pack for each frame.
         disk = (1...5).flatMap { number -> [UInt8] in
-            let noise = (0..<(1 << 17)).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
+            let noise = random.bytes(1 << 20)
             return noise + [UInt8](repeating: UInt8(number), count: DiskIndex.chunkSize - noise.count)
         }
         let fixture = try Fixture()

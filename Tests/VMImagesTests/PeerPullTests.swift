@@ -81,13 +81,6 @@ import Testing
         return try #require(registry.bytes(digest))
     }
 
-    /// Noise, so that all of it moves.
-    private static func noise(_ mebibytes: Int, _ random: inout SeededRandom) -> [UInt8] {
-        (0..<(mebibytes << 17)).flatMap { _ in
-            withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max, using: &random)) { Array($0) }
-        }
-    }
-
     /// A registry that is farther away than the neighbours.
     private struct Distant: BlobSource {
         let registry: MemoryRegistry
@@ -138,7 +131,7 @@ import Testing
     @Test("a host that has the image gives all of it, busy or not", arguments: [false, true])
     func whole(isBusy: Bool) async throws {
         var random = Faults.random("whole")
-        let disk = Self.noise(24, &random)
+        let disk = random.bytes(24 << 20)
         let registry = MemoryRegistry()
         let manifest = try await pushed(disk, to: registry)
         let (first, second) = (try Fixture(), try Fixture())
@@ -159,7 +152,7 @@ import Testing
         arguments: [.stalls, .lies, .garbles, .dies(after: 2)] as [Neighbour.Fault])
     private func faults(fault: Neighbour.Fault) async throws {
         var random = Faults.random("faults")
-        let disk = Self.noise(24, &random)
+        let disk = random.bytes(24 << 20)
         let registry = MemoryRegistry()
         let manifest = try await pushed(disk, to: registry)
         let (first, second) = (try Fixture(), try Fixture())
@@ -184,7 +177,7 @@ import Testing
     @Test("where a registry serves no ranges an image comes all the same")
     func noRanges() async throws {
         var random = Faults.random("ranges")
-        let disk = Self.noise(24, &random)
+        let disk = random.bytes(24 << 20)
         let made = MemoryRegistry()
         let manifest = try await pushed(disk, to: made)
         let registry = made.copy(hasRanges: false)

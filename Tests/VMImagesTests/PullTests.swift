@@ -7,15 +7,13 @@ import Testing
 
 /// A disk of several runs of 4 MiB: zeros, text, noise.
 func someDisk(_ size: Int, _ random: inout SeededRandom) -> [UInt8] {
+    let text = [UInt8](repeating: (0..<8192).map { UInt8(truncatingIfNeeded: $0 >> 5) }, size: 1 << 20)
     var bytes: [UInt8] = []
     while bytes.count < size {
         switch Int.random(in: 0..<3, using: &random) {
         case 0: bytes += [UInt8](repeating: 0, count: Int.random(in: 1...(5 << 20), using: &random))
-        case 1: bytes += (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 >> 5) }
-        default:
-            bytes += (0..<(1 << 17)).flatMap { _ in
-                withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max, using: &random)) { Array($0) }
-            }
+        case 1: bytes += text
+        default: bytes += random.bytes(1 << 20)
         }
     }
     return Array(bytes.prefix(size))

@@ -57,8 +57,8 @@ import Waiting
             let kernel = directory + "/kernel"
             try AtomicFile.write([1, 2, 3], to: kernel, mode: 0o600)
             let disk = directory + "/disk"
-            try AtomicFile.write(
-                (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: ($0 &* 31) >> 7) }, to: disk, mode: 0o600)
+            var random = SeededRandom(seed: 31)
+            try AtomicFile.write(random.bytes(3 << 20), to: disk, mode: 0o600)
             var request = ImageImport(
                 name: "guest", boot: .kernel(path: kernel, initrd: nil, commandLine: ""), disks: [disk])
             request.login = VMImageLogin(user: "root")
