@@ -129,7 +129,8 @@ let package = Package(
         room(
             "VMImages",
             nio + [
-                "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", logging,
+                "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Waiting",
+                logging,
             ]),
         room("VZEngine", nio + ["HostFiles", "Processes", "Sockets", "Waiting", logging]),
         .target(

@@ -1,28 +1,14 @@
-import Synchronization
-
 /// Something that happens once, and that others wait for.
 public final class Latch: Sendable {
-    private struct State {
-        var isOpen = false
-        var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
-        var next = 0
-    }
-    private let state = Mutex(State())
+    private let bell = Bell()
 
     public init() {}
 
     /// It has happened: everybody goes on, and nobody waits any more.
-    public func open() {
-        let waiting = state.withLock { state in
-            state.isOpen = true
-            defer { state.waiting = [:] }
-            return state.waiting
-        }
-        for continuation in waiting.values { continuation.resume() }
-    }
+    public func open() { bell.ring() }
 
     /// Whether it has happened.
-    public var isOpen: Bool { state.withLock { $0.isOpen } }
+    public var isOpen: Bool { bell.rings > 0 }
 
     /// Waits until one of them is open.
     /// - Returns: whether one is; false when the time passed or the task was cancelled first.
@@ -49,22 +35,5 @@ public final class Latch: Sendable {
     }
 
     /// Returns when it is open, or the task was cancelled.
-    public func wait() async {
-        let id = state.withLock { state in
-            state.next += 1
-            return state.next
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if state.isOpen || Task.isCancelled { return true }
-                    state.waiting[id] = continuation
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.waiting.removeValue(forKey: id) }?.resume()
-        }
-    }
+    public func wait() async { await bell.wait(after: 0) }
 }

@@ -32,7 +32,8 @@ enum Walls {
         ]),
         "NBD": nio.union(["Sockets", "Logging"]),
         "VMImages": nio.union([
-            "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Logging",
+            "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Waiting",
+            "Logging",
         ]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Waiting", "Logging"]),
         "VMHost": nio.union([

@@ -2,6 +2,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import Registry
+import Waiting
 
 extension PullRun {
     /// Requests to one peer under way at once; fewer where there are many peers, for each takes some 4 MiB.
@@ -75,6 +76,12 @@ extension PullRun {
             wanted.values.filter { disk.digests[$0.offset] != $0.digest }.sorted { $0.offset < $1.offset }
         }
 
+        /// Returns once something has changed since the bell had rung so often.
+        private func rung(after rings: Int) async throws {
+            await bell.wait(after: rings)
+            try Task.checkCancellation()
+        }
+
         private var isComplete: Bool { swarm.withLockedValue { $0.isComplete } }
 
         /// - Returns: false when the registry serves no ranges: then the rest is still to be fetched.
@@ -135,7 +142,7 @@ extension PullRun {
                     }
                 }
                 group.addTask {
-                    while self.isAlive(number) { try await self.bell.wait(after: self.bell.rings) }
+                    while self.isAlive(number) { try await self.rung(after: self.bell.rings) }
                 }
                 defer { group.cancelAll() }
                 try await group.next()
@@ -158,7 +165,7 @@ extension PullRun {
             while !isComplete, !isBanned(number) {
                 let rings = bell.rings
                 guard let frame = swarm.withLockedValue({ $0.takeForPeer(number) }) else {
-                    try await bell.wait(after: rings)
+                    try await rung(after: rings)
                     continue
                 }
                 do {
@@ -234,7 +241,7 @@ extension PullRun {
                 let outcome = NIOLockedValueBox<Result<Bool, any Error>>(.success(true))
                 let beginning = ContinuousClock.now + exchange.assembly
                 while ContinuousClock.now < beginning, swarm.withLockedValue({ !$0.isAssembled }) {
-                    try await bell.wait(after: bell.rings)
+                    try await rung(after: bell.rings)
                 }
                 while !isComplete {
                     let rings = bell.rings
@@ -262,7 +269,7 @@ extension PullRun {
                         group.cancelAll()
                         return false
                     }
-                    try await bell.wait(after: rings)
+                    try await rung(after: rings)
                 }
                 group.cancelAll()
                 return true
