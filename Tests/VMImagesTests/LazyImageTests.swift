@@ -207,10 +207,10 @@ import Testing
         let image = try await LazyImage.open(digest, in: other.store, timing: timing) { _ in pushed }
         let running = Task { try await image.run() }
         try await eventually("they are there") {
-            try PullJournal.trusted(
-                VMImagesTests.bytes(of: other.store.directory + "/staging/pull-\(digest.dropFirst(7))/journal"),
-                boot: try BootIdentity.read()
-            ).filter { if case .frame = $0 { true } else { false } }.count == data.count
+            try PullJournal.Text(
+                VMImagesTests.bytes(of: other.store.directory + "/staging/pull-\(digest.dropFirst(7))/journal")
+            ).trusted(boot: try BootIdentity.read()).filter { if case .frame = $0 { true } else { false } }.count
+                == data.count
         }
         running.cancel()
         _ = await running.result

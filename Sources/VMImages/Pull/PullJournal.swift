@@ -36,23 +36,31 @@ final class PullJournal: Sendable {
     /// - Returns: what an earlier process left that is to be trusted.
     static func open(_ path: String, boot: String) throws -> (journal: PullJournal, entries: [Entry]) {
         let bytes = try FilePlaces.contents(of: path, limit: sizeLimit) ?? []
-        let entries = trusted(bytes, boot: boot)
+        let text = Text(bytes)
+        let entries = text.trusted(boot: boot)
+        if text.boot == boot {
+            // It goes on as it is: a disk that is full keeps nobody from what came before.
+            let file = try OpenFile.locking(path)
+            if text.length < bytes.count { try file.truncate(to: Int64(text.length)) }
+            let state = State(count: entries.count, synced: text.synced, end: Int64(text.length))
+            return (PullJournal(file, state), entries)
+        }
         // Written anew: what cannot be trusted must not come to count later, by a line that covers it.
         let fresh = path + ".new"
         try FilePlaces.remove(fresh)
         let file = try OpenFile.creating(fresh)
-        let journal = PullJournal(file)
-        var text = line("boot \(boot)")
-        for entry in entries { text += line(describe(entry)) }
-        try journal.append(text, entries: entries.count)
+        let journal = PullJournal(file, State(count: 0, synced: 0, end: 0))
+        var lines = line("boot \(boot)")
+        for entry in entries { lines += line(describe(entry)) }
+        try journal.append(lines, entries: entries.count)
         try file.sync()
         try FilePlaces.move(fresh, to: path)
         return (journal, entries)
     }
 
-    private init(_ file: OpenFile) {
+    private init(_ file: OpenFile, _ state: State) {
         self.file = file
-        state = Mutex(State(count: 0, synced: 0, end: 0))
+        self.state = Mutex(state)
     }
 
     /// Says that something has been verified and written. Blocks shortly.
@@ -93,27 +101,45 @@ final class PullJournal: Sendable {
         }
     }
 
-    /// Up to the first line that is not whole.
-    static func trusted(_ bytes: [UInt8], boot: String) -> [Entry] {
-        var entries: [Entry] = []
-        var (synced, lastBoot) = (0, "")
-        for raw in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-            let text = String(decoding: raw, as: UTF8.self)
-            guard let space = text.lastIndex(of: " "), line(String(text[..<space])) == text + "\n" else { break }
-            let words = text[..<space].split(separator: " ").map(String.init)
-            switch (words.first, words.count) {
-            case ("boot", 2): lastBoot = words[1]
-            case ("synced", 2): synced = max(synced, min(Int(words[1]) ?? 0, entries.count))
-            case ("frame", 4):
-                guard let disk = Int(words[1]), let offset = Int64(words[2]) else { return [] }
-                entries.append(.frame(disk: disk, offset: offset, digest: words[3]))
-            case ("layer", 3):
-                guard let disk = Int(words[1]), let number = Int(words[2]) else { return [] }
-                entries.append(.layer(disk: disk, number: number))
-            case ("file", 2): entries.append(.file(digest: words[1]))
-            default: return []
+    /// What a journal says, up to the first line that is not whole.
+    struct Text {
+        private(set) var entries: [Entry] = []
+        /// So many entries are on disk.
+        private(set) var synced = 0
+        /// The run of the system in which the last of them were written; empty when nothing can be trusted.
+        private(set) var boot = ""
+        /// Of the lines that are whole, in bytes.
+        private(set) var length = 0
+
+        init(_ bytes: [UInt8]) {
+            for raw in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+                let text = String(decoding: raw, as: UTF8.self)
+                guard let space = text.lastIndex(of: " "), line(String(text[..<space])) == text + "\n" else { break }
+                guard read(text[..<space].split(separator: " ").map(String.init)) else {
+                    self = Text([])
+                    return
+                }
+                length += raw.count + 1
             }
         }
-        return lastBoot == boot ? entries : Array(entries.prefix(synced))
+
+        /// - Returns: false for what this program does not write.
+        private mutating func read(_ words: [String]) -> Bool {
+            switch (words.first, words.count) {
+            case ("boot", 2): boot = words[1]
+            case ("synced", 2): synced = max(synced, min(Int(words[1]) ?? 0, entries.count))
+            case ("frame", 4):
+                guard let disk = Int(words[1]), let offset = Int64(words[2]) else { return false }
+                entries.append(.frame(disk: disk, offset: offset, digest: words[3]))
+            case ("layer", 3):
+                guard let disk = Int(words[1]), let number = Int(words[2]) else { return false }
+                entries.append(.layer(disk: disk, number: number))
+            case ("file", 2): entries.append(.file(digest: words[1]))
+            default: return false
+            }
+            return true
+        }
+
+        func trusted(boot: String) -> [Entry] { self.boot == boot ? entries : Array(entries.prefix(synced)) }
     }
 }
