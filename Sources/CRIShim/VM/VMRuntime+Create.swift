@@ -38,6 +38,7 @@ extension VMRuntime {
         let size = try checkpoint.map { try Self.size(of: $0, asked, request) } ?? asked
         let id = Identifiers.hex(64)
         try slots.take(image.guestOS, forMachine: id, inSandbox: creation.sandbox.id)
+        defer { state.withLock { $0.promised[id] = nil } }
         do {
             let machine = try await shielded { [self] in
                 try await make(id, creation, image, request, size, wishes, from: checkpoint)
@@ -105,9 +106,6 @@ extension VMRuntime {
             namespace: creation.sandbox.namespace, hardwareAddress: address, size: size, wishes: wishes,
             readinessTimeout: options.readinessTimeout)
         (input.dialTimeout, input.keyExchanges) = (options.dialTimeout, options.keyExchanges)
-        let others = machines(inSandbox: creation.sandbox.id).filter { !$0.gone.isOpen }.map(\.config.network)
-        input.index = Self.freeIndex(beside: others)
-        input.takenPorts = Set(others.flatMap(\.guestPorts))
         input.bridge = bridge(for: creation.sandbox.record)
         input.isBehindHost = options.engine.givesAddresses
         input.hosts = try await RootDirectory.offload {
@@ -117,7 +115,7 @@ extension VMRuntime {
         let boot = checkpoint.map { MachineBoot.saved($0.record.config.boot, in: $0.directory, image: image.boot) }
         input.boot = try await MachineBoot.make(
             boot ?? wishes.boot(image.boot), in: draft.directory, as: final.directory)
-        let machine = try Self.config(input, from: checkpoint)
+        let machine = try place(input, inSandbox: creation.sandbox.id, from: checkpoint)
         let record = MachineContainerRecord(
             sandboxID: creation.sandbox.id, createdAt: Timestamps.now(),
             container: ContainerRecord(creation, imageID: image.id), resources: request)
@@ -129,12 +127,23 @@ extension VMRuntime {
         return ManagedMachine(bundle: final, config: machine, record: record)
     }
 
-    private static func config(
-        _ input: MachineMapping.Input, from checkpoint: MachineCheckpoint?
+    /// Gives the machine its number and ports among those of its pod, and keeps them for it until it is made: several
+    /// machines of a pod may be in the making.
+    private func place(
+        _ input: MachineMapping.Input, inSandbox sandboxID: String, from checkpoint: MachineCheckpoint?
     ) throws -> MachineConfig {
-        var config = try MachineMapping.config(input)
-        try checkpoint?.apply(to: &config)
-        return config
+        try state.withLock { state in
+            let living = state.machines.values.filter { $0.record.sandboxID == sandboxID && !$0.gone.isOpen }
+            let promised = state.promised.values.filter { $0.sandboxID == sandboxID }
+            let others = living.map(\.config.network) + promised.map(\.network)
+            var input = input
+            input.index = Self.freeIndex(beside: others)
+            input.takenPorts = Set(others.flatMap(\.guestPorts))
+            var config = try MachineMapping.config(input)
+            try checkpoint?.apply(to: &config)
+            state.promised[input.id] = PromisedPlace(sandboxID: sandboxID, network: config.network)
+            return config
+        }
     }
 
     private static func size(

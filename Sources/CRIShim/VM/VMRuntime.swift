@@ -55,9 +55,17 @@ final class VMRuntime: ContainerRuntime {
 
     struct State {
         var machines: [String: ManagedMachine] = [:]
+        /// The places of machines that are being made, by their id.
+        var promised: [String: PromisedPlace] = [:]
         var isShuttingDown = false
     }
     let state = Mutex(State())
+
+    /// Where a machine will be in its pod, before it is among ``State/machines``.
+    struct PromisedPlace {
+        var sandboxID: String
+        var network: MachineConfig.Network
+    }
 
     init(
         options: Options, store: StateStore, slots: VMSlots, images: any MachineImages,

@@ -111,6 +111,22 @@ import VZEngine
         }
     }
 
+    @Test func `machines that are made at the same time have places of their own`() async throws {
+        try await Self.with { pods async throws in
+            let id = try await pods.run("vm")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for name in ["a", "b", "c", "d"] {
+                    group.addTask { _ = try await pods.create(name, in: id) }
+                }
+                try await group.waitForAll()
+            }
+            let places = pods.bench.runtime.machines(inSandbox: id).map(\.config.network.index)
+            #expect(places.sorted() == [0, 1, 2, 3])
+            // What was promised is not kept beyond the making.
+            #expect(pods.bench.runtime.state.withLock { $0.promised.isEmpty })
+        }
+    }
+
     @Test func `a machine in an engine's sandbox joins its namespace`() async throws {
         try await Self.with { pods async throws in
             let id = try await pods.run("")
