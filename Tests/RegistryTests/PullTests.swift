@@ -334,4 +334,29 @@ import Testing
             }
         }
     }
+
+    @Test func `who may have an image the registry says, and where it cannot be reached its mirrors`() async throws {
+        try await Harness.run { mirror in
+            let put = mirror.registry.add(manifest: Self.manifest, to: "team/app", tag: "v1")
+            func checked(_ registry: String) async throws -> Descriptor {
+                var configuration = Harness.hasty
+                var rule = RegistryRule(host: registry)
+                rule.mirrors = [mirror.registry.address]
+                configuration.rules = [rule]
+                return try await Harness.with(configuration) { client in
+                    try await client.repository(ImageReference(parsing: registry + "/team/app")).check("v1")
+                }
+            }
+            // Nobody is at port 1.
+            #expect(try await checked("127.0.0.1:1") == put)
+            // A registry that answers has the last word.
+            try await RegistryDouble.run { registry in
+                let asked = mirror.registry.seen.count
+                await #expect { _ = try await checked(registry.address) } throws: {
+                    ($0 as? RegistryError)?.code == .notFound
+                }
+                #expect(mirror.registry.seen.count == asked)
+            }
+        }
+    }
 }

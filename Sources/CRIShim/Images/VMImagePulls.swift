@@ -53,7 +53,6 @@ final class VMImagePulls: Sendable {
         do {
             let credentials = try auth.flatMap { try RegistryCredentials($0, registry: reference.registry) }
             let repository = try await client.repository(reference, credentials: credentials)
-            // The registry itself: a mirror may not know who may have what.
             let head = try await repository.check(reference.manifestName)
             if let local, local.isWhole, local.id == head.digest { return local.id }
             let resolved = try await repository.resolve(head.digest)

@@ -42,9 +42,10 @@ extension Repository {
         try await pulling { try await head(name, at: $0) }
     }
 
-    /// The same of the registry alone, no mirror: whether these credentials may have it.
+    /// The same of the registry itself: whether these credentials may have it, which a mirror may not know. Where the
+    /// registry cannot be reached its mirrors are believed: what they give to this host they give to all who use it.
     public func check(_ name: String) async throws -> Descriptor {
-        try await retries.run { try await head(name, at: endpoint) }
+        try await preferringRegistry { try await head(name, at: $0) }
     }
 
     /// A manifest or a list of them.

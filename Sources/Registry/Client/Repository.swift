@@ -85,6 +85,12 @@ public struct Repository: BlobSource, BlobSink {
 
     /// Asks the mirrors, then the registry, each as often as is worth it.
     func pulling<R>(_ body: (Endpoint) async throws -> R) async throws -> R {
+        if let answer = try await atMirrors(body) { return answer }
+        return try await retries.run { try await body(endpoint) }
+    }
+
+    /// - Returns: nil when no mirror is of use.
+    private func atMirrors<R>(_ body: (Endpoint) async throws -> R) async throws -> R? {
         for mirror in mirrors where !poor.contains(mirror) {
             do {
                 // What a mirror does not have now the registry has: it is not waited for as long.
@@ -95,7 +101,21 @@ public struct Repository: BlobSource, BlobSink {
                 shun(mirror, error)
             }
         }
-        return try await retries.run { try await body(endpoint) }
+        return nil
+    }
+
+    /// Asks the registry, and where that one cannot be reached its mirrors: a host may have been given nothing else.
+    func preferringRegistry<R>(_ body: (Endpoint) async throws -> R) async throws -> R {
+        guard !mirrors.isEmpty else { return try await retries.run { try await body(endpoint) } }
+        do {
+            return try await body(endpoint)
+        } catch let error as RegistryError where error.isWorthRetrying {
+            client.logger.debug(
+                "the registry is of no use, its mirrors are asked",
+                metadata: ["registry": "\(endpoint.origin)", "repository": "\(name)", "error": "\(error)"])
+            guard let answer = try await atMirrors(body) else { throw error }
+            return answer
+        }
     }
 
     // MARK: One request
