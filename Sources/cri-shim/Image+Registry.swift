@@ -1,5 +1,6 @@
 import ArgumentParser
 import CRIControl
+import CRIShim
 import Launch
 import Logging
 import Registry
@@ -63,31 +64,61 @@ struct RegistryOptions: ParsableArguments {
 
 extension ImageStoreOptions {
     /// Runs `body` with the store and a repository, and turns its failure into one line and an exit code.
-    func transfer(
+    func transfer<R>(
         _ name: String, _ registry: RegistryOptions,
-        _ body: (ImageStore, Repository, ImageReference) async throws -> Void
-    ) async throws {
-        var flags = FlagValues()
-        flags.set("root", root)
-        flags.set("imageCredentials", registry.credentials)
-        let settings = try Start.configured {
-            ShimSettings(
-                try Configuration.load(
-                    section: ShimSettings.section, file: config, flags: flags.byKey,
-                    platform: .current(environment: ProcessInfo.processInfo.environment)))
-        }
+        _ body: (ImageStore, Repository, ImageReference) async throws -> R
+    ) async throws -> R {
+        let settings = try settings(credentials: registry.credentials)
         let configuration = try Start.configured { try RegistryConfiguration(settings) }
-        var logger = Logger(label: "image") { _ in StandardErrorLog() }
-        logger.logLevel = .warning
+        let logger = Self.logger
         let client = RegistryClient(configuration: configuration, logger: logger)
         do {
             let reference = try ImageReference(parsing: name)
             let repository = try await client.repository(reference, credentials: registry.given())
-            try await body(ImageStore(directory: settings.root + "/images", logger: logger), repository, reference)
+            let store = ImageStore(directory: settings.root + "/images", logger: logger)
+            let result = try await body(store, repository, reference)
             await client.shutdown()
+            return result
         } catch {
             await client.shutdown()
             throw Self.failure(error)
+        }
+    }
+
+    /// Brings an image, with a bar that shows how far it is; also from the other shims of a fleet, where the configuration
+    /// names them.
+    func pull(_ name: String, _ registry: RegistryOptions, isQuiet: Bool) async throws -> VMImage {
+        try await transfer(name, registry) { store, repository, reference in
+            let resolved = try await repository.resolve(reference.manifestName)
+            var named = reference
+            // What a list leads to has a digest of its own.
+            if named.digest != nil { named.digest = resolved.descriptor.digest }
+            let peers = try peers(store)
+            let bar = TransferBar(isWanted: !isQuiet)
+            defer { bar.clear() }
+            do {
+                let puller = ImagePuller(store: store, exchange: peers?.exchange)
+                let image = try await puller.pull(named, manifest: resolved.bytes, from: repository) { bar.show($0) }
+                await peers?.close()
+                return image
+            } catch {
+                await peers?.close()
+                throw error
+            }
+        }
+    }
+
+    /// - Returns: nil where there are none, or nobody here can prove to them who we are.
+    private func peers(_ store: ImageStore) throws -> PeerClients? {
+        let settings = try settings()
+        guard let configuration = try Start.configured({ try PeerConfiguration(settings) }),
+            !configuration.addresses.isEmpty
+        else { return nil }
+        do {
+            return try PeerClients(configuration, store: store)
+        } catch {
+            Self.logger.warning("everything comes from the registry, for peers cannot be asked: \(error)")
+            return nil
         }
     }
 
@@ -121,19 +152,7 @@ struct ImagePull: AsyncParsableCommand {
     @Argument(help: "[REGISTRY/]NAME[:TAG][@DIGEST].") var name: String
 
     func run() async throws {
-        try await options.transfer(name, registry) { store, repository, reference in
-            let resolved = try await repository.resolve(reference.manifestName)
-            var named = reference
-            // What a list leads to has a digest of its own.
-            if named.digest != nil { named.digest = resolved.descriptor.digest }
-            let bar = TransferBar(isWanted: !quiet)
-            defer { bar.clear() }
-            let image = try await ImagePuller(store: store).pull(named, manifest: resolved.bytes, from: repository) {
-                bar.show($0)
-            }
-            bar.clear()
-            print(image.id)
-        }
+        print(try await options.pull(name, registry, isQuiet: quiet).id)
     }
 }
 

@@ -74,17 +74,7 @@ struct ImageConvert: AsyncParsableCommand {
             throw ProgramFailure(
                 "\"\(target)\" cannot be a name in a registry: give [REGISTRY/]NAME[:TAG]", exitCode: Exit.usage)
         }
-        var id = ""
-        try await options.transfer(source, registry) { store, repository, reference in
-            let resolved = try await repository.resolve(reference.manifestName)
-            var named = reference
-            if named.digest != nil { named.digest = resolved.descriptor.digest }
-            let bar = TransferBar(isWanted: !quiet)
-            defer { bar.clear() }
-            id = try await ImagePuller(store: store).pull(named, manifest: resolved.bytes, from: repository) {
-                bar.show($0)
-            }.id
-        }
+        let id = try await options.pull(source, registry, isQuiet: quiet).id
         try await options.transfer(target, registry) { store, repository, reference in
             let bar = TransferBar(isWanted: !quiet)
             defer { bar.clear() }

@@ -32,9 +32,11 @@ struct ImageStoreOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Configuration file (YAML).", valueName: "file"))
     var config: String?
 
-    func settings() throws -> ShimSettings {
+    /// - Parameter credentials: what a flag says of `imageCredentials`.
+    func settings(credentials: String? = nil) throws -> ShimSettings {
         var flags = FlagValues()
         flags.set("root", root)
+        flags.set("imageCredentials", credentials)
         return try Start.configured {
             ShimSettings(
                 try Configuration.load(
@@ -43,11 +45,16 @@ struct ImageStoreOptions: ParsableArguments {
         }
     }
 
+    static var logger: Logger {
+        var logger = Logger(label: "image") { _ in StandardErrorLog() }
+        logger.logLevel = .warning
+        return logger
+    }
+
     /// Runs `body` with the store, and turns its failure into one line and an exit code.
     func run(_ body: (ImageStore, _ root: String) throws -> Void) throws {
         let root = try settings().root
-        var logger = Logger(label: "image") { _ in StandardErrorLog() }
-        logger.logLevel = .warning
+        let logger = Self.logger
         do {
             try body(ImageStore(directory: root + "/images", logger: logger), root)
         } catch let error as VMImageError where error.code == .invalidArgument {

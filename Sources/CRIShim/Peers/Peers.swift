@@ -6,12 +6,10 @@ import VMImages
 
 /// The other shims of a fleet, and what is served to them.
 final class Peers: Sendable {
-    let exchange: PeerExchange
     private let configuration: PeerConfiguration
-    private let clients: [HTTPPeer]
+    private let clients: PeerClients
     private let server: PeerServer
     private let serverTLS: TLSContext
-    private let clientTLS: TLSContext
     private let group: any EventLoopGroup
     private let logger: Logger
 
@@ -23,21 +21,17 @@ final class Peers: Sendable {
         self.configuration = configuration
         self.group = group
         self.logger = logger
-        let clientTLS = try TLSContext.client(
-            TLSClientConfiguration(
-                caFile: configuration.authorityFile, certificateFile: configuration.certificateFile,
-                keyFile: configuration.keyFile, applicationProtocols: ["http/1.1"]))
-        self.clientTLS = clientTLS
+        let board = FrameBoard(store: store)
+        clients = try PeerClients(configuration, board: board, limits: limits, group: group)
+        server = PeerServer(board: board, rate: configuration.rate)
         serverTLS = try TLSContext.server(
             TLSServerConfiguration(
                 certificateFile: configuration.certificateFile, keyFile: configuration.keyFile,
                 clientCAFile: configuration.authorityFile, clientCertificate: .required,
                 allowedNames: configuration.allowedNames, applicationProtocols: ["http/1.1"]))
-        clients = configuration.addresses.map { HTTPPeer($0, tls: clientTLS, limits: limits, group: group) }
-        let board = FrameBoard(store: store)
-        server = PeerServer(board: board, rate: configuration.rate)
-        exchange = PeerExchange(board: board, peers: clients)
     }
+
+    var exchange: PeerExchange { clients.exchange }
 
     /// - Returns: where it serves; nil when it serves nobody.
     @discardableResult
@@ -50,11 +44,11 @@ final class Peers: Sendable {
 
     func reloadTLS() throws {
         try serverTLS.reload()
-        try clientTLS.reload()
+        try clients.reloadTLS()
     }
 
     func stop() async {
-        for client in clients { await client.close() }
+        await clients.close()
         do {
             try await server.stop()
         } catch {
