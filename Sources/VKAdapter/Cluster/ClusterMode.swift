@@ -17,14 +17,13 @@ struct ClusterMode: Sendable {
     private let own: OwnNode
 
     init(
-        node: NodeDescription, provider: CRIProvider, pulls: ImagePulls,
-        writer: StatusWriter, mirrors: MirrorPods, manifests: ManifestDirectory?, events: EventRecorder,
-        client: KubeClient, configuration: AdapterConfiguration, situation: NodeSituation, logger: Logger
+        node: NodeDescription, provider: CRIProvider, pulls: ImagePulls, link: ClusterLink,
+        manifests: ManifestDirectory?, configuration: AdapterConfiguration, situation: NodeSituation, logger: Logger
     ) {
-        self.client = client
-        self.writer = writer
-        self.events = events
-        self.mirrors = mirrors
+        client = link.client
+        writer = link.writer
+        events = link.events
+        mirrors = link.mirrors
         self.manifests = manifests
         var intervals = NodeKeeper.Intervals()
         intervals.lease = configuration.leaseInterval
@@ -38,7 +37,7 @@ struct ClusterMode: Sendable {
             logger: logger)
     }
 
-    /// Whether the cluster knows all that the store and the node's description say.
+    /// Whether the cluster knows what the store and the node's description say, as far as it takes it.
     var isTold: Bool {
         get async {
             // In the order in which news travel: what one has passed on the next has.

@@ -64,7 +64,7 @@ actor MirrorPods {
         }
     }
 
-    /// Whether the writer was told everything.
+    /// Whether the writer was told everything; mirrors that cannot be made now do not count.
     nonisolated var isIdle: Bool { inbox.isEmpty }
 
     /// Runs until the task is cancelled.

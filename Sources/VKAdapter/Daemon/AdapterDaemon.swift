@@ -81,44 +81,20 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         provider.metrics = metrics
         provider.tracer = tracer
         let runtime = RuntimeInfo()
-        let kube = connection.map { KubeClient($0, options: .init { metrics.asked($0) }, group: group, logger: logger) }
-        let writer = kube.map { StatusWriter(client: $0, logger: logger) }
-        let events = kube.map { EventRecorder(client: $0, host: configuration.nodeName, logger: logger) }
-        let recent = RecentEvents(events ?? NoPodEvents())
-        let mirrors = kube.flatMap { kube in
-            writer.map { writer in
-                MirrorPods(client: kube, nodeName: configuration.nodeName, logger: logger) {
-                    writer.tell($0, isGone: $1)
-                }
-            }
-        }
+        let link = connection.map { setup.link($0, master: master, metrics: metrics, group: group) }
+        let events = RecentEvents(link?.events ?? NoPodEvents())
         let store = PodStore(
-            published: { mirrors?.published($0, isGone: false) }, gone: { mirrors?.published($0, isGone: true) })
+            published: { link?.mirrors.published($0, isGone: false) },
+            gone: { link?.mirrors.published($0, isGone: true) })
         self.store = store
-        let material = kube.map { ClusterMaterial(client: $0, master: master, logger: logger) }
-        let volumes = PodVolumes(
-            host: host.volumes(root: configuration.root), cluster: material, mapping: mapping, events: recent,
-            intervals: .init(retry: configuration.retryInterval, usage: configuration.usageInterval), logger: logger)
-        self.volumes = volumes
-        var context = PodContext(
-            provider: provider, volumes: volumes, logs: host.logs, mapping: mapping, store: store, runtime: runtime,
-            logger: logger)
-        context.policy = BackOff.Policy(
-            initial: configuration.backOffInitial, maximum: configuration.backOffMaximum,
-            reset: configuration.backOffReset)
-        context.retry = configuration.retryInterval
-        context.mountPolicy.initial = configuration.mountRetryInterval
-        context.events = recent
-        context.images = ImagePulls(
-            secrets: kube.map { ClusterPullSecrets(client: $0) }, records: setup.pullRecords(),
-            atOnce: configuration.maximumParallelPulls)
-        context.objects = material
-        context.postStartTimeout = configuration.postStartTimeout
+        var context = setup.context(
+            provider, host, mapping, store: store, runtime: runtime, events: events, link: link)
+        volumes = context.volumes
         context.admission = try await setup.admission(mapping, resources, situation, host)
         context.handlers = try await setup.handlers(provider, streamingTLS: tls.streaming, group: group)
         context.tracer = tracer
         context.metrics = metrics
-        admin = AdminServer(store: store, events: recent, root: configuration.root, group: group, logger: logger)
+        admin = AdminServer(store: store, events: events, root: configuration.root, group: group, logger: logger)
         startup = configuration.startupTimeout.map {
             StartupLimit(time: $0, runtime: runtime, endpoint: configuration.runtime)
         }
@@ -138,67 +114,27 @@ public struct AdapterDaemon: Service, CustomStringConvertible {
         }
         self.manifests = manifests
         try await manifests?.check()
-        func cluster(kubeletPort: Int) async throws -> ClusterMode? {
-            guard let kube, let writer, let mirrors, let events else { return nil }
-            var node = try await setup.node(mapping, resources, kubeletPort: kubeletPort)
-            host.apply(to: &node)
-            return ClusterMode(
-                node: node, provider: provider, pulls: context.images, writer: writer, mirrors: mirrors,
-                manifests: manifests, events: events, client: kube, configuration: configuration,
-                situation: situation, logger: logger)
-        }
-        guard let address = configuration.kubeletAddress else {
-            server = nil
-            serving = nil
-            kubeletEndpoint = nil
-            certificates =
-                connection.flatMap { connection in
-                    kube.map { setup.certificates(connection, client: $0, serving: nil, names: []) }
-                } ?? []
-            let mode = try await cluster(kubeletPort: 0)
-            self.cluster = mode
-            housekeeping = try mode.map {
-                try setup.housekeeping($0, host, provider, context, manager, resources, situation)
-            }
-            return
-        }
-        var api = KubeletAPI(
-            store: store, provider: provider, logs: context.logs, mapping: mapping,
-            authenticators: try await setup.authenticators() + setup.reviewers(kube),
-            authorizer: setup.authorizer(kube),
-            streamingTLS: tls.streaming, group: group, logger: logger)
-        if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
-        api.node = setup.kubeletNode(provider, host, context: context, metrics: metrics)
         let names = [configuration.nodeName] + addresses
-        let serving = try setup.serving(names: names + ["localhost"])
+        let serving = try configuration.kubeletAddress.map { _ in try setup.serving(names: names + ["localhost"]) }
         self.serving = serving
-        certificates =
-            connection.flatMap { connection in
-                kube.map { setup.certificates(connection, client: $0, serving: serving, names: names) }
-            } ?? []
-        let server = HTTPServer(
-            listeners: [try setup.listener(address, serving)],
-            drainTime: .seconds(5), logger: logger, group: group
-        ) { [api] in try await api.handle($0) }
-        do {
-            kubeletEndpoint = try await server.start().first
-        } catch {
-            throw AdapterError(
-                .unavailable,
-                "the kubelet API cannot listen on \(address): is another kubelet or adapter running here? Stop it or "
-                    + "choose another port", cause: error)
-        }
-        self.server = server
-        guard case .tcp(_, let port)? = kubeletEndpoint else {
-            self.cluster = nil
+        certificates = link.map { setup.certificates(client: $0.client, serving: serving, names: names) } ?? []
+        server = try await setup.kubeletServer(
+            serving, provider, host, context, link, streamingTLS: tls.streaming, metrics: metrics, group: group)
+        kubeletEndpoint = try await setup.start(server)
+        guard let link else {
+            cluster = nil
             housekeeping = nil
             return
         }
-        let mode = try await cluster(kubeletPort: port)
-        self.cluster = mode
-        housekeeping = try mode.map {
-            try setup.housekeeping($0, host, provider, context, manager, resources, situation)
-        }
+        var port = 0
+        if case .tcp(_, let bound)? = kubeletEndpoint { port = bound }
+        var node = try await setup.node(mapping, resources, kubeletPort: port)
+        host.apply(to: &node)
+        let cluster = ClusterMode(
+            node: node, provider: provider, pulls: context.images, link: link, manifests: manifests,
+            configuration: configuration, situation: situation, logger: logger)
+        self.cluster = cluster
+        housekeeping = try setup.housekeeping(cluster, host, provider, context, manager, resources, situation)
     }
 
     public func run() async throws {

@@ -19,14 +19,12 @@ extension DaemonSetup {
 
     /// What replaces the node's certificates before they end.
     /// - Parameter serving: the kubelet API's, with the names it is reached at; `nil` without one.
-    func certificates(
-        _ connection: ClusterConnection, client: KubeClient, serving: ServingCertificate?, names: [String]
-    ) -> [CertificateKeeper] {
+    func certificates(client: KubeClient, serving: ServingCertificate?, names: [String]) -> [CertificateKeeper] {
         let signer = CertificateSigner(client: client, nodeName: configuration.nodeName, logger: logger)
         var keepers: [CertificateKeeper] = []
         let own = directory("kubelet-client")
         // Somebody else's certificate is somebody else's to replace.
-        if connection.certificate?.certificates == .file(own.current) {
+        if client.connection.certificate?.certificates == .file(own.current) {
             keepers.append(CertificateKeeper(directory: own, purpose: .client, signer: signer, logger: logger))
         }
         if configuration.rotatesServerCertificate, configuration.kubeletCertificateFile == nil, let serving {

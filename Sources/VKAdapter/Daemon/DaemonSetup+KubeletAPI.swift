@@ -1,7 +1,40 @@
+import HTTP
 import KubeAPI
+import NIOCore
 import Sockets
+import TLS
 
 extension DaemonSetup {
+    /// - Parameter serving: nil where nothing is served.
+    func kubeletServer(
+        _ serving: ServingCertificate?, _ provider: CRIProvider, _ host: RuntimeHost, _ context: PodContext,
+        _ link: ClusterLink?, streamingTLS: TLSContext?, metrics: AdapterMetrics, group: any EventLoopGroup
+    ) async throws -> HTTPServer? {
+        guard let serving, let address = configuration.kubeletAddress else { return nil }
+        var api = KubeletAPI(
+            store: context.store, provider: provider, logs: context.logs, mapping: context.mapping,
+            authenticators: try await authenticators() + reviewers(link?.client),
+            authorizer: authorizer(link?.client), streamingTLS: streamingTLS, group: group, logger: logger)
+        if case .tcp(let host, _) = configuration.runtime { api.streamingHost = host }
+        api.node = kubeletNode(provider, host, context: context, metrics: metrics)
+        return HTTPServer(
+            listeners: [try listener(address, serving)], drainTime: .seconds(5), logger: logger, group: group
+        ) { [api] in try await api.handle($0) }
+    }
+
+    /// - Returns: where the kubelet API listens, with the port it got.
+    func start(_ server: HTTPServer?) async throws -> Endpoint? {
+        do {
+            return try await server?.start().first
+        } catch {
+            let address = configuration.kubeletAddress.map { "\($0)" } ?? ""
+            throw AdapterError(
+                .unavailable,
+                "the kubelet API cannot listen on \(address): is another kubelet or adapter running here? Stop it or "
+                    + "choose another port", cause: error)
+        }
+    }
+
     /// Who besides certificates and the file knows callers.
     func reviewers(_ client: KubeClient?) -> [any Authenticator] {
         guard let client, configuration.reviewsTokens else { return [] }

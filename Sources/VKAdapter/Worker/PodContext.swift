@@ -53,12 +53,15 @@ final class RuntimeInfo: Sendable {
 /// The pods of this node with their status, as they are shown to everybody else.
 final class PodStore: Sendable {
     private let pods = NIOLockedValueBox<[String: Pod]>([:])
-    /// Called with every pod whose status changed: the cluster mode tells its API server. Under the lock, so that whoever
-    /// sees a pod here knows that it was passed on: it must not ask the store.
     private let published: @Sendable (Pod) -> Void
-    /// Called with the last of a pod of which nothing is left here; the same holds.
     private let gone: @Sendable (Pod) -> Void
 
+    /// Both are called with the store locked, so that whoever sees a pod here knows that it was passed on: they must neither
+    /// call the store nor wait.
+    ///
+    /// - Parameters:
+    ///   - published: is called with every pod whose status changed: the cluster mode tells its API server.
+    ///   - gone: is called with the last of a pod of which nothing is left here.
     init(
         published: @escaping @Sendable (Pod) -> Void = { _ in }, gone: @escaping @Sendable (Pod) -> Void = { _ in }
     ) {
