@@ -33,6 +33,8 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
     public var cause: (any Error)?
     /// When the registry wants to be asked again.
     public var retryAfter: Duration?
+    /// Nobody was there: no connection, or none that lived until an answer began.
+    var isUnanswered = false
 
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code

@@ -357,6 +357,18 @@ import Testing
                 }
                 #expect(mirror.registry.seen.count == asked)
             }
+            // Also that it is in trouble; and it is asked again.
+            for status in [HTTPResponseStatus.tooManyRequests, .serviceUnavailable] {
+                try await RegistryDouble.run { registry in
+                    let own = registry.add(manifest: Self.manifest + " ", to: "team/app", tag: "v1")
+                    let counter = Counter()
+                    registry.intercept { _ in counter.next() == 1 ? HTTPResponse(status) : nil }
+                    let asked = mirror.registry.seen.count
+                    let found = try await checked(registry.address)
+                    #expect(found == own && own != put)
+                    #expect(mirror.registry.seen.count == asked)
+                }
+            }
         }
     }
 }

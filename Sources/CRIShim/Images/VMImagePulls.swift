@@ -32,8 +32,8 @@ final class VMImagePulls: Sendable {
     /// How many wait for images.
     var waiting: Int { work.waiting + beginnings.waiting }
 
-    /// - Parameter local: the image of that name that is here. It is used when the registry says that who asks may have it,
-    ///   and that it still has that name; one that was made here is used as it is.
+    /// - Parameter local: the image of that name that is here. It is used when the registry, or a mirror of one that cannot be
+    ///   reached, says that who asks may have it, and that it still has that name; one that was made here is used as it is.
     /// - Parameter isHurried: whether somebody needs it now.
     /// - Returns: the image's id.
     func pull(

@@ -43,7 +43,7 @@ extension Repository {
     }
 
     /// The same of the registry itself: whether these credentials may have it, which a mirror may not know. Where the
-    /// registry cannot be reached its mirrors are believed: what they give to this host they give to all who use it.
+    /// registry cannot be reached its mirrors are believed, who are asked as this host.
     public func check(_ name: String) async throws -> Descriptor {
         try await preferringRegistry { try await head(name, at: $0) }
     }

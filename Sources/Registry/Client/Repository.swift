@@ -104,18 +104,37 @@ public struct Repository: BlobSource, BlobSink {
         return nil
     }
 
-    /// Asks the registry, and where that one cannot be reached its mirrors: a host may have been given nothing else.
+    /// Asks the registry; its mirrors only where nobody answers for it: a host may be able to reach nothing else. Whatever
+    /// the registry does answer counts.
     func preferringRegistry<R>(_ body: (Endpoint) async throws -> R) async throws -> R {
         guard !mirrors.isEmpty else { return try await retries.run { try await body(endpoint) } }
+        var silences = 0
         do {
-            return try await body(endpoint)
-        } catch let error as RegistryError where error.isWorthRetrying {
-            client.logger.debug(
-                "the registry is of no use, its mirrors are asked",
-                metadata: ["registry": "\(endpoint.origin)", "repository": "\(name)", "error": "\(error)"])
-            guard let answer = try await atMirrors(body) else { throw error }
+            return try await retries.run {
+                do {
+                    return try await body(endpoint)
+                } catch let error as RegistryError where error.isUnanswered {
+                    silences += 1
+                    if silences == Self.patience { throw Unreachable(cause: error) }
+                    throw error
+                }
+            }
+        } catch let failure as Unreachable {
+            guard let answer = try await atMirrors(body) else { throw failure.cause }
+            client.logger.notice(
+                "a registry cannot be reached, and a mirror's word counts",
+                metadata: [
+                    "registry": "\(endpoint.origin)", "repository": "\(name)", "error": "\(failure.cause)",
+                ])
             return answer
         }
+    }
+
+    /// So often a registry that has mirrors may be silent.
+    private static let patience = 2
+
+    private struct Unreachable: Error {
+        var cause: RegistryError
     }
 
     // MARK: One request

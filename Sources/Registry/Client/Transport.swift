@@ -56,7 +56,10 @@ final class Transport: Sendable {
         do {
             return try await client.execute(message, deadline: deadline, logger: nil)
         } catch {
-            throw Self.explained(error, "\(request.method) \(request.address.shown)", origin)
+            let failure = Self.explained(error, "\(request.method) \(request.address.shown)", origin)
+            guard var silence = failure as? RegistryError, silence.code == .unavailable else { throw failure }
+            silence.isUnanswered = true
+            throw silence
         }
     }
 
