@@ -88,12 +88,14 @@ extension ImageStoreOptions {
     /// Brings an image, with a bar that shows how far it is; also from the other shims of a fleet, where the configuration
     /// names them.
     func pull(_ name: String, _ registry: RegistryOptions, isQuiet: Bool) async throws -> VMImage {
-        try await transfer(name, registry) { store, repository, reference in
+        let settings = try settings()
+        let fleet = try Start.configured { try PeerConfiguration(settings) }
+        return try await transfer(name, registry) { store, repository, reference in
             let resolved = try await repository.resolve(reference.manifestName)
             var named = reference
             // What a list leads to has a digest of its own.
             if named.digest != nil { named.digest = resolved.descriptor.digest }
-            let peers = try peers(store)
+            let peers = peers(fleet, store)
             let bar = TransferBar(isWanted: !isQuiet)
             defer { bar.clear() }
             do {
@@ -109,13 +111,10 @@ extension ImageStoreOptions {
     }
 
     /// - Returns: nil where there are none, or nobody here can prove to them who we are.
-    private func peers(_ store: ImageStore) throws -> PeerClients? {
-        let settings = try settings()
-        guard let configuration = try Start.configured({ try PeerConfiguration(settings) }),
-            !configuration.addresses.isEmpty
-        else { return nil }
+    private func peers(_ fleet: PeerConfiguration?, _ store: ImageStore) -> PeerClients? {
+        guard let fleet, !fleet.addresses.isEmpty else { return nil }
         do {
-            return try PeerClients(configuration, store: store)
+            return try PeerClients(fleet, store: store)
         } catch {
             Self.logger.warning("everything comes from the registry, for peers cannot be asked: \(error)")
             return nil
