@@ -146,5 +146,5 @@ extension PullRun {
         return image
     }
 
-    func sync() throws { try staging.journal.sync(local.withLockedValue { $0 }.map(\.file)) }
+    func sync() throws { try staging.sync(local.withLockedValue { $0 }.map(\.file)) }
 }

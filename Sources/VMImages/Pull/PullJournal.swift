@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// ```
 /// boot ID                     the following was written in this run of the system
-/// frame DISK OFFSET HEX       a run of 4 MiB of a disk
+/// frame DISK OFFSET HEX       a run of 1 MiB of a disk
 /// layer DISK NUMBER           everything of one layer of a disk; what no frame names is zeros
 /// file HEX                    a file, by the digest of its blob
 /// synced COUNT                the first so many entries are on disk
@@ -38,25 +38,23 @@ final class PullJournal: Sendable {
         let bytes = try FilePlaces.contents(of: path, limit: sizeLimit) ?? []
         let text = Text(bytes)
         let entries = text.trusted(boot: boot)
-        if text.boot == boot {
-            // It goes on as it is: a disk that is full keeps nobody from what came before.
-            let file = try OpenFile.locking(path)
-            if text.length < bytes.count { try file.truncate(to: Int64(text.length)) }
-            let state = State(count: entries.count, synced: text.synced, end: Int64(text.length))
-            return (PullJournal(file, state), entries)
+        // It goes on in its own place: a disk that is full keeps nobody from what came before.
+        let file = try OpenFile.locking(path)
+        // What cannot be trusted must not come to count later, by a line that covers it.
+        let end = text.end(of: entries.count)
+        if end < bytes.count { try file.truncate(to: Int64(end)) }
+        let synced = min(text.synced, entries.count)
+        let journal = PullJournal(file, State(count: entries.count, synced: synced, end: Int64(end)))
+        if text.boot != boot {
+            // The line that covered them may have gone.
+            try journal.append(line("synced \(entries.count)") + line("boot \(boot)"), entries: 0)
+            try file.sync()
         }
-        // Written anew: what cannot be trusted must not come to count later, by a line that covers it.
-        let fresh = path + ".new"
-        try FilePlaces.remove(fresh)
-        let file = try OpenFile.creating(fresh)
-        let journal = PullJournal(file, State(count: 0, synced: 0, end: 0))
-        var lines = line("boot \(boot)")
-        for entry in entries { lines += line(describe(entry)) }
-        try journal.append(lines, entries: entries.count)
-        try file.sync()
-        try FilePlaces.move(fresh, to: path)
         return (journal, entries)
     }
+
+    /// So many entries are known to be on disk.
+    var synced: Int { state.withLock { $0.synced } }
 
     private init(_ file: OpenFile, _ state: State) {
         self.file = file
@@ -109,7 +107,9 @@ final class PullJournal: Sendable {
         /// The run of the system in which the last of them were written; empty when nothing can be trusted.
         private(set) var boot = ""
         /// Of the lines that are whole, in bytes.
-        private(set) var length = 0
+        private var length = 0
+        /// Where each entry's line begins.
+        private var beginnings: [Int] = []
 
         init(_ bytes: [UInt8]) {
             for raw in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
@@ -119,6 +119,7 @@ final class PullJournal: Sendable {
                     self = Text([])
                     return
                 }
+                if beginnings.count < entries.count { beginnings.append(length) }
                 length += raw.count + 1
             }
         }
@@ -139,6 +140,9 @@ final class PullJournal: Sendable {
             }
             return true
         }
+
+        /// Where the first so many entries, and what else was said before the next one, end.
+        func end(of count: Int) -> Int { count < beginnings.count ? beginnings[count] : length }
 
         func trusted(boot: String) -> [Entry] { self.boot == boot ? entries : Array(entries.prefix(synced)) }
     }

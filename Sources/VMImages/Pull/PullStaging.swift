@@ -1,4 +1,5 @@
 import HostFiles
+import Synchronization
 
 /// What a pull has brought so far: a directory named by the manifest, so that a later try goes on with it. Its lock says that
 /// somebody is at it. Everything blocks.
@@ -12,6 +13,8 @@ final class PullStaging: Sendable {
     let journal: PullJournal
     /// What an earlier try left.
     let entries: [PullJournal.Entry]
+    /// Disks of which not all may have got to disk that whoever was at it before wrote.
+    private let unsynced: Mutex<Set<Int>>
     private let lock: OpenFile
 
     /// - Returns: nil while another process, or another task of this one, pulls the same image.
@@ -34,6 +37,13 @@ final class PullStaging: Sendable {
         self.lock = lock
         var found: [PullJournal.Entry]
         (journal, found) = try PullJournal.open(directory + "/journal", boot: try BootIdentity.read())
+        var unsure: Set<Int> = []
+        for entry in found.dropFirst(journal.synced) {
+            switch entry {
+            case .frame(let disk, _, _), .layer(let disk, _): unsure.insert(disk)
+            case .file: break  // these are on disk before they are entered
+            }
+        }
         // Files that are not there are not there, whatever is written.
         var disks: [Int: Bool] = [:]
         let place = directory
@@ -49,6 +59,16 @@ final class PullStaging: Sendable {
             }
         }
         entries = found
+        unsynced = Mutex(unsure.filter { has($0) })
+    }
+
+    /// Brings what was written, also before us, and then the word that it is there, to disk. Blocks.
+    func sync(_ disks: [OpenFile]) throws {
+        for number in unsynced.withLock({ $0 }) {
+            try OpenFile.reading(disk(number)).sync()
+            unsynced.withLock { _ = $0.remove(number) }
+        }
+        try journal.sync(disks)
     }
 
     /// What is there of a disk.
