@@ -107,19 +107,19 @@ import Testing
 
     @Test("peers that are as fast as the registry are waited for")
     func fast() {
-        var swarm = FrameSwarm(frames: Array(0..<100), peers: 1, id: "a")
+        var swarm = FrameSwarm(frames: Array(0..<400), peers: 1, id: "a")
         _ = swarm.joined(0, id: "b")
-        swarm.heard(0, .has(Array(20..<100)))
+        swarm.heard(0, .has(Array(80..<400)))
         var now = ContinuousClock.now
         swarm.tick(now, underWay: 1)
         while case let run = swarm.takeForRegistry(), !run.isEmpty {
             for frame in run { swarm.done(frame) }
-            for _ in 0..<5 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
+            for _ in 0..<20 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
             now += .milliseconds(500)
             swarm.tick(now, underWay: 1)
         }
         for second in 0..<6 {
-            for _ in 0..<9 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
+            for _ in 0..<36 { if let frame = swarm.takeForPeer(0) { swarm.done(frame, by: 0) } }
             now += .seconds(1)
             swarm.tick(now, underWay: 0)
             #expect(!swarm.isHelping, "second \(second)")

@@ -26,8 +26,13 @@ import Testing
     }
 
     @Test("a full disk of 128 GiB that cannot be compressed has 300 layers at most, and a manifest of 1 MiB at most")
-    func large() throws {
-        let index = index(frames: 32_768, length: FrameSize.compressedLimit)
+    func large() async throws {
+        // Away from the threads that others need: it takes seconds without an optimizer.
+        try await ImageStore.offload { try sizes() }
+    }
+
+    private func sizes() throws {
+        let index = index(frames: 131_072, length: FrameSize.compressedLimit)
         let bytes = index.bytes
         let packs = index.packs.map {
             Descriptor(mediaType: PackIndex.packMediaType, digest: $0.digest, size: $0.size)
@@ -38,7 +43,7 @@ import Testing
             config: Descriptor(mediaType: VMImageConfig.mediaType, digest: "sha256:" + digest(0), size: 1000),
             layers: packs)
         #expect(try JSONText.bytes(manifest).count <= 1 << 20)
-        #expect(bytes.count < 5 << 20)
+        #expect(bytes.count < 20 << 20)
         #expect(try PackIndex(parsing: bytes) == index)
     }
 
@@ -47,12 +52,12 @@ import Testing
         let good = String(decoding: index(frames: 3, length: 1000).bytes, as: UTF8.self)
         func changed(_ old: String, _ new: String) -> String { good.replacing(old, with: new, maxReplacements: 1) }
         let bad = [
-            "", "vzcri disk index 1\n", changed("size 12582912", "size -1"), changed("size 12582912", "size 1"),
-            changed("frame 4194304", "frame 4096"), changed("4194304 \(digest(1)) 0", "4194304 \(digest(1)) 1"),
-            changed("4194304 \(digest(1)) 0", "4194304 \(digest(1)) -1"), changed(" 0 1000 1000", " 0 1000 2001"),
+            "", "vzcri disk index 1\n", changed("size 3145728", "size -1"), changed("size 3145728", "size 1"),
+            changed("frame 1048576", "frame 4096"), changed("1048576 \(digest(1)) 0", "1048576 \(digest(1)) 1"),
+            changed("1048576 \(digest(1)) 0", "1048576 \(digest(1)) -1"), changed(" 0 1000 1000", " 0 1000 2001"),
             changed(" 0 1000 1000", " 0 -1 1000"), changed(" 0 1000 1000", " 0 9223372036854775807 1000"),
-            changed(" 0 1000 1000", " 0 1000 9223372036854775807"), changed("4194304 \(digest(1))", "5 \(digest(1))"),
-            changed("4194304 \(digest(1))", "8388608 \(digest(1))"), changed(digest(1), "../../etc"),
+            changed(" 0 1000 1000", " 0 1000 9223372036854775807"), changed("1048576 \(digest(1))", "5 \(digest(1))"),
+            changed("1048576 \(digest(1))", "2097152 \(digest(1))"), changed(digest(1), "../../etc"),
             changed(" 3000\n", " 999999999999\n"), good + "x\n",
         ]
         for text in bad {

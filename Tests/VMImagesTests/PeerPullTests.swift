@@ -168,7 +168,7 @@ import Testing
         case .lies, .garbles:
             #expect(log.lines.contains { $0.contains("a peer serves wrong content and is left alone") })
             // Those that were under way, and none after that.
-            #expect(peer.requests <= 3)
+            #expect(peer.requests <= PullRun.requests(toEachOf: 1))
         case .dies: #expect(log.lines.contains { $0.contains("a peer is not asked") })
         default: break
         }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import VMImages
 
-/// A disk of several runs of 4 MiB: zeros, text, noise.
+/// A disk of several runs of 1 MiB: zeros, text, noise.
 func someDisk(_ size: Int, _ random: inout SeededRandom) -> [UInt8] {
     let text = [UInt8](repeating: (0..<8192).map { UInt8(truncatingIfNeeded: $0 >> 5) }, size: 1 << 20)
     var bytes: [UInt8] = []

@@ -9,7 +9,7 @@ import Waiting
 /// Another shim, asked over mutual TLS.
 final class HTTPPeer: FramePeer {
     struct Limits: Sendable, Hashable {
-        /// A frame of 4 MiB that takes longer comes faster from the registry.
+        /// A frame that takes longer comes faster from the registry.
         var frame = Duration.seconds(5)
         /// To the head of an answer.
         var answer = Duration.seconds(3)
@@ -17,7 +17,7 @@ final class HTTPPeer: FramePeer {
         var silence = PeerServer.pulse * 3
     }
 
-    private static let frameBytes = 5 << 20
+    private static let frameBytes = 2 << 20
 
     let name: String
     private let client: HTTPClient

@@ -1,9 +1,11 @@
-/// What a disk holds: the digest of each run of 4 MiB that is not all zeros. Its own digest names the disk, so that a disk
+/// What a disk holds: the digest of each run of 1 MiB that is not all zeros. Its own digest names the disk, so that a disk
 /// of 128 GiB with 2 GiB of data is read and hashed as 2 GiB, and the same content has the same name however sparse its
 /// file is.
 public struct DiskIndex: Sendable, Hashable {
     public static let mediaType = "application/vnd.vzcri.vm.disk.index.v1+text"
-    static let chunkSize = 4 << 20
+    /// What a guest reads when it starts lies here and there: larger runs would bring more than twice of what it reads, smaller
+    /// ones make indexes long.
+    static let chunkSize = 1 << 20
     private static let heading = "vzcri disk index 1"
 
     public struct Chunk: Sendable, Hashable {
@@ -35,8 +37,14 @@ public struct DiskIndex: Sendable, Hashable {
         let bad = VMImageError(.badRecord, "the index of a disk is damaged")
         var lines = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }[...]
         guard lines.popFirst() == Self.heading, let size = lines.popFirst(), size.hasPrefix("size "),
-            let size = Int64(size.dropFirst(5)), size >= 0, lines.popFirst() == "chunk \(Self.chunkSize)"
+            let size = Int64(size.dropFirst(5)), size >= 0, let chunk = lines.popFirst(), chunk.hasPrefix("chunk ")
         else { throw bad }
+        guard chunk == "chunk \(Self.chunkSize)" else {
+            throw VMImageError(
+                .badRecord,
+                "the index of a disk has runs of another size (\(chunk.dropFirst(6))): another version of this program wrote "
+                    + "it; bring or import the image again")
+        }
         var last: Int64 = -1
         self.size = size
         chunks = try lines.map { line in

@@ -3,7 +3,7 @@
 ///
 /// ```
 /// vzcri boot order 1
-/// DISK OFFSET                 one line for each run of 4 MiB: which disk, and where in it
+/// DISK OFFSET                 one line for each run of 1 MiB: which disk, and where in it
 /// ```
 struct BootOrder: Sendable, Hashable {
     static let mediaType = "application/vnd.vzcri.vm.boot-order.v1+text"

@@ -9,7 +9,7 @@ struct LazyDisk: NBDExport {
     private let file: OpenFile
     /// In bytes; the last sector of what is served may reach beyond.
     private let length: Int64
-    /// The runs of 4 MiB that are not zeros, by their offsets, and the numbers of their frames.
+    /// The runs of 1 MiB that are not zeros, by their offsets, and the numbers of their frames.
     private let runs: [Int64: Int]
     /// nil when all of it is there.
     private let fetch: LazyFetch?

@@ -7,7 +7,7 @@ final class LazyFetch: Sendable {
         /// How long a guest's read waits before it becomes an error.
         var patience = Duration.seconds(60)
         /// So long after the last read that had to wait a guest is taken to have started, if nobody says so before.
-        var quiet = Duration.seconds(45)
+        var quiet = Duration.seconds(120)
         /// Between tries, at most.
         var longestPause = Duration.seconds(5)
         /// So often what was set aside is tried again.

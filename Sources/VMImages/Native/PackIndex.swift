@@ -1,12 +1,12 @@
 import Registry
 
-/// Where the content of a disk is in a registry: each run of 4 MiB that is not all zeros is a frame of zstd by itself, and
+/// Where the content of a disk is in a registry: each run of 1 MiB that is not all zeros is a frame of zstd by itself, and
 /// frames lie after each other in packs, which are the blobs. A blob itself, of the media type ``mediaType``.
 ///
 /// ```
 /// vzcri pack index 1
 /// size 137438953472                            of the disk, in bytes
-/// frame 4194304                                what a frame holds
+/// frame 1048576                                what a frame holds
 /// pack HEX SIZE                                one line for each pack, numbered from 0
 /// OFFSET HEX PACK START LENGTH                 one line for each frame: its place and digest in the disk, and its place
 ///                                              in a pack
@@ -19,7 +19,7 @@ struct PackIndex: Sendable, Hashable {
     static let packMediaType = "application/vnd.vzcri.vm.disk.pack.v1"
     /// A pack has no more bytes than this.
     static let packLimit: Int64 = 512 << 20
-    /// An index is no larger: enough for 4 TiB of data.
+    /// An index is no larger: enough for 1 TiB of data.
     static let sizeLimit = 128 << 20
     private static let heading = "vzcri pack index 1"
 

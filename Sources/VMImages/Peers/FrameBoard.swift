@@ -56,7 +56,7 @@ public final class FrameBoard: Sendable {
     /// The frame as it goes over the wire: compressed with zstd. Blocks.
     /// - Returns: nil when it is not here.
     public func frame(_ number: Int, ofDisk digest: String) throws -> ByteBuffer? {
-        guard Self.isDigest(digest), number >= 0, number < 1 << 21 else { return nil }
+        guard Self.isDigest(digest), number >= 0, number < FrameNews.limit else { return nil }
         let pulled = state.withLockedValue { state -> OpenFile? in
             guard let disk = state.disks[digest], disk.has.contains(number) else { return nil }
             return disk.file

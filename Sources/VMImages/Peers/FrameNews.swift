@@ -1,5 +1,5 @@
 /// What becomes of a disk's frames at somebody who pulls it, or has it. A frame's number is where it begins, in units of
-/// 4 MiB.
+/// 1 MiB.
 public enum FrameNews: Sendable, Hashable {
     /// They are there, verified.
     case has([Int])
@@ -18,8 +18,8 @@ public enum FrameNews: Sendable, Hashable {
     }
 
     /// More than any disk has.
-    private static let limit = 1 << 21
-    /// What a line may take: a disk of 4 TiB, every other frame of it.
+    static let limit = 1 << 21
+    /// What a line may take: a disk of 1 TiB, every other frame of it.
     public static let lineLimit = 4 << 20
 
     /// - Returns: nil for what nobody would say.

@@ -23,13 +23,13 @@ struct FrameSwarm: Sendable {
     }
 
     /// What the registry is asked for at once.
-    static let runLimit = 4
+    static let runLimit = 16
     /// Failures in a row after which a peer is left alone for a while.
     static let failureLimit = 2
     /// Frames a second that peers have to bring where nobody knows yet what the registry does.
-    private static let leastRate = 4.0
+    private static let leastRate = 16.0
     /// So many frames at the registry's pace are time enough to see how fast peers are.
-    private static let sample = 8.0
+    private static let sample = 32.0
     /// See ``PeerExchange/patience``.
     private let patience: Duration
 
@@ -242,7 +242,7 @@ struct FrameSwarm: Sendable {
 
     /// Frames a second; nil while too few have come to tell.
     private var registryRate: Double? {
-        fromRegistry >= 4 && registryBusy > .zero ? Double(fromRegistry) / (registryBusy / .seconds(1)) : nil
+        fromRegistry >= 16 && registryBusy > .zero ? Double(fromRegistry) / (registryBusy / .seconds(1)) : nil
     }
 
     /// Looks whether peers are worth waiting for.

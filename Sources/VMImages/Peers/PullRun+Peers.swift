@@ -5,8 +5,8 @@ import Registry
 import Waiting
 
 extension PullRun {
-    /// Requests to one peer under way at once; fewer where there are many peers, for each takes some 4 MiB.
-    private static func requests(toEachOf peers: Int) -> Int { max(1, min(3, 12 / max(1, peers))) }
+    /// Requests to one peer under way at once; fewer where there are many peers, for each takes some 1 MiB.
+    static func requests(toEachOf peers: Int) -> Int { max(1, min(6, 24 / max(1, peers))) }
     /// So often it is looked whether peers are worth waiting for.
     private static let tick = Duration.milliseconds(250)
     /// Who could not be asked is asked again after this.

@@ -1,7 +1,7 @@
 import Logging
 import Registry
 
-/// Where runs of 4 MiB that an image needs are on this host already: in the disks of other images, whose files stay open, so
+/// Where runs of 1 MiB that an image needs are on this host already: in the disks of other images, whose files stay open, so
 /// that nobody can take them away meanwhile. Everything blocks.
 struct LocalFrames: Sendable {
     struct Place: Sendable {

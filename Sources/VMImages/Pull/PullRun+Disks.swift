@@ -141,7 +141,7 @@ extension PullRun {
 }
 
 extension PullRecipe.Disk {
-    /// The runs of 4 MiB that several layers share.
+    /// The runs of 1 MiB that several layers share.
     var shared: Set<Int64> {
         guard case .layers(let layers) = content else { return [] }
         let run = Int64(DiskIndex.chunkSize)

@@ -11,7 +11,7 @@ final class StagedDisk: Sendable {
     let number: Int
     let file: OpenFile
     let size: Int64
-    /// The digests of the runs of 4 MiB that are known and not zeros.
+    /// The digests of the runs of 1 MiB that are known and not zeros.
     private let known: NIOLockedValueBox<[Int64: String]>
 
     /// - Parameter path: goes on with what is there.
@@ -28,7 +28,7 @@ final class StagedDisk: Sendable {
     func length(at offset: Int64) -> Int { Int(min(Int64(DiskIndex.chunkSize), size - offset)) }
 
     /// Writes what is known to be right; holes are kept.
-    /// - Parameter offset: a multiple of 4 MiB; `bytes` are all of the run there.
+    /// - Parameter offset: a multiple of 1 MiB; `bytes` are all of the run there.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, digest: String) throws {
         try SparseBytes.write(bytes, to: file, at: offset)
         set(digest, at: offset)
@@ -59,7 +59,7 @@ final class StagedDisk: Sendable {
     }
 }
 
-/// Writes a stream to its place on a disk, and hashes it: as a whole, and in the disk's runs of 4 MiB. One thread at a time
+/// Writes a stream to its place on a disk, and hashes it: as a whole, and in the disk's runs of 1 MiB. One thread at a time
 /// uses it. What it writes is not known to be right until the whole of it is.
 final class LayerWriter {
     private let disk: StagedDisk

@@ -3,7 +3,7 @@ public import Registry
 
 /// What of an image is not what it ought to be.
 public struct ImageDamage: Sendable, Hashable {
-    /// A run of a disk, up to 4 MiB.
+    /// A run of a disk, up to 1 MiB.
     public struct Run: Sendable, Hashable {
         /// Which of the image's disks.
         public var disk: Int
