@@ -74,7 +74,7 @@ struct ImagePullKillTests {
         try file.close()
         let damaged = try await image("verify", name, root: root)
         #expect(damaged.code == 1)
-        #expect(damaged.output.contains("disk 0, bytes \(20 << 20) to \((21 << 20) - 1)"), "\(damaged.output)")
+        #expect(damaged.output.contains("disk 0, bytes \(21 << 20) to \((22 << 20) - 1)"), "\(damaged.output)")
         let mended = try await image("verify", "--mend", name, root: root)
         #expect(mended.code == 0, "\(mended.errors)")
         #expect(try Data(contentsOf: URL(filePath: path)) == content)

@@ -65,6 +65,25 @@ struct PartsTests {
 
     // MARK: Status
 
+    @Test("who stops watching while something changes holds nobody up")
+    func watchers() async {
+        let board = StatusBoard()
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    for _ in 0..<500 {
+                        let watching = Task { for await _ in board.statuses() {} }
+                        await Task.yield()
+                        watching.cancel()
+                        await watching.value
+                    }
+                }
+            }
+            group.addTask { for turn in 0..<5000 { board.update { $0.startedAt = Int64(turn) } } }
+        }
+        #expect(board.status.startedAt == 4999)
+    }
+
     @Test("who waits for the guest is let go when it is there, given up, or its machine ends")
     func waiting() async throws {
         let board = StatusBoard()

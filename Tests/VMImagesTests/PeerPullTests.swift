@@ -189,6 +189,32 @@ import Testing
         #expect(try content(of: second.store, image) == disk)
     }
 
+    @Test("who stops following a disk while something comes holds nobody up")
+    func leaving() async throws {
+        let fixture = try Fixture()
+        let board = FrameBoard(store: fixture.store)
+        let digest = "sha256:" + String(repeating: "b", count: 64)
+        board.begin(digest, try OpenFile.reading(try fixture.file("disk", [7])), has: [])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    for _ in 0..<300 {
+                        let news = try #require(try board.follow(digest))
+                        let following = Task { for await _ in news {} }
+                        await Task.yield()
+                        following.cancel()
+                        await following.value
+                    }
+                }
+            }
+            group.addTask { for number in 0..<3000 { board.tell(digest, .fetches([number])) } }
+            try await group.waitForAll()
+        }
+        var last = try #require(try board.follow(digest)).makeAsyncIterator()
+        _ = await last.next()
+        #expect(await last.next() == .fetches(Array(0..<3000)))
+    }
+
     @Test("who follows a disk hears what comes and what is lost; what is no digest is nobody's")
     func board() async throws {
         let fixture = try Fixture()

@@ -89,10 +89,14 @@ final class StatusBoard: Sendable {
             continuation.finish()
             return stream
         }
-        continuation.onTermination = { [weak self] _ in self?.state.withLock { _ = $0.watchers.removeValue(forKey: id) }
+        continuation.onTermination = { [weak self] _ in
+            // Not here: whoever cancels a task holds it, and who tells of a change wakes that task with the lock held.
+            Task { self?.forget(id) }
         }
         return stream
     }
+
+    private func forget(_ id: Int) { state.withLock { _ = $0.watchers.removeValue(forKey: id) } }
 
     /// Suspends until the container has ended.
     /// - Throws: `CancellationError`.

@@ -49,7 +49,10 @@ public final class FrameBoard: Sendable {
             continuation.finish()
             return stream
         }
-        continuation.onTermination = { [weak self] _ in self?.leave(digest, follower) }
+        continuation.onTermination = { [weak self] _ in
+            // Not here: whoever cancels a task holds it, and ``tell(_:_:)`` wakes that task with the lock held.
+            Task { self?.leave(digest, follower) }
+        }
         return stream
     }
 
