@@ -6,7 +6,9 @@ import VZEngine
 
 @testable import VMHost
 
-@Suite("A supervisor and a guest over SSH", .enabled(if: SSHServer.canRun, "skipped, because sshd or root is missing"))
+@Suite(
+    "A supervisor and a guest over SSH", .enabled(if: SSHServer.canRun, "skipped, because sshd or root is missing"),
+    .timeLimit(.minutes(10)))
 struct SSHGuestTests {
     private func withHost(
         _ change: (inout MachineConfig) -> Void = { _ in }, _ body: (HostHarness, SSHServer) async throws -> Void
@@ -189,7 +191,10 @@ struct SSHGuestTests {
                         let session = try await host.client.exec(GuestExec(command: ["true"]))
                         await session.close()
                     }
-                    #expect(refusal?.code == .guestUnreachable, "\(String(describing: refusal))")
+                    // With its command the supervisor may have ended before it was asked.
+                    let codes: [VZEngineError.Code] =
+                        hasCommand ? [.guestUnreachable, .supervisorLost] : [.guestUnreachable]
+                    #expect(refusal.map { codes.contains($0.code) } == true, "\(String(describing: refusal))")
                     #expect(ContinuousClock.now - began < .seconds(300))
                     if hasCommand {
                         try await host.ended()
