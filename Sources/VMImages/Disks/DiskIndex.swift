@@ -3,8 +3,8 @@
 /// file is.
 public struct DiskIndex: Sendable, Hashable {
     public static let mediaType = "application/vnd.vzcri.vm.disk.index.v1+text"
-    /// What a guest reads when it starts lies here and there: larger runs would bring more than twice of what it reads, smaller
-    /// ones make indexes long.
+    /// What a guest reads when it starts lies here and there: of runs of 4 MiB 1.7 times of what a Debian guest read had to
+    /// come, of these 0.9 times (compressed). Smaller ones make indexes longer.
     static let chunkSize = 1 << 20
     private static let heading = "vzcri disk index 1"
 
