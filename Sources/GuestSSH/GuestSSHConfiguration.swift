@@ -15,8 +15,11 @@ public struct GuestSSHConfiguration: Sendable {
     public var hostKeyPin: String?
     /// The key exchanges that are offered, best first, as OpenSSH names them; empty is the library's choice.
     public var keyExchanges: [String] = []
-    /// TCP connection, banner and key exchange together.
+    /// Until the server speaks.
     public var connectTimeout: Duration
+    /// From the server's first word to the last of the key exchange. Who speaks is there: a guest that is busy computes for
+    /// a while, and broken off it would have to begin anew, no faster.
+    public var keyExchangeTimeout: Duration
     /// How long a peer that accepted may stay silent at first. QEMU accepts in the name of a guest that does not listen yet
     /// and then says nothing; a silent peer is given a quarter more at every further try, up to `connectTimeout`.
     public var bannerTimeout: Duration
@@ -37,8 +40,9 @@ public struct GuestSSHConfiguration: Sendable {
 
     public init(
         host: String, port: Int, user: String, keyFile: String? = nil, passwordFile: String? = nil,
-        hostKeyPin: String? = nil, connectTimeout: Duration = .seconds(10), bannerTimeout: Duration = .seconds(1),
-        authenticationTimeout: Duration = .seconds(20), openTimeout: Duration = .seconds(30),
+        hostKeyPin: String? = nil, connectTimeout: Duration = .seconds(10), keyExchangeTimeout: Duration = .seconds(30),
+        bannerTimeout: Duration = .seconds(1), authenticationTimeout: Duration = .seconds(30),
+        openTimeout: Duration = .seconds(30),
         keepaliveInterval: Duration = .seconds(15), keepaliveLimit: Int = 3, sessionsPerConnection: Int = 8,
         maximumConnections: Int = 16, idleTimeout: Duration = .seconds(15)
     ) {
@@ -49,6 +53,7 @@ public struct GuestSSHConfiguration: Sendable {
         self.passwordFile = passwordFile
         self.hostKeyPin = hostKeyPin
         self.connectTimeout = connectTimeout
+        self.keyExchangeTimeout = keyExchangeTimeout
         self.bannerTimeout = bannerTimeout
         self.authenticationTimeout = authenticationTimeout
         self.openTimeout = openTimeout

@@ -50,10 +50,19 @@ final class LinkPool: Sendable {
     private struct State {
         var entries: [Entry] = []
         var isDialing = false
+        /// The connection that is being made, until it is one of the entries.
+        var dialled: SSHConnection?
+        /// It was ended meanwhile, for those who wait to dial anew.
+        var isBrokenOff = false
         var waiting: [Pending<Void>] = []
         var isClosed = false
         var pin: String?
         var bannerTimeout: Duration
+
+        mutating func takeConnections() -> [SSHConnection] {
+            defer { entries = [] }
+            return entries.map(\.connection) + (dialled.map { [$0] } ?? [])
+        }
     }
 
     let configuration: GuestSSHConfiguration
@@ -147,13 +156,17 @@ final class LinkPool: Sendable {
         } catch {
             result = .failure(error)
         }
-        let (waiting, isClosed) = state.withLock { state in
+        let (waiting, isKept, isBrokenOff) = state.withLock { state in
             state.isDialing = false
+            state.dialled = nil
+            let isBrokenOff = state.isBrokenOff
+            let isKept = !state.isClosed && !isBrokenOff
+            state.isBrokenOff = false
             defer { state.waiting = [] }
             switch result {
             case .success(let connection):
                 state.bannerTimeout = configuration.bannerTimeout
-                if !state.isClosed {
+                if isKept {
                     let (capacity, urgent) = places(role)
                     state.entries.append(
                         Entry(connection: connection, role: role, capacity: capacity, urgentCapacity: urgent))
@@ -162,15 +175,15 @@ final class LinkPool: Sendable {
                 state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)
             case .failure: break
             }
-            return (state.waiting, state.isClosed)
+            return (state.waiting, isKept, isBrokenOff)
         }
-        if isClosed, case .success(let connection) = result { connection.close() }
+        if !isKept, case .success(let connection) = result { connection.close() }
         if case .failure(let error) = result {
             logger.debug("guest not reached", metadata: ["guest": "\(configuration.peer)", "reason": "\(error)"])
         } else {
             logger.debug("SSH connection", metadata: ["guest": "\(configuration.peer)", "for": "\(role)"])
         }
-        for one in waiting { one.finish(result.map { _ in () }) }
+        for one in waiting { one.finish(isBrokenOff ? .success(()) : result.map { _ in () }) }
     }
 
     /// How many channels a connection carries, and how many when some are urgent.
@@ -206,7 +219,13 @@ final class LinkPool: Sendable {
             let isUp = state.entries.contains { !$0.connection.hasEnded }
             return isUp ? configuration.connectTimeout : state.bannerTimeout
         }
-        let (connection, key) = try await SSHConnection.connect(
+        let connection = try SSHConnection()
+        let isClosed = state.withLock { state in
+            state.dialled = connection
+            return state.isClosed
+        }
+        if isClosed { throw closedError }
+        let key = try await connection.connect(
             SSHLoop.Request(configuration: configuration, bannerTimeout: bannerTimeout))
         do {
             if configuration.hostKeyPin == nil {
@@ -308,26 +327,23 @@ final class LinkPool: Sendable {
             metadata: ["guest": "\(configuration.peer)", "process": "\(id)", "reason": "\(error)"])
     }
 
-    /// Ends the connections there are.
+    /// Ends the connections there are, and the one that is being made: who waits for that gets another.
     func disconnect() {
-        let entries = state.withLock { state in
-            defer { state.entries = [] }
-            return state.entries
+        let connections = state.withLock { state in
+            state.isBrokenOff = state.dialled != nil
+            return state.takeConnections()
         }
-        for entry in entries { entry.connection.close() }
+        for connection in connections { connection.close() }
     }
 
     /// Ends all connections, and makes no more. Again: nothing.
     func close() {
-        let (entries, waiting) = state.withLock { state in
+        let (connections, waiting) = state.withLock { state in
             state.isClosed = true
-            defer {
-                state.entries = []
-                state.waiting = []
-            }
-            return (state.entries, state.waiting)
+            defer { state.waiting = [] }
+            return (state.takeConnections(), state.waiting)
         }
         for one in waiting { one.finish(.failure(closedError)) }
-        for entry in entries { entry.connection.close() }
+        for connection in connections { connection.close() }
     }
 }

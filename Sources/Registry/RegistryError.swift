@@ -36,6 +36,16 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
     /// Nobody was there: no connection, or none that lived until an answer began.
     var isUnanswered = false
 
+    /// What is thrown after the registry has answered, be it a redirect or that it wants credentials, is not its silence.
+    static func afterAnAnswer<R>(_ body: () async throws -> R) async throws -> R {
+        do {
+            return try await body()
+        } catch var error as RegistryError {
+            error.isUnanswered = false
+            throw error
+        }
+    }
+
     public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
         self.message = message

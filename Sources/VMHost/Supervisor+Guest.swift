@@ -9,7 +9,7 @@ import Waiting
 /// What the supervisor does in the guest.
 extension Supervisor {
     /// One attempt to reach the guest, from dialling to the first line.
-    private static let attemptTime = Duration.seconds(30)
+    private static let attemptTime = Duration.seconds(60)
     private static let setupTime = Duration.seconds(60)
 
     /// Keeps in touch with the guest as long as the machine lives.
@@ -24,9 +24,12 @@ extension Supervisor {
         }
         var touch = GuestTouch(limit: .seconds(config.readinessTimeout))
         var lastBoot: String?
+        var restarts = board.restarts
         while !Task.isCancelled, let guest {
+            if board.restarts != restarts { touch.restarted() }
+            restarts = board.restarts
             do {
-                let (place, restarts) = (placeNumber, board.restarts)
+                let place = placeNumber
                 let watch = try await enter(guest, preparedBoot: lastBoot)
                 touch.succeeded()
                 lastBoot = watch.bootID

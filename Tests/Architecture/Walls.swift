@@ -33,7 +33,7 @@ enum Walls {
         "NBD": nio.union(["Sockets", "Logging"]),
         "VMImages": nio.union([
             "CFiles", "COpenSSL", "CZlib", "CZstd", "CLZ4", "HostFiles", "NBD", "Processes", "Registry", "Waiting",
-            "Logging",
+            "BitCollections", "Logging",
         ]),
         "VZEngine": nio.union(["HostFiles", "Processes", "Sockets", "Waiting", "Logging"]),
         "VMHost": nio.union([

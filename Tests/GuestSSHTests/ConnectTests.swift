@@ -2,6 +2,8 @@ import Foundation
 import GuestSSH
 import Logging
 import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
 import Support
 import Testing
 
@@ -209,6 +211,64 @@ struct ConnectTests {
         await silent.close()
         await patient.close()
         try await fails(with: .closed) { try await link.probe(timeout: .seconds(1)) }
+    }
+
+    @Test("a server that speaks in time may take longer over the key exchange than over its first word")
+    func busy() async throws {
+        try await withServer { server in
+            let cable = Cable(to: server.port, latency: .milliseconds(1200))
+            let port = try await cable.start()
+            let link = server.link {
+                $0.port = port
+                $0.connectTimeout = .seconds(3)
+                $0.bannerTimeout = .seconds(3)
+            }
+            try await link.probe(timeout: .seconds(60))
+            await link.close()
+            await cable.stop()
+            // Its patience has an end.
+            let hasty = server.link { $0.keyExchangeTimeout = .zero }
+            try await fails(with: .timeout) { try await hasty.probe(timeout: .seconds(20)) }
+            await hasty.close()
+        }
+    }
+
+    @Test("who waits for a connection that is broken off while it is made gets another; after the end nobody waits")
+    func brokenOff() async throws {
+        let greeted = NIOLockedValueBox(0)
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Greeter(greeted))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        var configuration = GuestSSHConfiguration(
+            host: "127.0.0.1", port: try #require(server.localAddress?.port), user: "nobody")
+        configuration.keyExchangeTimeout = .seconds(3600)
+        let link = GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet)
+        let waiting = Task { try await link.run(GuestCommand(["true"])) }
+        for round in 1...3 {
+            try await eventually("connection \(round) is made") { greeted.withLockedValue { $0 } == round }
+            if round < 3 { await link.disconnect() }
+        }
+        await link.close()
+        try await fails(with: .closed) { _ = try await waiting.value }
+        try await server.close()
+    }
+
+    /// Speaks, and exchanges no keys.
+    private final class Greeter: ChannelInboundHandler, Sendable {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        private let count: NIOLockedValueBox<Int>
+
+        init(_ count: NIOLockedValueBox<Int>) { self.count = count }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "SSH-2.0-Silence\r\n")), promise: nil)
+            count.withLockedValue { $0 += 1 }
+        }
     }
 
     @Test("waiting for a guest that boots: refused, silent, then there")

@@ -357,6 +357,17 @@ import Testing
                 }
                 #expect(mirror.registry.seen.count == asked)
             }
+            // Also when it sends one on to somebody who is silent.
+            try await RegistryDouble.run { registry in
+                registry.intercept { _ in
+                    HTTPResponse(.temporaryRedirect, headers: ["Location": "http://127.0.0.1:1/elsewhere"])
+                }
+                let asked = mirror.registry.seen.count
+                await #expect { _ = try await checked(registry.address) } throws: {
+                    ($0 as? RegistryError)?.code == .unavailable
+                }
+                #expect(mirror.registry.seen.count == asked)
+            }
             // Also that it is in trouble; and it is asked again.
             for status in [HTTPResponseStatus.tooManyRequests, .serviceUnavailable] {
                 try await RegistryDouble.run { registry in

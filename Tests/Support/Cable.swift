@@ -1,5 +1,5 @@
 import NIOConcurrencyHelpers
-import NIOCore
+public import NIOCore
 import NIOPosix
 
 /// The network between a client and a server on loopback: what goes over it stops when a test says so, without a word to
@@ -13,9 +13,15 @@ public final class Cable: Sendable {
 
     private let state = NIOLockedValueBox(State())
     private let target: Int
+    private let latency: TimeAmount
 
-    /// - Parameter target: the server's port.
-    public init(to target: Int) { self.target = target }
+    /// - Parameters:
+    ///   - target: the server's port.
+    ///   - latency: how long everything that the server says is under way.
+    public init(to target: Int, latency: TimeAmount = .zero) {
+        self.target = target
+        self.latency = latency
+    }
 
     /// - Returns: the port clients connect to.
     public func start() async throws -> Int {
@@ -61,7 +67,7 @@ public final class Cable: Sendable {
     }
 
     private func join(_ client: any Channel) -> EventLoopFuture<Void> {
-        let link = Link(client) { [weak self] link in
+        let link = Link(client, latency) { [weak self] link in
             self?.state.withLockedValue { _ = $0.links.removeValue(forKey: ObjectIdentifier(link)) }
         }
         return client.eventLoop.makeCompletedFuture {
@@ -99,11 +105,13 @@ private final class Link: Sendable {
     }
 
     private let client: any Channel
+    private let latency: TimeAmount
     private let state = NIOLockedValueBox(State())
     private let ended: @Sendable (Link) -> Void
 
-    init(_ client: any Channel, ended: @escaping @Sendable (Link) -> Void) {
+    init(_ client: any Channel, _ latency: TimeAmount, ended: @escaping @Sendable (Link) -> Void) {
         self.client = client
+        self.latency = latency
         self.ended = ended
     }
 
@@ -128,7 +136,7 @@ private final class Link: Sendable {
                 defer { state.held = [] }
                 return state.held
             }
-            for (bytes, fromClient) in held { (fromClient ? server : client).writeAndFlush(bytes, promise: nil) }
+            for (bytes, fromClient) in held { deliver(bytes, to: fromClient ? server : client) }
         }
         for channel in [client, server] {
             channel.setOption(ChannelOptions.autoRead, value: isListening).whenComplete { _ in }
@@ -147,7 +155,12 @@ private final class Link: Sendable {
             return nil
         }
         guard let server else { return }
-        (fromClient ? server : client).writeAndFlush(bytes, promise: nil)
+        deliver(bytes, to: fromClient ? server : client)
+    }
+
+    private func deliver(_ bytes: ByteBuffer, to end: any Channel) {
+        guard latency > .zero, end === client else { return end.writeAndFlush(bytes, promise: nil) }
+        client.eventLoop.scheduleTask(in: latency) { [client] in client.writeAndFlush(bytes, promise: nil) }
     }
 
     /// One end is closed, and the other learns of it.

@@ -154,6 +154,33 @@ struct PartsTests {
         #expect(touch.failed(changed, at: start + .seconds(931)) == .giveUp("another host key"))
     }
 
+    @Test("a server that hangs up on who was refused refuses still; one that booted again begins anew")
+    func refusalsApart() {
+        let start = ContinuousClock.now
+        let refused = GuestRefusal(description: "wrong key")
+        let hangsUp = VZEngineError(.guestUnreachable, "closed the connection")
+        var touch = GuestTouch(limit: .seconds(1000))
+        for second in 0..<3 { #expect(touch.failed(refused, at: start + .seconds(second)) != .giveUp("wrong key")) }
+        for second in 3..<25 { #expect(touch.failed(hangsUp, at: start + .seconds(second)) != .giveUp("wrong key")) }
+        #expect(touch.failed(refused, at: start + .seconds(25)) == .giveUp("wrong key"))
+
+        touch = GuestTouch(limit: .seconds(1000))
+        _ = touch.failed(refused, at: start)
+        for second in 1..<61 { _ = touch.failed(hangsUp, at: start + .seconds(second)) }
+        #expect(touch.failed(refused, at: start + .seconds(61)) != .giveUp("wrong key"))
+
+        touch = GuestTouch(limit: .seconds(1000))
+        _ = touch.failed(refused, at: start)
+        touch.restarted()
+        #expect(touch.failed(refused, at: start + .seconds(25)) != .giveUp("wrong key"))
+
+        // Whoever waited as long as he would hears the reason that he can do something about.
+        touch = GuestTouch(limit: .seconds(10))
+        _ = touch.failed(refused, at: start)
+        let last = touch.failed(hangsUp, at: start + .seconds(11))
+        #expect(last == .giveUp("the guest was not reachable within 10.0 seconds: wrong key"))
+    }
+
     // MARK: Console
 
     @Test("the console's file is bounded: the older half is kept beside it")

@@ -126,7 +126,7 @@ import Testing
         #expect(try await verifier.mend("guest", damage, from: counted) == 2)
         #expect(try verifier.verify("guest").isNone)
         #expect(try content(of: host.store, image) == disk)
-        #expect(counted.served < 5 << 20)
+        #expect(counted.served < 2 << 20)
         #expect(try host.files("/staging").isEmpty)
     }
 }

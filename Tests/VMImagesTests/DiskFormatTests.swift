@@ -59,6 +59,11 @@ import Testing
                 ($0 as? VMImageError)?.code == .badRecord
             }
         }
+        // What to do about it is said.
+        let older = text.replacing("chunk 1048576\n", with: "chunk 4194304\n")
+        #expect { try DiskIndex(parsing: Array(older.utf8)) } throws: {
+            ($0 as? VMImageError)?.message.contains("cri-shim image rm") == true
+        }
     }
 }
 

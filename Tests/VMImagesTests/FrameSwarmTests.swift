@@ -70,6 +70,30 @@ import Testing
         #expect(fleet.fetched.count == 203 && fleet.fetched.values.allSatisfy { $0 == 1 })
     }
 
+    @Test("of a disk beyond what is exchanged nothing is said")
+    func beyond() {
+        #expect(FrameNews.has([1, FrameNews.limit - 1, FrameNews.limit]).line == "has 1,2097151")
+        #expect(FrameNews.fetches([FrameNews.limit]).line == "fetches ")
+    }
+
+    @Test("a peer's news of what is not wanted changes nothing, and gaps are filled from the middle of the largest")
+    func gaps() {
+        var swarm = FrameSwarm(frames: Array(0..<300), peers: 1, id: "a")
+        _ = swarm.joined(0, id: "b")
+        swarm.heard(0, .has([5000, 9999]))
+        swarm.heard(0, .has(Array(0..<100) + Array(120..<130)))
+        swarm.heard(0, .lost([3]))
+        // Rank 0 of two begins at 0, which the peer has.
+        let first = swarm.takeForRegistry()
+        #expect(first == Array(215..<231))
+        // Downwards from where the registry began.
+        let given = (0..<3).map { _ in swarm.takeForPeer(0) }
+        #expect(given == [129, 128, 127])
+        swarm.returned(first)
+        let again = swarm.takeForRegistry()
+        #expect(again == Array(231..<247))
+    }
+
     @Test("hosts that have heard nothing yet begin at different places")
     func beginnings() {
         var fleet = Fleet(4, frames: 400)

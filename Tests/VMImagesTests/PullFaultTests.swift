@@ -56,7 +56,7 @@ import Testing
             if hasRanges {
                 let all = OCIDigests.all(manifest).reduce(0) { $0 + registry.size($1) }
                 // At most one frame or piece for each cut comes again.
-                #expect(source.served <= Int64(all + cuts.count * 5 << 20), "\(name)")
+                #expect(source.served <= Int64(all + 2 << 20), "\(name)")
             }
         }
     }
@@ -118,7 +118,7 @@ import Testing
             let all = OCIDigests.all(manifest).reduce(0) { $0 + registry.size($1) }
             let small = 200_000
             #expect(second.served < Int64(all), "\(name): \(second.served) of \(all) after \(source.served)")
-            #expect(source.served + second.served <= Int64(all + small + 16 * 4 << 20), "\(name)")
+            #expect(source.served + second.served <= Int64(all + small + 16 << 20), "\(name)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import VMImages
@@ -43,6 +44,43 @@ import Testing
                 #expect(found.count < entries.count)
             }
         }
+    }
+
+    @Test("what another version wrote, with runs of another size, is begun anew")
+    func otherRuns() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/journal"
+        let (journal, _) = try PullJournal.open(path, boot: "one")
+        try journal.add(entries)
+        let own = try String(decoding: bytes(of: path), as: UTF8.self)
+        let boot = try #require(own.split(separator: "\n").first { $0.hasPrefix("boot ") })
+        for older in ["boot one", "boot one \(DiskIndex.chunkSize * 4)"] {
+            let text = own.replacing(boot + "\n", with: PullJournal.line(older))
+            #expect(text != own)
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try PullJournal.open(path, boot: "one").entries.isEmpty)
+        }
+    }
+
+    @Test("killed while it says what counts after a crash of the system, it says neither more nor less")
+    func interrupted() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/journal"
+        do {
+            let (journal, _) = try PullJournal.open(path, boot: "one")
+            try journal.add([entries[0]])
+            // The word that it is there comes behind what was written meanwhile.
+            try journal.add(Array(entries[1...]))
+        }
+        let covered = try bytes(of: path) + Array(PullJournal.line("synced 1").utf8)
+        try Data(covered).write(to: URL(filePath: path))
+        #expect(try PullJournal.open(path, boot: "two").entries == [entries[0]])
+        let mended = try bytes(of: path)
+        // As it is before what lies behind is cut off: whole lines, as bad luck would have it.
+        let behind = PullJournal.line("file " + String(repeating: "c", count: 64))
+        try Data(mended + Array("\n\(behind)".utf8)).write(to: URL(filePath: path))
+        #expect(try PullJournal.open(path, boot: "two").entries == [entries[0]])
+        #expect(try bytes(of: path) == mended)
     }
 
     @Test("in the same run of the system it goes on where it was, and what was half written goes")

@@ -7,13 +7,12 @@ final class SSHConnection: Sendable {
     let ended = Outcome<GuestSSHError>()
     private let nextListener = Mutex(1)
 
-    /// Connects and exchanges keys; nobody is logged in yet.
+    /// Connects and exchanges keys, once; nobody is logged in yet. ``close()`` ends it, as does what fails.
     ///
-    /// - Returns: the connection and the peer's host key.
-    static func connect(_ request: SSHLoop.Request) async throws -> (SSHConnection, HostKey) {
-        let connection = try SSHConnection()
+    /// - Returns: the peer's host key.
+    func connect(_ request: SSHLoop.Request) async throws -> HostKey {
         let key = Pending<HostKey>()
-        SSHThread.start { [inbox = connection.inbox, ended = connection.ended] in
+        SSHThread.start { [inbox, ended] in
             let error = SSHLoop.run(
                 request, inbox, connected: { key.finish(.success($0)) }, ended: { ended.finish(.success($0)) })
             inbox.close(error)
@@ -21,14 +20,14 @@ final class SSHConnection: Sendable {
             ended.finish(.success(error))
         }
         do {
-            return (connection, try await key.value())
+            return try await key.value()
         } catch {
-            connection.close()
+            close()
             throw error
         }
     }
 
-    private init() throws(GuestSSHError) { inbox = try SSHInbox() }
+    init() throws(GuestSSHError) { inbox = try SSHInbox() }
 
     deinit { close() }
 

@@ -11,14 +11,13 @@ extension SSHLoop {
         if let file = configuration.keyFile {
             try PrivateKeyFile.check(file, hasPassphrase: configuration.passphraseFile != nil)
         }
-        let start = SuspendingClock.Instant.now
-        let deadline = start + configuration.connectTimeout
         let pin = try configuration.hostKeyPin.map { text throws in try HostKey(pin: text) }
-        let wire = Wire(descriptor: try greeted(request, inbox, until: deadline))
+        let wire = Wire(descriptor: try greeted(request, inbox, until: .now + configuration.connectTimeout))
         let session = try SSHSession(wire)
         session.prefer(hostKeys: HostKey.preferences(pinned: pin))
         try session.offer(keyExchanges: configuration.keyExchanges)
         do {
+            let deadline = SuspendingClock.Instant.now + configuration.keyExchangeTimeout
             try drive(wire, inbox, until: deadline, "exchanging keys with \(configuration.peer)") {
                 try session.handshake()
             }
@@ -163,6 +162,8 @@ extension SSHLoop {
             let result: Void? = try step()
             wire.flush()
             if result != nil { return }
+            // Also of a peer that says something again and again, and never what is waited for.
+            if SuspendingClock.Instant.now >= deadline { throw GuestSSHError(.timeout, "\(what) took too long") }
             // libssh2 may have stopped at a packet with more behind it: ask again before sleeping.
             if wire.received != before { continue }
             if wire.hasEnded {

@@ -86,14 +86,7 @@ public final class RegistryClient: Sendable {
         } else if let basic = request.credentials.basicHeader {
             message.headers.add(name: "Authorization", value: basic)
         }
-        let response: HTTPClientResponse
-        do {
-            response = try await transport.send(message)
-        } catch var error as RegistryError {
-            // The registry itself has answered: it wants a token.
-            error.isUnanswered = false
-            throw error
-        }
+        let response = try await RegistryError.afterAnAnswer { try await transport.send(message) }
         let body = try await transport.collect(response, upTo: 1 << 20, what, origin)
         guard response.status == .ok else {
             var error = RegistryError(what, status: response.status, headers: response.headers, body: body)

@@ -202,7 +202,10 @@ public struct Repository: BlobSource, BlobSink {
         var address = request.address
         var hops = 0
         while true {
-            let response = try await authorized(request, to: address, at: endpoint)
+            let response =
+                hops == 0
+                ? try await authorized(request, to: address, at: endpoint)
+                : try await RegistryError.afterAnAnswer { try await authorized(request, to: address, at: endpoint) }
             let status = response.status.code
             if request.expected.contains(status) { return (response, address) }
             guard request.method == .GET || request.method == .HEAD, [301, 302, 303, 307, 308].contains(status),
@@ -257,7 +260,7 @@ public struct Repository: BlobSource, BlobSink {
         await client.transport.discard(response)
         message.headers.replaceOrAdd(name: "Authorization", value: answer)
         message.body = try await request.body?()
-        return try await client.transport.send(message)
+        return try await RegistryError.afterAnAnswer { try await client.transport.send(message) }
     }
 
     private func refusal(_ response: HTTPClientResponse, _ request: Request, _ origin: Origin) async -> any Error {

@@ -57,10 +57,17 @@ final class Transport: Sendable {
             return try await client.execute(message, deadline: deadline, logger: nil)
         } catch {
             let failure = Self.explained(error, "\(request.method) \(request.address.shown)", origin)
-            guard var silence = failure as? RegistryError, silence.code == .unavailable else { throw failure }
+            guard var silence = failure as? RegistryError, silence.code == .unavailable, !Self.isRefusal(error) else {
+                throw failure
+            }
             silence.isUnanswered = true
             throw silence
         }
+    }
+
+    /// Somebody is there, and does not want to speak TLS with us.
+    private static func isRefusal(_ error: any Error) -> Bool {
+        if case NIOSSLError.handshakeFailed(.sslError) = error { true } else { false }
     }
 
     /// What an error of the client means.

@@ -26,7 +26,10 @@ final class SSHGuest: Guest {
         configuration.standsStill = { standstill.isOn }
         configuration.passphraseFile = credentials.passphraseFile
         configuration.keyExchanges = config.keyExchanges ?? []
-        if let seconds = config.dialTimeout { configuration.connectTimeout = .seconds(seconds) }
+        if let limit = config.dialTimeout.map({ Duration.seconds($0) }) {
+            configuration.connectTimeout = limit
+            configuration.keyExchangeTimeout = max(limit, configuration.keyExchangeTimeout)
+        }
         link = GuestLink(
             configuration,
             onHostKey: { key in

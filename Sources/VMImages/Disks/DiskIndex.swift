@@ -42,8 +42,9 @@ public struct DiskIndex: Sendable, Hashable {
         guard chunk == "chunk \(Self.chunkSize)" else {
             throw VMImageError(
                 .badRecord,
-                "the index of a disk has runs of another size (\(chunk.dropFirst(6))): another version of this program wrote "
-                    + "it; bring or import the image again")
+                "the index of a disk has runs of \(chunk.dropFirst(6)) bytes, as another version of this program wrote them: "
+                    + "remove the image (cri-shim image rm), then import it, or pull it when this version has pushed it"
+            )
         }
         var last: Int64 = -1
         self.size = size

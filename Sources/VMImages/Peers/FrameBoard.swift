@@ -10,6 +10,23 @@ public final class FrameBoard: Sendable {
         var has: Set<Int> = []
         var fetches: Set<Int> = []
         var followers: [Int: AsyncStream<FrameNews>.Continuation] = [:]
+
+        /// - Returns: whether there is something to tell.
+        mutating func take(_ news: FrameNews) -> Bool {
+            switch news {
+            case .has(let numbers):
+                has.formUnion(numbers)
+                fetches.subtract(numbers)
+                return !numbers.isEmpty
+            case .fetches(let numbers):
+                fetches.formUnion(numbers)
+                return true
+            case .lost(let numbers):
+                has.subtract(numbers)
+                fetches.subtract(numbers)
+                return !numbers.isEmpty
+            }
+        }
     }
 
     fileprivate struct State {
@@ -122,20 +139,11 @@ public final class FrameBoard: Sendable {
     /// What becomes of its frames.
     func tell(_ digest: String, _ news: FrameNews) {
         state.withLockedValue { state in
-            guard var disk = state.disks[digest] else { return }
-            switch news {
-            case .has(let numbers):
-                disk.has.formUnion(numbers)
-                disk.fetches.subtract(numbers)
-                if numbers.isEmpty { return }
-            case .fetches(let numbers): disk.fetches.formUnion(numbers)
-            case .lost(let numbers):
-                disk.has.subtract(numbers)
-                disk.fetches.subtract(numbers)
-                if numbers.isEmpty { return }
+            // In its place: a copy of all that a large disk has would be made for every frame.
+            guard state.disks[digest]?.take(news) == true, let followers = state.disks[digest]?.followers else {
+                return
             }
-            state.disks[digest] = disk
-            for follower in disk.followers.values { follower.yield(news) }
+            for follower in followers.values { follower.yield(news) }
         }
     }
 

@@ -17,7 +17,7 @@ public enum FrameNews: Sendable, Hashable {
         }
     }
 
-    /// More than any disk has.
+    /// Of a disk the first 2 TiB are exchanged; the rest comes from the registry.
     static let limit = 1 << 21
     /// What a line may take: a disk of 1 TiB, every other frame of it.
     public static let lineLimit = 4 << 20
@@ -44,7 +44,7 @@ public enum FrameNews: Sendable, Hashable {
 
     private static func text(_ numbers: [Int]) -> String {
         var runs: [ClosedRange<Int>] = []
-        for number in numbers.sorted() {
+        for number in numbers.sorted() where number < limit {
             if let last = runs.last, last.upperBound + 1 >= number {
                 runs[runs.count - 1] = last.lowerBound...max(last.upperBound, number)
             } else {

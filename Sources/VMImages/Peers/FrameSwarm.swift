@@ -1,3 +1,5 @@
+import BitCollections
+
 /// Who fetches which frame from where, when several hosts pull a disk at once: each begins elsewhere, takes from the registry
 /// what nobody else has or fetches, and everything else from the others. Peers that bring less than the registry would are
 /// helped by it. No I/O.
@@ -12,8 +14,9 @@ struct FrameSwarm: Sendable {
     private struct Peer {
         var id: String?
         var hasSpoken = false
-        var has: Set<Int> = []
-        var fetches: Set<Int> = []
+        /// Of what we want, by place.
+        var has: BitSet = []
+        var fetches: BitSet = []
         /// Why it is not asked now; nil while it is.
         var ended: String?
         /// It is never asked again.
@@ -37,6 +40,10 @@ struct FrameSwarm: Sendable {
     private let frames: [Int]
     private let places: [Int: Int]
     private var states: [State]
+    /// The places of those that are missing: they are looked for at every frame that comes.
+    private var missing: BitSet
+    /// How many are taken for the registry.
+    private var claimed = 0
     private var peers: [Peer]
     private let id: String
     /// The place where the registry is asked next.
@@ -62,12 +69,20 @@ struct FrameSwarm: Sendable {
         self.frames = frames.sorted()
         self.id = id
         states = .init(repeating: .missing, count: frames.count)
+        missing = BitSet(0..<frames.count)
         left = frames.count
         self.peers = .init(repeating: Peer(), count: peers)
         places = Dictionary(uniqueKeysWithValues: self.frames.enumerated().map { ($1, $0) })
     }
 
     var isComplete: Bool { left == 0 }
+
+    private mutating func become(_ state: State, _ place: Int) {
+        if states[place] == .registry { claimed -= 1 }
+        if state == .registry { claimed += 1 }
+        if state == .missing { missing.insert(place) } else { missing.remove(place) }
+        states[place] = state
+    }
 
     // MARK: Peers
 
@@ -86,15 +101,19 @@ struct FrameSwarm: Sendable {
         peers[peer].hasSpoken = true
         switch news {
         case .has(let numbers):
-            progress += numbers.count { places[$0].map { states[$0] != .done } ?? false }
-            peers[peer].has.formUnion(numbers)
-            peers[peer].fetches.subtract(numbers)
-        case .fetches(let numbers): peers[peer].fetches.formUnion(numbers)
+            let news = wanted(numbers)
+            progress += news.count { states[$0] != .done }
+            peers[peer].has.formUnion(news)
+            peers[peer].fetches.subtract(news)
+        case .fetches(let numbers): peers[peer].fetches.formUnion(wanted(numbers))
         case .lost(let numbers):
-            peers[peer].has.subtract(numbers)
-            peers[peer].fetches.subtract(numbers)
+            let lost = wanted(numbers)
+            peers[peer].has.subtract(lost)
+            peers[peer].fetches.subtract(lost)
         }
     }
+
+    private func wanted(_ numbers: [Int]) -> BitSet { BitSet(numbers.lazy.compactMap { places[$0] }) }
 
     /// It is never asked again.
     mutating func ban(_ peer: Int, _ why: String) {
@@ -120,22 +139,17 @@ struct FrameSwarm: Sendable {
     /// ones to give.
     mutating func takeForPeer(_ peer: Int) -> Int? {
         guard peers[peer].ended == nil, !peers[peer].has.isEmpty, left > 0 else { return nil }
-        let from = start
-        for step in frames.indices {
-            // Away from where the registry is asked: those before it are the others'.
-            let place = (from + frames.count - 1 - step) % frames.count
-            if states[place] == .missing, peers[peer].has.contains(frames[place]) {
-                states[place] = .peer
-                return frames[place]
-            }
-        }
-        return nil
+        let open = missing.intersection(peers[peer].has)
+        // Away from where the registry is asked: those before it are the others'.
+        guard let place = open.intersection(0..<start).last ?? open.last else { return nil }
+        become(.peer, place)
+        return frames[place]
     }
 
     /// - Returns: whether the peer is left alone from now on, until it joins again.
     mutating func failed(_ peer: Int, _ frame: Int, _ why: String) -> Bool {
         giveBack(frame)
-        peers[peer].has.remove(frame)
+        if let place = places[frame] { peers[peer].has.remove(place) }
         peers[peer].failures += 1
         guard peers[peer].failures >= Self.failureLimit, peers[peer].ended == nil else { return false }
         leave(peer, why)
@@ -144,7 +158,7 @@ struct FrameSwarm: Sendable {
 
     /// The peer could not bring it now.
     mutating func giveBack(_ frame: Int) {
-        if let place = places[frame], states[place] == .peer { states[place] = .missing }
+        if let place = places[frame], states[place] == .peer { become(.missing, place) }
     }
 
     // MARK: The registry
@@ -162,16 +176,18 @@ struct FrameSwarm: Sendable {
         let limit = claimLimit
         guard limit > 0 else { return [] }
         let first = cursor ?? start
-        var run = self.run(from: first) { place in
-            guard states[place] == .missing else { return false }
-            let frame = frames[place]
-            return !peers.contains { $0.ended == nil && ($0.has.contains(frame) || $0.fetches.contains(frame)) }
+        var open = missing
+        for peer in peers where peer.ended == nil {
+            open.subtract(peer.has)
+            open.subtract(peer.fetches)
         }
-        run = Array(run.prefix(limit))
-        if run.isEmpty, isHelping { run = self.run(from: start) { states[$0] == .missing } }
+        var run = Array(self.run(from: first, in: open).prefix(limit))
+        if run.isEmpty, isHelping { run = self.run(from: start, in: missing) }
         // At last also what a peer is about to bring: whoever is first.
-        if run.isEmpty, isHelping { run = self.run(from: start) { states[$0] == .peer } }
-        for place in run { states[place] = .registry }
+        if run.isEmpty, isHelping {
+            run = self.run(from: start, in: BitSet(states.indices.filter { states[$0] == .peer }))
+        }
+        for place in run { become(.registry, place) }
         if let end = run.last { cursor = (end + 1) % frames.count }
         return run.map { frames[$0] }
     }
@@ -184,29 +200,25 @@ struct FrameSwarm: Sendable {
         }
         guard others > 0, !isHelping else { return Self.runLimit }
         let share = max(1, (isSettled ? left : frames.count) / (2 * (others + 1)))
-        return min(Self.runLimit, share - states.count { $0 == .registry })
+        return min(Self.runLimit, share - claimed)
     }
 
-    private func run(from first: Int, _ isOpen: (Int) -> Bool) -> [Int] {
-        guard !isOpen(first % frames.count) else { return extend(first % frames.count, isOpen) }
+    private func run(from first: Int, in open: BitSet) -> [Int] {
+        guard !open.contains(first % frames.count) else { return extend(first % frames.count, open) }
         // The middle of the largest gap: as far from the others as can be.
-        var best: Range<Int>?
-        var begin: Int?
-        for place in 0...frames.count {
-            if place < frames.count, isOpen(place) {
-                if begin == nil { begin = place }
-            } else if let from = begin {
-                if (best?.count ?? 0) < place - from { best = from..<place }
-                begin = nil
-            }
+        var best = 0..<0
+        var gap = 0..<0
+        for place in open {
+            gap = gap.upperBound == place ? gap.lowerBound..<place + 1 : place..<place + 1
+            if gap.count > best.count { best = gap }
         }
-        guard let best else { return [] }
-        return extend(best.count > 2 * Self.runLimit ? best.lowerBound + best.count / 2 : best.lowerBound, isOpen)
+        guard !best.isEmpty else { return [] }
+        return extend(best.count > 2 * Self.runLimit ? best.lowerBound + best.count / 2 : best.lowerBound, open)
     }
 
-    private func extend(_ first: Int, _ isOpen: (Int) -> Bool) -> [Int] {
+    private func extend(_ first: Int, _ open: BitSet) -> [Int] {
         var run = [first]
-        while run.count < Self.runLimit, let last = run.last, last + 1 < frames.count, isOpen(last + 1),
+        while run.count < Self.runLimit, let last = run.last, open.contains(last + 1),
             frames[last + 1] == frames[last] + 1
         {
             run.append(last + 1)
@@ -217,7 +229,7 @@ struct FrameSwarm: Sendable {
     /// What was taken for the registry does not come from it now.
     mutating func returned(_ numbers: [Int]) {
         for number in numbers {
-            if let place = places[number], states[place] == .registry { states[place] = .missing }
+            if let place = places[number], states[place] == .registry { become(.missing, place) }
         }
     }
 
@@ -229,7 +241,7 @@ struct FrameSwarm: Sendable {
     mutating func done(_ frame: Int, by peer: Int? = nil) -> Bool {
         if let peer { peers[peer].failures = 0 }
         guard let place = places[frame], states[place] != .done else { return false }
-        states[place] = .done
+        become(.done, place)
         left -= 1
         if peer != nil {
             fromPeers += 1

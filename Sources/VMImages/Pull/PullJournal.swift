@@ -7,8 +7,8 @@ import Synchronization
 /// After a crash of the system only what a later `synced` line covers counts.
 ///
 /// ```
-/// boot ID                     the following was written in this run of the system
-/// frame DISK OFFSET HEX       a run of 1 MiB of a disk
+/// boot ID SIZE                the following was written in this run of the system; a run of a disk has so many bytes
+/// frame DISK OFFSET HEX       a run of a disk
 /// layer DISK NUMBER           everything of one layer of a disk; what no frame names is zeros
 /// file HEX                    a file, by the digest of its blob
 /// synced COUNT                the first so many entries are on disk
@@ -41,15 +41,17 @@ final class PullJournal: Sendable {
         // It goes on in its own place: a disk that is full keeps nobody from what came before.
         let file = try OpenFile.locking(path)
         // What cannot be trusted must not come to count later, by a line that covers it.
-        let end = text.end(of: entries.count)
-        if end < bytes.count { try file.truncate(to: Int64(end)) }
+        let end = Int64(text.end(of: entries.count))
         let synced = min(text.synced, entries.count)
-        let journal = PullJournal(file, State(count: entries.count, synced: synced, end: Int64(end)))
+        let journal = PullJournal(file, State(count: entries.count, synced: synced, end: end))
         if text.boot != boot {
-            // The line that covered them may have gone.
-            try journal.append(line("synced \(entries.count)") + line("boot \(boot)"), entries: 0)
-            try file.sync()
+            // The line that covered them may go, and before it does there is another. The empty line ends what counts.
+            let beginning = line("synced \(entries.count)") + line("boot \(boot) \(DiskIndex.chunkSize)")
+            try Array("\(beginning)\n".utf8).withUnsafeBytes { try file.write($0, at: end) }
+            journal.state.withLock { $0.end += Int64(beginning.utf8.count) }
         }
+        try file.truncate(to: journal.state.withLock { $0.end })
+        if text.boot != boot { try file.sync() }
         return (journal, entries)
     }
 
@@ -86,7 +88,7 @@ final class PullJournal: Sendable {
 
     // MARK: Text
 
-    private static func line(_ text: String) -> String {
+    static func line(_ text: String) -> String {
         let sum = Array(text.utf8).withUnsafeBufferPointer { crc32(0, $0.baseAddress, UInt32($0.count)) }
         return "\(text) \(String(sum, radix: 16))\n"
     }
@@ -127,7 +129,10 @@ final class PullJournal: Sendable {
         /// - Returns: false for what this program does not write.
         private mutating func read(_ words: [String]) -> Bool {
             switch (words.first, words.count) {
-            case ("boot", 2): boot = words[1]
+            case ("boot", 3):
+                // Another version of this program cut disks into runs of another size.
+                guard words[2] == "\(DiskIndex.chunkSize)" else { return false }
+                boot = words[1]
             case ("synced", 2): synced = max(synced, min(Int(words[1]) ?? 0, entries.count))
             case ("frame", 4):
                 guard let disk = Int(words[1]), let offset = Int64(words[2]) else { return false }

@@ -177,7 +177,7 @@ public final class ControlServer: Sendable {
             group.addTask {
                 while true {
                     try await Task.sleep(for: Self.aliveInterval)
-                    try await connection.send(ControlFrame(.alive))
+                    connection.sendSignOfLife()
                 }
             }
             group.addTask {
@@ -199,7 +199,7 @@ public final class ControlServer: Sendable {
                 while true {
                     try await Task.sleep(for: Self.aliveInterval)
                     if session.isAccepted { return }
-                    try await connection.send(ControlFrame(.alive))
+                    connection.sendSignOfLife()
                 }
             }
             defer { group.cancelAll() }

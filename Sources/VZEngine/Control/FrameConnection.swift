@@ -33,6 +33,15 @@ final class FrameConnection: Sendable {
         }
     }
 
+    /// Says that somebody is here, unless something else is on its way. Nobody waits for that, and nobody who is cancelled
+    /// takes the connection along: what it was said for is still to be answered.
+    func sendSignOfLife() {
+        guard channel.isWritable else { return }
+        var bytes = ByteBuffer()
+        ControlFrame(.alive).write(to: &bytes)
+        channel.writeAndFlush(bytes, promise: nil)
+    }
+
     /// Sends bytes in frames of a size that lets others come between.
     func send(_ kind: ControlFrame.Kind, _ bytes: ByteBuffer) async throws {
         var rest = bytes

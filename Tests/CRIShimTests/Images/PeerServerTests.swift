@@ -116,7 +116,7 @@ import VMImages
                         try await tasks.waitForAll()
                     }
                     let share = Double(Self.asked(registry, since: before)) / Double(48 << 20)
-                    // Of a dozen frames one run is a third; `Benchmarks/run-peers` measures a large image.
+                    // Of so few frames one run is a third; `Benchmarks/run-peers` measures a large image.
                     #expect(share > 0.9 && share < 2, "\(share) times the image left the registry: \(log.lines)")
 
                     // Who pulls by hand serves nobody, and asks them all the same.
