@@ -20,17 +20,20 @@ final class FrameConnection: Sendable {
     /// The next frame; nil when the peer has closed. One reader at a time.
     func next() async throws -> ControlFrame? { try await queue.next() }
 
-    /// Returns when the system has taken the bytes. A cancelled send closes the connection: half a frame helps nobody.
+    /// Returns when the system has taken the bytes. Who is cancelled waits no longer; the frame is on its way all the same,
+    /// whole, and what is sent after it, such as why it was cancelled, comes after it.
     func send(_ frame: ControlFrame) async throws {
         var bytes = ByteBuffer()
         frame.write(to: &bytes)
-        let written = channel.eventLoop.makePromise(of: Void.self)
-        channel.writeAndFlush(bytes, promise: written)
-        try await withTaskCancellationHandler {
-            try await written.futureResult.get()
-        } onCancel: {
-            close()
+        let (taken, end) = AsyncThrowingStream.makeStream(of: Never.self)
+        channel.writeAndFlush(bytes).whenComplete { result in
+            switch result {
+            case .success: end.finish()
+            case .failure(let error): end.finish(throwing: error)
+            }
         }
+        for try await _ in taken {}
+        try Task.checkCancellation()
     }
 
     /// Says that somebody is here, unless something else is on its way. Nobody waits for that, and nobody who is cancelled

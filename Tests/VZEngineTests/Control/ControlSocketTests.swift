@@ -190,6 +190,18 @@ struct ControlSocketTests {
         }
     }
 
+    @Test("a session whose time is over while its client does not read says so, when the client does")
+    func overrun() async throws {
+        try await withServer { client, service, _, _ in
+            let session = try await client.exec(GuestExec(command: ["overrun"]))
+            try await eventually("its time is over") { service.cancelled == ["overrun"] }
+            let result = try await collect(session)
+            guard case .failed(let error) = result.last else { return #expect(Bool(false)) }
+            #expect(error.code == .deadline, "\(error)")
+            #expect(result.output.utf8.allSatisfy { $0 == 7 })
+        }
+    }
+
     @Test("what runs in a session is cancelled when the client closes it, or forgets it")
     func cancelled() async throws {
         try await withServer { client, service, _, _ in

@@ -86,6 +86,15 @@ final class FakeService: ControlService {
             let block = ByteBuffer(repeating: 7, count: 1 << 20)
             for _ in 0..<(Int(request.command[1]) ?? 0) { try await session.send(output: block) }
             try await session.exit(code: 0)
+        case "overrun":
+            try await session.accept()
+            let block = ByteBuffer(repeating: 7, count: 1 << 20)
+            let flood = Task { while true { try await session.send(output: block) } }
+            try await Task.sleep(for: .milliseconds(200))
+            flood.cancel()
+            _ = await flood.result
+            state.withLock { $0.cancelled.append("overrun") }
+            throw VZEngineError(.deadline, "too long")
         default:
             try await session.accept()
             try await echo(session)
