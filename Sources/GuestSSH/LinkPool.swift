@@ -58,6 +58,8 @@ final class LinkPool: Sendable {
         var isClosed = false
         var pin: String?
         var bannerTimeout: Duration
+        /// The guest's network has answered since it started last: no connection to it is lost any more.
+        var isHeard = false
 
         mutating func takeConnections() -> [SSHConnection] {
             defer { entries = [] }
@@ -166,13 +168,19 @@ final class LinkPool: Sendable {
             switch result {
             case .success(let connection):
                 state.bannerTimeout = configuration.bannerTimeout
+                state.isHeard = true
                 if isKept {
                     let (capacity, urgent) = places(role)
                     state.entries.append(
                         Entry(connection: connection, role: role, capacity: capacity, urgentCapacity: urgent))
                 }
             case .failure(let error as GuestSSHError) where error.code == .silent:
-                state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)
+                if !state.isHeard {
+                    state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)
+                }
+                state.isHeard = false
+            case .failure(let error as GuestSSHError) where error.code == .refused || error.code == .unreachable:
+                state.isHeard = true
             case .failure: break
             }
             return (state.waiting, isKept, isBrokenOff)
@@ -213,11 +221,11 @@ final class LinkPool: Sendable {
 
     private func attempt() async throws -> SSHConnection {
         var configuration = configuration
-        let bannerTimeout = state.withLock { state in
+        let (bannerTimeout, isHeard) = state.withLock { state in
             configuration.hostKeyPin = state.pin
             // A guest with a connection that is up does not boot: it is busy, and gets the time of busy ones.
-            let isUp = state.entries.contains { !$0.connection.hasEnded }
-            return isUp ? configuration.connectTimeout : state.bannerTimeout
+            let isHeard = state.isHeard || state.entries.contains { !$0.connection.hasEnded }
+            return (isHeard ? configuration.connectTimeout : state.bannerTimeout, isHeard)
         }
         let connection = try SSHConnection()
         let isClosed = state.withLock { state in
@@ -226,7 +234,7 @@ final class LinkPool: Sendable {
         }
         if isClosed { throw closedError }
         let key = try await connection.connect(
-            SSHLoop.Request(configuration: configuration, bannerTimeout: bannerTimeout))
+            SSHLoop.Request(configuration: configuration, bannerTimeout: bannerTimeout, isHeard: isHeard))
         do {
             if configuration.hostKeyPin == nil {
                 try await onHostKey(key.description)
@@ -331,6 +339,7 @@ final class LinkPool: Sendable {
     func disconnect() {
         let connections = state.withLock { state in
             state.isBrokenOff = state.dialled != nil
+            state.isHeard = false
             return state.takeConnections()
         }
         for connection in connections { connection.close() }

@@ -24,12 +24,9 @@ extension Supervisor {
         }
         var touch = GuestTouch(limit: .seconds(config.readinessTimeout))
         var lastBoot: String?
-        var restarts = board.restarts
         while !Task.isCancelled, let guest {
-            if board.restarts != restarts { touch.restarted() }
-            restarts = board.restarts
+            let (place, restarts) = (placeNumber, board.restarts)
             do {
-                let place = placeNumber
                 let watch = try await enter(guest, preparedBoot: lastBoot)
                 touch.succeeded()
                 lastBoot = watch.bootID
@@ -45,6 +42,7 @@ extension Supervisor {
             } catch {
                 if Task.isCancelled { return }
                 logger.debug("the guest was not entered", metadata: ["error": "\(error)"])
+                if board.restarts != restarts { touch.restarted() }
                 switch touch.failed(error, at: ContinuousClock.now) {
                 case .again(let pause): do { try await Task.sleep(for: pause) } catch { return }
                 case .giveUp(let reason):

@@ -223,7 +223,8 @@ struct ConnectTests {
                 $0.connectTimeout = .seconds(3)
                 $0.bannerTimeout = .seconds(3)
             }
-            try await link.probe(timeout: .seconds(60))
+            // Every try is as slow: what did not fit in one would fit in none.
+            try await link.waitUntilReachable(within: .seconds(60))
             await link.close()
             await cable.stop()
             // Its patience has an end.
@@ -245,6 +246,8 @@ struct ConnectTests {
             .bind(host: "127.0.0.1", port: 0).get()
         var configuration = GuestSSHConfiguration(
             host: "127.0.0.1", port: try #require(server.localAddress?.port), user: "nobody")
+        // Nobody knocks twice.
+        (configuration.connectTimeout, configuration.bannerTimeout) = (.seconds(3600), .seconds(3600))
         configuration.keyExchangeTimeout = .seconds(3600)
         let link = GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet)
         let waiting = Task { try await link.run(GuestCommand(["true"])) }
@@ -269,6 +272,41 @@ struct ConnectTests {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "SSH-2.0-Silence\r\n")), promise: nil)
             count.withLockedValue { $0 += 1 }
         }
+    }
+
+    @Test("a guest whose network answers is asked once, and waited for: every question has it start a process")
+    func askedOnce() async throws {
+        let asked = NIOLockedValueBox(0)
+        let hasSpoken = NIOLockedValueBox(false)
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                let number = asked.withLockedValue { asked in
+                    asked += 1
+                    return asked
+                }
+                // Its server is not there yet; then it is slow.
+                if number == 1 {
+                    channel.eventLoop.execute { channel.close(promise: nil) }
+                    return channel.eventLoop.makeSucceededVoidFuture()
+                }
+                channel.eventLoop.scheduleTask(in: .seconds(3)) {
+                    channel.writeAndFlush(ByteBuffer(string: "SSH-2.0-Slow\r\n"), promise: nil)
+                    hasSpoken.withLockedValue { $0 = true }
+                }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let configuration = GuestSSHConfiguration(
+            host: "127.0.0.1", port: try #require(server.localAddress?.port), user: "nobody",
+            connectTimeout: .seconds(60), keyExchangeTimeout: .seconds(3600), bannerTimeout: .seconds(16))
+        let link = GuestLink(configuration, onHostKey: { _ in }, logger: Self.quiet)
+        let reaching = Task { try await link.waitUntilReachable(within: .seconds(3600)) }
+        try await eventually("it speaks") { hasSpoken.withLockedValue { $0 } }
+        #expect(asked.withLockedValue { $0 } == 2)
+        await link.close()
+        reaching.cancel()
+        _ = await reaching.result
+        try await server.close()
     }
 
     @Test("waiting for a guest that boots: refused, silent, then there")

@@ -56,7 +56,7 @@ import Testing
             if hasRanges {
                 let all = OCIDigests.all(manifest).reduce(0) { $0 + registry.size($1) }
                 // At most one frame or piece for each cut comes again.
-                #expect(source.served <= Int64(all + 2 << 20), "\(name)")
+                #expect(source.served <= Int64(all + (cuts.count + 1) << 20), "\(name)")
             }
         }
     }

@@ -66,21 +66,34 @@ import Testing
     func interrupted() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/journal"
-        do {
-            let (journal, _) = try PullJournal.open(path, boot: "one")
-            try journal.add([entries[0]])
-            // The word that it is there comes behind what was written meanwhile.
-            try journal.add(Array(entries[1...]))
+        let first = PullJournal.line("file " + String(repeating: "a", count: 64))
+        let trusted = PullJournal.beginning(boot: "one", covering: 0) + first
+        let written = PullJournal.beginning(boot: "two", covering: 1) + PullJournal.terminator
+        // What was not synced in time: whole lines, of which one begins right behind what is written, as bad luck has it.
+        let over = try #require(
+            (1...200).lazy.map { PullJournal.line("file " + String(repeating: "x", count: $0)) }
+                .first { $0.utf8.count == written.utf8.count })
+        let behind = PullJournal.line("file " + String(repeating: "c", count: 64)) + PullJournal.line("synced 1")
+        // Before it is said, and when it has been.
+        for text in [over + behind, written + behind] {
+            try Data((trusted + text).utf8).write(to: URL(filePath: path))
+            #expect(
+                try PullJournal.open(path, boot: "two").entries == [.file(digest: String(repeating: "a", count: 64))])
+            #expect(try String(decoding: bytes(of: path), as: UTF8.self) == trusted + written.dropLast())
         }
-        let covered = try bytes(of: path) + Array(PullJournal.line("synced 1").utf8)
-        try Data(covered).write(to: URL(filePath: path))
-        #expect(try PullJournal.open(path, boot: "two").entries == [entries[0]])
-        let mended = try bytes(of: path)
-        // As it is before what lies behind is cut off: whole lines, as bad luck would have it.
-        let behind = PullJournal.line("file " + String(repeating: "c", count: 64))
-        try Data(mended + Array("\n\(behind)".utf8)).write(to: URL(filePath: path))
-        #expect(try PullJournal.open(path, boot: "two").entries == [entries[0]])
-        #expect(try bytes(of: path) == mended)
+    }
+
+    @Test("it is as old as what was added last: to look at it makes it no younger")
+    func age() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/journal"
+        try PullJournal.open(path, boot: "one").journal.add(entries)
+        let file = try #require(FileHandle(forUpdatingAtPath: path))
+        var times = [timespec(tv_sec: 1000, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
+        #expect(futimens(file.fileDescriptor, &times) == 0)
+        #expect(try PullJournal.open(path, boot: "one").entries == entries)
+        let after = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+        #expect(after == Date(timeIntervalSince1970: 1000))
     }
 
     @Test("in the same run of the system it goes on where it was, and what was half written goes")

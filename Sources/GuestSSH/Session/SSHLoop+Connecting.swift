@@ -35,14 +35,18 @@ extension SSHLoop {
         return (session, key)
     }
 
+    /// Who is knocked at more often than it can open the door never opens it.
+    private static let leastPause = Duration.milliseconds(250)
+
     /// Servers bound how many strangers they listen to; Dropbear hears five of one address.
     private static let maximumKnocks = 4
 
     /// Opens connections until one is spoken on: the server speaks first.
     ///
     /// QEMU accepts in the name of a guest that is not there yet, and such a connection is lost: what it says to the guest
-    /// is repeated only seconds later. So there is another knock every eighth of the time a silent peer is given, while
-    /// the first ones stay open for a guest that is only slow.
+    /// is repeated only seconds later. So there is another knock every eighth of the time a silent peer is given, but not
+    /// all the time, while the first ones stay open for a guest that is only slow. Each of them has such a guest start a server's process and
+    /// makes it slower still: a guest whose network is known to answer is asked once.
     private static func greeted(
         _ request: Request, _ inbox: SSHInbox, until deadline: SuspendingClock.Instant
     ) throws -> Int32 {
@@ -62,19 +66,13 @@ extension SSHLoop {
             } catch let error as GuestSSHError where !knocks.isEmpty && error.isTransient {
                 // Those before it may still be heard.
             }
-            let pause = min(end, .now + request.bannerTimeout / 8)
+            let pause = request.isHeard ? end : min(end, .now + max(Self.leastPause, request.bannerTimeout / 8))
             while SuspendingClock.Instant.now < pause {
-                for knock in try readable(knocks, until: pause, inbox, what) {
-                    if TCPSocket.hasBytes(knock) {
-                        spoken = knock
-                        return knock
-                    }
-                    close(knock)
-                    knocks.removeAll { $0 == knock }
-                }
-                guard !knocks.isEmpty else {
-                    throw GuestSSHError(.unreachable, "\(what): it closed the connection")
-                }
+                let ready = try readable(knocks, until: pause, inbox, what)
+                spoken = ready.first { TCPSocket.hasBytes($0) }
+                if let spoken { return spoken }
+                // Its network answers, and with that the next one is not lost.
+                if !ready.isEmpty { throw GuestSSHError(.unreachable, "\(what): it closed the connection") }
             }
             guard SuspendingClock.Instant.now < end else {
                 throw GuestSSHError(.silent, "\(what): it accepted, and said nothing for \(request.bannerTimeout)")
@@ -162,7 +160,9 @@ extension SSHLoop {
             let result: Void? = try step()
             wire.flush()
             if result != nil { return }
-            // Also of a peer that says something again and again, and never what is waited for.
+            // Also of a peer that says something again and again, and never what is waited for; and the word to stop may have
+            // been taken together with the one that led here.
+            if inbox.isStopping { throw GuestSSHError(.closed, "\(what) was broken off") }
             if SuspendingClock.Instant.now >= deadline { throw GuestSSHError(.timeout, "\(what) took too long") }
             // libssh2 may have stopped at a packet with more behind it: ask again before sleeping.
             if wire.received != before { continue }

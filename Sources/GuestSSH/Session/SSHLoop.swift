@@ -12,6 +12,8 @@ final class SSHLoop {
     struct Request: Sendable {
         var configuration: GuestSSHConfiguration
         var bannerTimeout: Duration
+        /// Whether the guest's network is known to answer.
+        var isHeard: Bool
     }
 
     let request: Request

@@ -45,15 +45,26 @@ final class PullJournal: Sendable {
         let synced = min(text.synced, entries.count)
         let journal = PullJournal(file, State(count: entries.count, synced: synced, end: end))
         if text.boot != boot {
-            // The line that covered them may go, and before it does there is another. The empty line ends what counts.
-            let beginning = line("synced \(entries.count)") + line("boot \(boot) \(DiskIndex.chunkSize)")
-            try Array("\(beginning)\n".utf8).withUnsafeBytes { try file.write($0, at: end) }
-            journal.state.withLock { $0.end += Int64(beginning.utf8.count) }
+            // The line that covered them may go, and before it does there is another.
+            let words = Self.beginning(boot: boot, covering: entries.count)
+            try Array((words + terminator).utf8).withUnsafeBytes { try file.write($0, at: end) }
+            try file.sync()
+            journal.state.withLock { $0.end += Int64(words.utf8.count) }
+            try file.truncate(to: journal.state.withLock { $0.end })
+        } else if end < Int64(bytes.count) {
+            // Only then: when it was changed last is the age of the pull.
+            try file.truncate(to: end)
         }
-        try file.truncate(to: journal.state.withLock { $0.end })
-        if text.boot != boot { try file.sync() }
         return (journal, entries)
     }
+
+    /// What a run of the system begins with in a journal that holds so many entries that count.
+    static func beginning(boot: String, covering count: Int) -> String {
+        line("synced \(count)") + line("boot \(boot) \(DiskIndex.chunkSize)")
+    }
+
+    /// An empty line: what lies behind it does not count.
+    static let terminator = "\n"
 
     /// So many entries are known to be on disk.
     var synced: Int { state.withLock { $0.synced } }

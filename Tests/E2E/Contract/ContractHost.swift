@@ -65,7 +65,7 @@ enum ContractHost: String, Sendable, CaseIterable, CustomTestStringConvertible {
             try await LoopFileSystem.with(["mkfs.xfs", "-q"], size: 64 << 30) { place in
                 let directory = place + "/s"
                 try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-                let program = try Self.supervisor(in: directory)
+                let program = try await Self.supervisor(in: directory)
                 try await MachineHost.with(
                     in: directory, server: server, configuration: configuration(["vmHost: \(program)"] + settings), body
                 )
@@ -74,15 +74,18 @@ enum ContractHost: String, Sendable, CaseIterable, CustomTestStringConvertible {
     }
 
     /// `vm-host` over a simulated Mac, which a test can have wishes for.
-    private static func supervisor(in directory: String) throws -> String {
+    private static func supervisor(in directory: String) async throws -> String {
         let path = directory + "/vm-host"
         let script = """
             #!/bin/sh
             VZCRI_SIMULATED_MAC=\(directory)/mac.json exec \(Programs.path("vm-host-double")) "$@"
 
             """
-        try Data(script.utf8).write(to: URL(filePath: path))
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        // Not by this process: a child that another test has just forked would hold it open, and who is open for writing
+        // cannot be run.
+        let outcome = try await ChildProcess.run(
+            "/usr/bin/install", ["-m", "755", "/dev/stdin", path], input: script)
+        try #require(outcome.code == 0, "\(outcome.errors)")
         return path
     }
 
