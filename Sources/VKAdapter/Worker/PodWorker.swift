@@ -61,8 +61,8 @@ actor PodWorker {
         self.isRemoving = isRemoving
         self.context = context
         uid = pod.metadata.uid
-        // What an adapter before said: times and addresses go on from there.
-        if pod.status.startTime != nil { status = pod.status }
+        // What was said before, by an adapter or of a pod that waited for its worker: times and addresses go on from there.
+        status = pod.status.startTime != nil ? pod.status : context.store.pod(uid: pod.metadata.uid)?.status
         if pod.status.phase == .failed, !pod.status.reason.isEmpty {
             let disruption = pod.status.condition(.disruptionTarget)
             failure = WaitingReason(

@@ -1,6 +1,7 @@
 import APIServer
 import KubeAPI
 import Support
+import Synchronization
 import Testing
 
 @testable import VKAdapter
@@ -48,6 +49,11 @@ import Testing
                         return watched.contains { $0.target.contains("/pods?") }
                             && watched.contains { $0.target.contains("/services?") }
                     }
+                    let told = Mutex<[String]>([])
+                    server.observe { seen in
+                        guard seen.plural == "pods", let status = seen.object?["status"] else { return }
+                        told.withLock { $0.append(String(decoding: status.jsonBytes(), as: UTF8.self)) }
+                    }
                     server.forgetAsked()
                     let made = try await server.client { client async throws in
                         try await client.create(
@@ -72,7 +78,8 @@ import Testing
                     }
                     for (what, count) in counts.sorted(by: { $0.key < $1.key }) {
                         print("requests of one pod: \(count) \(what), a kubelet's \(Self.kubelet[what] ?? 0)")
-                        #expect(count <= Self.kubelet[what] ?? 0, "\(what)")
+                        let statuses = told.withLock { $0.joined(separator: "\n") }
+                        #expect(count <= Self.kubelet[what] ?? 0, "\(what); its statuses:\n\(statuses)")
                     }
                     print(
                         "requests of one pod: \(counts.values.reduce(0, +)) in all, a kubelet's "
