@@ -166,14 +166,14 @@ final class LinkPool: Sendable {
             state.isBrokenOff = false
             defer { state.waiting = [] }
             switch result {
+            // It says how the guest was, not how it is.
+            case _ where !isKept: break
             case .success(let connection):
                 state.bannerTimeout = configuration.bannerTimeout
                 state.isHeard = true
-                if isKept {
-                    let (capacity, urgent) = places(role)
-                    state.entries.append(
-                        Entry(connection: connection, role: role, capacity: capacity, urgentCapacity: urgent))
-                }
+                let (capacity, urgent) = places(role)
+                state.entries.append(
+                    Entry(connection: connection, role: role, capacity: capacity, urgentCapacity: urgent))
             case .failure(let error as GuestSSHError) where error.code == .silent:
                 if !state.isHeard {
                     state.bannerTimeout = min(configuration.connectTimeout, state.bannerTimeout * 5 / 4)

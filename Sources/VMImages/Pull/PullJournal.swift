@@ -41,21 +41,20 @@ final class PullJournal: Sendable {
         // It goes on in its own place: a disk that is full keeps nobody from what came before.
         let file = try OpenFile.locking(path)
         // What cannot be trusted must not come to count later, by a line that covers it.
-        let end = Int64(text.end(of: entries.count))
-        let synced = min(text.synced, entries.count)
-        let journal = PullJournal(file, State(count: entries.count, synced: synced, end: end))
+        var end = Int64(text.end(of: entries.count))
         if text.boot != boot {
             // The line that covered them may go, and before it does there is another.
             let words = Self.beginning(boot: boot, covering: entries.count)
             try Array((words + terminator).utf8).withUnsafeBytes { try file.write($0, at: end) }
             try file.sync()
-            journal.state.withLock { $0.end += Int64(words.utf8.count) }
-            try file.truncate(to: journal.state.withLock { $0.end })
+            end += Int64(words.utf8.count)
+            try file.truncate(to: end)
         } else if end < Int64(bytes.count) {
             // Only then: when it was changed last is the age of the pull.
             try file.truncate(to: end)
         }
-        return (journal, entries)
+        let state = State(count: entries.count, synced: min(text.synced, entries.count), end: end)
+        return (PullJournal(file, state), entries)
     }
 
     /// What a run of the system begins with in a journal that holds so many entries that count.
